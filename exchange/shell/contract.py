@@ -126,9 +126,7 @@ class _EventType:
 
     def decode(self, log: Log) -> dict[str, Any]:
         args = {
-            name: _unpack_word(kind, topic)
-            if kind in _WORDS
-            else topic  # of a string only its hash is a topic
+            name: _unpack_word(kind, topic) if kind in _WORDS else topic  # of a string only its hash is a topic
             for (name, kind), topic in zip(self.indexed, log.topics[1:], strict=True)
         }
         plain = _decode([kind for _, kind in self.plain], log.data)
@@ -238,9 +236,7 @@ class Contract:
         """Calldata of a call."""
         return self.interface.encode(name, *args)
 
-    async def call(
-        self, name: str, *args: object, block: BlockId = "latest", sender: Address = ZERO_ADDRESS
-    ) -> Any:
+    async def call(self, name: str, *args: object, block: BlockId = "latest", sender: Address = ZERO_ADDRESS) -> Any:
         """Read. Raises Reverted with the contract's reason."""
         data = self.interface.encode(name, *args)
         output = await self.chain.call(self.address, data, block, sender=sender)
@@ -254,9 +250,7 @@ class Contract:
 class LocalChain(Protocol):
     """The synchronous face of the embedded chain, as far as a binding needs it."""
 
-    def call(
-        self, to: Address, data: bytes, block: BlockId = "latest", *, sender: Address = ZERO_ADDRESS
-    ) -> bytes:
+    def call(self, to: Address, data: bytes, block: BlockId = "latest", *, sender: Address = ZERO_ADDRESS) -> bytes:
         """See DevChain."""
         ...
 
@@ -275,14 +269,10 @@ class LocalContract:
     address: Address
     interface: Interface
 
-    def call(
-        self, name: str, *args: object, block: BlockId = "latest", sender: Address = ZERO_ADDRESS
-    ) -> Any:
+    def call(self, name: str, *args: object, block: BlockId = "latest", sender: Address = ZERO_ADDRESS) -> Any:
         """Read. Raises Reverted with the contract's reason."""
         data = self.interface.encode(name, *args)
-        return self.interface.decode(
-            name, self.chain.call(self.address, data, block, sender=sender), len(args)
-        )
+        return self.interface.decode(name, self.chain.call(self.address, data, block, sender=sender), len(args))
 
     def send(self, key: bytes, name: str, *args: object, value: int = 0, gas: int | None = None) -> Receipt:
         """Write, signed by `key`. Raises Reverted with the contract's reason."""

@@ -42,9 +42,7 @@ def next_base_fee(parent: Block) -> int:
     return parent.base_fee - parent.base_fee * (target - parent.gas_used) // target // 8
 
 
-def assemble(
-    parent: Block, env: Environment, branch: int, edits: Edits, done: list[tuple[Decoded, Outcome]]
-) -> Sealed:
+def assemble(parent: Block, env: Environment, branch: int, edits: Edits, done: list[tuple[Decoded, Outcome]]) -> Sealed:
     """Header, receipts, logs and the durable record of an executed block."""
     gas_used = sum(outcome.gas_used for _, outcome in done)
     hashes = tuple(bytes(tx.hash) for tx, _ in done)

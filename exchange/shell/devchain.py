@@ -244,9 +244,7 @@ class DevChain:
         """Remember the present; valid for one revert, and only while its block stands."""
         self._snapshot_count += 1
         head = self.head
-        self._snapshots[self._snapshot_count] = _Snapshot(
-            head.number, head.hash, self._pool.copy(), self._lead_s
-        )
+        self._snapshots[self._snapshot_count] = _Snapshot(head.number, head.hash, self._pool.copy(), self._lead_s)
         if len(self._snapshots) > SNAPSHOTS_MAX:
             del self._snapshots[next(iter(self._snapshots))]
         return self._snapshot_count
@@ -264,9 +262,7 @@ class DevChain:
         if self._store:
             self._store.replace(kept.number, [])
 
-    def reorg(
-        self, depth: int, remine: Sequence[tuple[bytes, int]] = (), *, new_blocks: int | None = None
-    ) -> None:
+    def reorg(self, depth: int, remine: Sequence[tuple[bytes, int]] = (), *, new_blocks: int | None = None) -> None:
         """Replace the last `depth` blocks by `new_blocks` (as many, by default).
 
         Lost transactions do not return to the pool. `remine` is (raw transaction, offset of the new block
@@ -295,9 +291,7 @@ class DevChain:
             fork = self.head.number
             self._keep(fork, [self._build(chosen)])
 
-    def _build(
-        self, transactions: Sequence[Decoded], *, edits: Edits = (), time_s: int | None = None
-    ) -> Sealed:
+    def _build(self, transactions: Sequence[Decoded], *, edits: Edits = (), time_s: int | None = None) -> Sealed:
         """Execute the next block on top of the head. What turns out not to be executable is left out, and
         lost.
         """
@@ -388,9 +382,7 @@ class DevChain:
     def _genesis(self, meta: ChainMeta) -> Sealed:
         for address, wei in meta.allocation:
             self._machine.store.set_balance(address, int(wei))
-        digest = keccak(
-            encode_rlp([self.chain_id, meta.genesis_time_s, meta.gas_limit, list(meta.allocation)])
-        )
+        digest = keccak(encode_rlp([self.chain_id, meta.genesis_time_s, meta.gas_limit, list(meta.allocation)]))
         env = Environment(0, meta.genesis_time_s, GWEI, meta.gas_limit, bytes(digest))
         block = Block(0, bytes(digest), bytes(32), meta.genesis_time_s, GWEI, 0, meta.gas_limit)
         self._machine.store.undo.clear()

@@ -7,6 +7,7 @@ Owns no state of accounts; what it must know of them it is told. May import py-e
 from collections.abc import Callable
 from typing import Any
 
+from eth.constants import SECPK1_N
 from eth.vm.forks.prague.transactions import PragueTransactionBuilder
 from eth_keys.exceptions import BadSignature
 from eth_utils.exceptions import ValidationError
@@ -43,6 +44,8 @@ def decode_transaction(raw: bytes, chain_id: int) -> Decoded:
         raise MalformedTransaction(str(error)) from error
     if transaction.type_id == _BLOB_TYPE:
         raise MalformedTransaction("blobs have no place on a development chain")
+    if transaction.s > SECPK1_N // 2:
+        raise MalformedTransaction("the signature has the high s that EIP-2 forbids")
     if transaction.chain_id not in (None, chain_id):
         raise WrongChain(f"signed for chain {transaction.chain_id}, this is {chain_id}")
     return transaction

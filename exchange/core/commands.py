@@ -1,0 +1,354 @@
+"""Imperative requests: everything that can change state, as it is written in the journal.
+
+A command carries integers, bytes and text only. Fields are only ever appended, with a default; a changed meaning takes
+a new tag (docs/adr/0001). ``seq`` and ``time_ns`` are stamped by the sequencer and stand in the record, not here.
+Imports units only.
+"""
+
+from typing import Final, TypeAlias
+
+import msgspec
+
+from exchange.core.units import Cash, Price, Qty, Seconds, Wad
+
+# Time in force, as signed.
+GTC: Final = 0
+IOC: Final = 1
+FOK: Final = 2
+
+# Session key scopes (bit mask), as registered on chain.
+SCOPE_TRADE: Final = 1
+SCOPE_CANCEL: Final = 2
+SCOPE_READ: Final = 16
+
+
+class Command(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """Base of all commands; the integer tag names the kind on the wire."""
+
+
+class FeeSchedule(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Rates in wad of index notional; ``maker_rate`` below zero is a rebate. ``cap`` in wad of premium."""
+
+    taker_rate: Wad
+    maker_rate: Wad
+    cap: Wad
+
+
+class StandardModel(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Parameters of the STANDARD margin rules, all in wad (reference: quant 3.1)."""
+
+    max_req: Wad
+    min_req: Wad
+    mm_call: Wad
+    mm_put: Wad
+    mm_put_mtm: Wad
+    unpaired_im: Wad
+    unpaired_mm: Wad
+    mm_offset: Wad
+    oc_threshold: Wad
+    oc_factor: Wad
+    depeg_threshold: Wad
+    depeg_factor: Wad
+
+
+class Configure(Command, frozen=True, tag=1):
+    """Open the venue: identity of the clearing contracts and the rules in force. Must be the first command."""
+
+    venue: str
+    chain_id: int
+    clearing: bytes  # 20
+    oracle: bytes  # 20
+    operator: bytes  # 20, signs receipts and batches
+    settlement_window_s: Seconds
+    batch_trades_max: int
+    batch_age_max_s: Seconds
+    fees: FeeSchedule
+    standard: StandardModel
+
+
+class ListUnderlying(Command, frozen=True, tag=2):
+    """Admit an underlying: lot and tick of its options. ``tick_above`` applies from ``tick_step`` on."""
+
+    underlying: int
+    name: str  # "BTC_USDC"
+    lot: Qty
+    tick: Price
+    tick_above: Price
+    tick_step: Price
+
+
+class ListExpiry(Command, frozen=True, tag=3):
+    """Open an expiry of an underlying; ``expiry_id`` is dense from 0."""
+
+    expiry_id: int
+    underlying: int
+    expiry_s: Seconds
+
+
+class ListSeries(Command, frozen=True, tag=4):
+    """List one option; its index inside the expiry is dense from 0."""
+
+    expiry_id: int
+    index: int
+    strike: Price
+    is_call: bool
+
+
+class Spot(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Spot index of an underlying; ``acc`` is the integral of spot over seconds (left rule), for the TWAP."""
+
+    underlying: int
+    spot: Price
+    conf: Wad
+    acc: int
+
+
+class Sheet(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One expiry in a round: forward, confidence, and per series (by index) the vol and the mark it implies."""
+
+    expiry_id: int
+    forward: Price
+    conf: Wad
+    vols: tuple[Wad, ...]
+    marks: tuple[Price, ...]
+
+
+class PostRound(Command, frozen=True, tag=5):
+    """An oracle round signed by a quorum. Signatures are checked before it is journaled and again by the auditor."""
+
+    round_id: int
+    time_s: Seconds
+    stable: Wad
+    spots: tuple[Spot, ...]
+    sheets: tuple[Sheet, ...]
+    signatures: tuple[bytes, ...]
+
+
+class Tick(Command, frozen=True, tag=6):
+    """Let time pass: expired orders leave the book."""
+
+
+class TakeDigest(Command, frozen=True, tag=7):
+    """Write the digest of the state into the journal, to locate a divergence between two such points."""
+
+
+class SetTrading(Command, frozen=True, tag=8):
+    """Halt or resume the venue; cancels stay possible while halted."""
+
+    is_open: bool
+    cause: str
+
+
+class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the trader signed (EIP-712 ``Order``), with who signed it and the signature itself.
+
+    ``max_fee`` is 1e-6 USDC per contract, ``replaces`` the nonce of the replaced order + 1 or 0.
+    """
+
+    account: int
+    series: int
+    is_buy: bool
+    qty: Qty
+    price: Price
+    max_fee: Price
+    tif: int
+    post_only: bool
+    reduce_only: bool
+    replaces: int
+    nonce: int
+    expiry_s: Seconds
+    signer: bytes  # 20
+    signature: bytes  # 65
+
+
+class Place(Command, frozen=True, tag=10):
+    """Enter an order. ``slide`` lets a post-only order rest one tick away instead of being refused."""
+
+    auth: Authorisation
+    label: str = ""
+    slide: bool = False
+
+
+class Amend(Command, frozen=True, tag=11):
+    """Replace an open order by a newly signed one, atomically; the total quantity includes what has filled."""
+
+    order_id: int
+    auth: Authorisation
+    label: str = ""
+
+
+class Cancel(Command, frozen=True, tag=12):
+    """Take one order off the book."""
+
+    account: int
+    order_id: int
+
+
+class CancelAll(Command, frozen=True, tag=13):
+    """Take all orders of an account off the book, or those of one series."""
+
+    account: int
+    series: int = -1
+
+
+class SealBatch(Command, frozen=True, tag=20):
+    """Close the open batch now instead of waiting for its size or age."""
+
+
+class BatchRefused(Command, frozen=True, tag=21):
+    """The clearing contract refused a batch: a breach of NO_BUST, which halts the venue."""
+
+    batch_id: int
+    reason: str
+
+
+# What the chain said. Each carries the contract's dense action number, so a gap or a repeat cannot pass.
+
+
+class ObserveAccount(Command, frozen=True, tag=30):
+    """An account was opened by a wallet."""
+
+    action_id: int
+    account: int
+    owner: bytes
+
+
+class ObserveDeposit(Command, frozen=True, tag=31):
+    """Tokens reached the vault, finally."""
+
+    action_id: int
+    account: int
+    amount: Cash
+
+
+class ObserveKey(Command, frozen=True, tag=32):
+    """The owner delegated a session key."""
+
+    action_id: int
+    account: int
+    key: bytes
+    scopes: int
+    expiry_s: Seconds
+
+
+class ObserveRevocation(Command, frozen=True, tag=33):
+    """The owner revoked a session key; off-chain it is dead from this record on."""
+
+    action_id: int
+    account: int
+    key: bytes
+
+
+class ObserveCancellation(Command, frozen=True, tag=34):
+    """The owner cancelled nonces on chain: bits of ``mask`` in the 256-nonce ``word``."""
+
+    action_id: int
+    account: int
+    word: int
+    mask: bytes  # 32, big-endian: a uint256 does not fit a journal integer
+
+
+class ObserveWithdrawalRequest(Command, frozen=True, tag=35):
+    """The owner asked to withdraw; the amount stops being margin at once."""
+
+    action_id: int
+    account: int
+    amount: Cash
+
+
+class ObserveWithdrawalCancelled(Command, frozen=True, tag=36):
+    """The owner took the request back."""
+
+    action_id: int
+    account: int
+
+
+class ObserveWithdrawal(Command, frozen=True, tag=37):
+    """Tokens left the vault for the owner."""
+
+    action_id: int
+    account: int
+    amount: Cash
+
+
+class ObserveExit(Command, frozen=True, tag=38):
+    """The owner asked to leave: no new orders from here on."""
+
+    action_id: int
+    account: int
+
+
+class ObserveExitCleared(Command, frozen=True, tag=39):
+    """The owner stays after all."""
+
+    action_id: int
+    account: int
+
+
+class ObserveBatch(Command, frozen=True, tag=40):
+    """The settlement receipt of a batch, final on chain."""
+
+    action_id: int
+    batch_id: int
+    tx_hash: bytes
+    block: int
+    gas: int
+
+
+class ObserveFixing(Command, frozen=True, tag=41):
+    """The contract fixed the settlement price of an expiry."""
+
+    action_id: int
+    expiry_id: int
+    price: Price
+
+
+class ObserveExpirySettled(Command, frozen=True, tag=42):
+    """The contract turned an account's expired positions into cash."""
+
+    action_id: int
+    expiry_id: int
+    account: int
+    cash_delta: Cash
+
+
+class ObserveListing(Command, frozen=True, tag=43):
+    """A listing reached the contract; it only advances the action number."""
+
+    action_id: int
+    expiry_id: int
+
+
+Observation: TypeAlias = (
+    ObserveAccount
+    | ObserveDeposit
+    | ObserveKey
+    | ObserveRevocation
+    | ObserveCancellation
+    | ObserveWithdrawalRequest
+    | ObserveWithdrawalCancelled
+    | ObserveWithdrawal
+    | ObserveExit
+    | ObserveExitCleared
+    | ObserveBatch
+    | ObserveFixing
+    | ObserveExpirySettled
+    | ObserveListing
+)
+AnyCommand: TypeAlias = (
+    Configure
+    | ListUnderlying
+    | ListExpiry
+    | ListSeries
+    | PostRound
+    | Tick
+    | TakeDigest
+    | SetTrading
+    | Place
+    | Amend
+    | Cancel
+    | CancelAll
+    | SealBatch
+    | BatchRefused
+    | Observation
+)

@@ -1,0 +1,202 @@
+"""Past-tense facts the machine decided, and the closed vocabulary of refusals.
+
+A record holds a command and its events, so an event repeats nothing the command already says. Fields are only ever
+appended, with a default. Imports units only.
+"""
+
+from enum import StrEnum
+from typing import TypeAlias
+
+import msgspec
+
+from exchange.core.units import Cash, Price, Qty
+
+
+class Reject(StrEnum):
+    """Why a command was refused: the first rule it broke, in checking order (docs/API.md has the cures)."""
+
+    # the venue
+    VENUE_MUST_BE_CONFIGURED_ONCE = "venue_must_be_configured_once"
+    TRADING_MUST_BE_OPEN = "trading_must_be_open"
+    # listings
+    LISTING_MUST_BE_DENSE = "listing_must_be_dense"
+    UNDERLYING_MUST_EXIST = "underlying_must_exist"
+    EXPIRY_MUST_EXIST = "expiry_must_exist"
+    EXPIRY_MUST_BE_AHEAD = "expiry_must_be_ahead"
+    EXPIRY_MUST_END_A_HALF_HOUR = "expiry_must_end_a_half_hour"
+    EXPIRY_SLOT_MUST_BE_FREE = "expiry_slot_must_be_free"
+    STRIKE_MUST_FIT = "strike_must_fit"
+    LOT_AND_TICK_MUST_BE_EXACT = "lot_and_tick_must_be_exact"
+    # oracle rounds
+    ROUND_MUST_ADVANCE = "round_must_advance"
+    ROUND_MUST_NOT_BE_AHEAD = "round_must_not_be_ahead"
+    ROUND_MUST_COVER_LISTINGS = "round_must_cover_listings"
+    ROUND_MUST_CONTINUE_ACCUMULATOR = "round_must_continue_accumulator"
+    ROUND_MARKS_MUST_FOLLOW = "round_marks_must_follow"
+    # who
+    ACCOUNT_MUST_EXIST = "account_must_exist"
+    ACCOUNT_MUST_BE_ACTIVE = "account_must_be_active"
+    SIGNER_MUST_BE_AUTHORISED = "signer_must_be_authorised"
+    # what
+    SERIES_MUST_EXIST = "series_must_exist"
+    SERIES_MUST_BE_TRADING = "series_must_be_trading"
+    TIF_MUST_BE_KNOWN = "tif_must_be_known"
+    QTY_MUST_BE_POSITIVE = "qty_must_be_positive"
+    QTY_MUST_BE_ON_LOT = "qty_must_be_on_lot"
+    QTY_MUST_FIT = "qty_must_fit"
+    PRICE_MUST_BE_POSITIVE = "price_must_be_positive"
+    PRICE_MUST_BE_ON_TICK = "price_must_be_on_tick"
+    PRICE_MUST_FIT = "price_must_fit"
+    ORDER_MUST_NOT_BE_EXPIRED = "order_must_not_be_expired"
+    NONCE_MUST_BE_FRESH = "nonce_must_be_fresh"
+    MAX_FEE_MUST_COVER_FEE = "max_fee_must_cover_fee"
+    # amend and cancel
+    ORDER_MUST_BE_OPEN = "order_must_be_open"
+    ORDER_MUST_BE_OWN = "order_must_be_own"
+    AMEND_MUST_KEEP_SERIES_AND_SIDE = "amend_must_keep_series_and_side"
+    AMEND_MUST_NAME_REPLACED_NONCE = "amend_must_name_replaced_nonce"
+    AMEND_QTY_MUST_EXCEED_FILLED = "amend_qty_must_exceed_filled"
+    OPEN_ORDERS_MUST_FIT = "open_orders_must_fit"
+    # how it would trade
+    REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
+    ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"
+    POST_ONLY_MUST_NOT_CROSS = "post_only_must_not_cross"
+    FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
+    ACCOUNT_MUST_HAVE_MARGIN = "account_must_have_margin"
+    # settlement and the chain
+    BATCH_MUST_BE_PENDING = "batch_must_be_pending"
+    NOTHING_TO_SEAL = "nothing_to_seal"
+    CHAIN_ACTIONS_MUST_BE_DENSE = "chain_actions_must_be_dense"
+
+
+class CancelReason(StrEnum):
+    """Why an order left the book without filling."""
+
+    BY_OWNER = "by_owner"
+    ON_CHAIN = "on_chain"
+    IMMEDIATE_REMAINDER = "immediate_remainder"
+    SELF_TRADE = "self_trade"
+    FEE = "fee"
+    MARGIN = "margin"
+    REDUCE_ONLY = "reduce_only"
+    EXPIRED = "expired"
+    SERIES_EXPIRED = "series_expired"
+    KEY_REVOKED = "key_revoked"
+    ACCOUNT_EXITING = "account_exiting"
+
+
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
+    """Base of all events."""
+
+
+class Rejected(Event, frozen=True, tag=1):
+    """The command was refused: the rule, the value that broke it and the limit it broke."""
+
+    reason: Reject
+    value: int = 0
+    limit: int = 0
+
+
+class Applied(Event, frozen=True, tag=2):
+    """The command took effect exactly as written (configuration, listings, phases, most chain observations)."""
+
+
+class RoundAdopted(Event, frozen=True, tag=3):
+    """Marks, units and margins follow this round from here on."""
+
+    round_id: int
+
+
+class Digested(Event, frozen=True, tag=4):
+    """SHA-256 of the canonical image of the state before this record."""
+
+    digest: bytes
+
+
+class Accepted(Event, frozen=True, tag=10):
+    """The order is in: its id is the seq of its command."""
+
+    order_id: int
+
+
+class Amended(Event, frozen=True, tag=11):
+    """The open order now stands under the new authorisation; ``kept`` tells whether it kept its priority."""
+
+    order_id: int
+    kept: bool
+
+
+class Traded(Event, frozen=True, tag=12):
+    """One fill at the maker's price. Fees in 1e-6 USDC, negative: rebate; ``index``: spot they were taken on."""
+
+    trade_id: int
+    maker_order: int
+    qty: Qty
+    price: Price
+    taker_fee: Cash
+    maker_fee: Cash
+    index: Price
+
+
+class Rested(Event, frozen=True, tag=13):
+    """What did not trade stands in the book at this price."""
+
+    order_id: int
+    price: Price
+
+
+class Cancelled(Event, frozen=True, tag=14):
+    """The order left the book with this much unfilled."""
+
+    order_id: int
+    reason: CancelReason
+    remaining: Qty
+
+
+class BatchSealed(Event, frozen=True, tag=20):
+    """Trades first..last will settle together, checked against the named round."""
+
+    batch_id: int
+    first_trade: int
+    last_trade: int
+    round_id: int
+
+
+class ExpiryFixed(Event, frozen=True, tag=21):
+    """Settlement price of an expiry: the 30-minute TWAP; positions in it became cash."""
+
+    expiry_id: int
+    price: Price
+
+
+class AccountSettled(Event, frozen=True, tag=22):
+    """What an account received (or paid) for its positions in the expired series; rounded down."""
+
+    expiry_id: int
+    account: int
+    cash_delta: Cash
+
+
+class ChainDisagreed(Event, frozen=True, tag=30):
+    """The chain reported another value than the machine derived: a reconciliation break, never papered over."""
+
+    what: str
+    expected: int
+    actual: int
+
+
+AnyEvent: TypeAlias = (
+    Rejected
+    | Applied
+    | RoundAdopted
+    | Digested
+    | Accepted
+    | Amended
+    | Traded
+    | Rested
+    | Cancelled
+    | BatchSealed
+    | ExpiryFixed
+    | AccountSettled
+    | ChainDisagreed
+)

@@ -1,0 +1,27 @@
+"""What a fill costs each side. Twin of ``contracts/core/Clearing.vy``; both agree to the unit.
+
+Rounding: fees up, rebates down; a rebate never exceeds half of the taker's fee of the same fill, so the fee pot of a
+fill is never negative. Imports units and commands.
+"""
+
+from exchange.core.commands import FeeSchedule
+from exchange.core.units import QTY_ONE, RISK_ONE, Cash, Price, Qty, mul_div_down, mul_div_up
+
+
+def taker_fee(schedule: FeeSchedule, index: Price, price: Price, qty: Qty) -> Cash:
+    """Rate on index notional, capped at a share of the premium; rounded up."""
+    on_notional = mul_div_up(schedule.taker_rate * index, qty, RISK_ONE)
+    return min(on_notional, mul_div_up(schedule.cap * price, qty, RISK_ONE))
+
+
+def maker_fee(schedule: FeeSchedule, index: Price, price: Price, qty: Qty, taker: Cash) -> Cash:
+    """Fee of the resting side given the taker's fee of the same fill; negative when the schedule pays a rebate."""
+    if schedule.maker_rate < 0:
+        return -min(mul_div_down(-schedule.maker_rate * index, qty, RISK_ONE), taker >> 1)
+    on_notional = mul_div_up(schedule.maker_rate * index, qty, RISK_ONE)
+    return min(on_notional, mul_div_up(schedule.cap * price, qty, RISK_ONE))
+
+
+def fee_allowed(max_fee: Price, qty: Qty) -> Cash:
+    """The most a trader who signed ``max_fee`` per contract may be charged on this quantity."""
+    return mul_div_up(max_fee, qty, QTY_ONE)

@@ -1,0 +1,133 @@
+"""What must hold at every record, by name. Cheap ones run inside ``apply``; all of them run in tests, at every digest
+record and in the auditor's replay.
+
+Each returns None or a sentence that says what is wrong. Imports state and oracle types.
+"""
+
+from collections.abc import Callable
+from typing import Final, TypeAlias
+
+from exchange.core.state import TREASURY, State
+from exchange.core.units import Qty
+
+Invariant: TypeAlias = Callable[[State], str | None]
+
+
+class InvariantBroken(AssertionError):
+    """The machine contradicts itself: stop, rebuild from the journal, find the cause."""
+
+
+def cash_sums_to_vault(state: State) -> str | None:
+    """CASH_SUMS_TO_VAULT: cash of all accounts, treasury included, equals the tokens in the vault."""
+    total = sum(account.cash for account in state.accounts.values())
+    return None if total == state.mirror.vault else f"cash {total} is not the vault's {state.mirror.vault}"
+
+
+def positions_sum_to_zero(state: State) -> str | None:
+    """POSITIONS_SUM_TO_ZERO: every long has a short."""
+    totals: dict[int, Qty] = {}
+    for account in state.accounts.values():
+        for series, qty in account.positions.items():
+            totals[series] = totals.get(series, 0) + qty
+    for series, qty in totals.items():
+        if qty:
+            return f"positions of series {series} sum to {qty}"
+    return None
+
+
+def book_not_crossed(state: State) -> str | None:
+    """BOOK_NOT_CROSSED: the best bid is below the best ask in every series."""
+    for series, book in state.books.items():
+        if book.crossed():
+            return f"book of series {series} is crossed"
+    return None
+
+
+def open_interest_matches(state: State) -> str | None:
+    """OPEN_INTEREST_MATCHES: the open interest of a series is the sum of its long positions."""
+    longs = dict.fromkeys(state.series, 0)
+    for account in state.accounts.values():
+        for series, qty in account.positions.items():
+            longs[series] += max(qty, 0)
+    for series, qty in longs.items():
+        if qty != state.series[series].open_interest:
+            return f"open interest of series {series} is {state.series[series].open_interest}, longs are {qty}"
+    return None
+
+
+def book_holds_open_orders(state: State) -> str | None:
+    """BOOK_HOLDS_OPEN_ORDERS: open orders are exactly those resting, each level's total is the sum of its orders."""
+    resting = 0
+    for series, book in state.books.items():
+        for side in (book.bids, book.asks):
+            for key, level in side.levels.items():
+                total = sum(order.qty - order.filled for order in level.orders.values())
+                resting += len(level.orders)
+                if total != level.total or not level.orders:
+                    return f"level {key} of series {series} says {level.total}, its orders {total}"
+    return None if resting == len(state.orders) else f"{resting} orders rest, {len(state.orders)} are open"
+
+
+def trades_await_settlement(state: State) -> str | None:
+    """TRADES_AWAIT_SETTLEMENT: each unfinal trade stands in exactly one batch or is unsealed, in dense order."""
+    expected = next(iter(state.trades), state.next_trade)
+    for batch in state.batches.values():
+        if batch.first_trade != expected:
+            return f"batch {batch.id} starts at trade {batch.first_trade}, expected {expected}"
+        expected = batch.last_trade + 1
+    if expected != state.first_unsealed:
+        return f"first unsealed trade is {state.first_unsealed}, batches end before {expected}"
+    if len(state.trades) != state.next_trade - next(iter(state.trades), state.next_trade):
+        return "unsettled trades are not dense"
+    return None
+
+
+def mirror_plus_trades_is_ledger(state: State) -> str | None:
+    """MIRROR_PLUS_TRADES_IS_LEDGER: what the contracts hold plus unsettled trades equals the live positions."""
+    ahead: dict[tuple[int, int], Qty] = {}
+    for account in state.accounts.values():
+        for series, qty in account.positions.items():
+            ahead[account.id, series] = qty
+    for trade in state.trades.values():
+        if state.expiries[trade.series >> 16].fixing >= 0:
+            continue  # already cash here, still a position there
+        signed = trade.qty if trade.taker_is_buy else -trade.qty
+        for account_id, change in ((trade.taker_account, -signed), (trade.maker_account, signed)):
+            key = (account_id, trade.series)
+            ahead[key] = ahead.get(key, 0) + change
+    for account_id, positions in state.mirror.positions.items():
+        for series, qty in positions.items():
+            if state.expiries[series >> 16].fixing < 0:
+                ahead[account_id, series] = ahead.get((account_id, series), 0) - qty
+    for key, qty in ahead.items():
+        if qty:
+            return f"account {key[0]} differs from the mirror by {qty} in series {key[1]}"
+    return None
+
+
+def free_collateral_is_withdrawable(state: State) -> str | None:
+    """CAN_ALWAYS_WITHDRAW_FREE_COLLATERAL: nothing is held beyond what a withdrawal asked for, and never negative."""
+    for account in state.accounts.values():
+        if account.held < 0 or (account.id == TREASURY and account.held):
+            return f"account {account.id} holds {account.held}"
+    return None
+
+
+ALL: Final[tuple[Invariant, ...]] = (
+    cash_sums_to_vault,
+    positions_sum_to_zero,
+    book_not_crossed,
+    open_interest_matches,
+    book_holds_open_orders,
+    trades_await_settlement,
+    mirror_plus_trades_is_ledger,
+    free_collateral_is_withdrawable,
+)
+
+
+def check_all(state: State) -> None:
+    """Raise InvariantBroken naming the first invariant that does not hold."""
+    for invariant in ALL:
+        finding = invariant(state)
+        if finding is not None:
+            raise InvariantBroken(f"{invariant.__name__}: {finding}")

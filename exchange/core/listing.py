@@ -1,0 +1,99 @@
+"""Configuration and listings: which options exist and in which steps they trade. Imports state, commands, events."""
+
+from exchange.core.book import Book
+from exchange.core.commands import Configure, ListExpiry, ListSeries, ListUnderlying, SetTrading
+from exchange.core.events import Applied, Event, Reject, Rejected
+from exchange.core.state import State
+from exchange.core.state_types import Expiry, Series, Underlying
+from exchange.core.units import QTY_ONE, TWAP_SECONDS, U16_MAX, U32_MAX, U63_MAX, seconds_of, series_of
+
+GROUPS_MAX = 256
+SERIES_MAX = 4 * GROUPS_MAX
+EXPIRY_SLOTS = 256
+
+
+def decide_configure(state: State, command: Configure) -> tuple[Event, ...]:
+    """Once, before anything else, with rules a contract can hold."""
+    if state.config is not None:
+        return (Rejected(Reject.VENUE_MUST_BE_CONFIGURED_ONCE, state.seq),)
+    assert 0 < command.batch_trades_max <= 128
+    return (Applied(),)
+
+
+def evolve_configure(state: State, command: Configure) -> None:
+    """The venue exists."""
+    state.config = command
+
+
+def decide_underlying(state: State, command: ListUnderlying) -> tuple[Event, ...]:
+    """Dense numbers, and a lot and ticks whose product is a whole 1e-6 USDC so that premiums are exact."""
+    if command.underlying != len(state.underlyings) or command.underlying > U32_MAX:
+        return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.underlying, len(state.underlyings)),)
+    for tick in (command.tick, command.tick_above):
+        if tick <= 0 or command.lot <= 0 or tick * command.lot % QTY_ONE != 0 or command.tick_step % tick != 0:
+            return (Rejected(Reject.LOT_AND_TICK_MUST_BE_EXACT, tick, command.lot),)
+    return (Applied(),)
+
+
+def evolve_underlying(state: State, command: ListUnderlying) -> None:
+    """The underlying exists."""
+    state.underlyings[command.underlying] = Underlying(
+        command.underlying, command.name, command.lot, command.tick, command.tick_above, command.tick_step
+    )
+
+
+def decide_expiry(state: State, command: ListExpiry) -> tuple[Event, ...]:
+    """Ahead of now, on a half hour (the TWAP's boundaries), in a free slot of the contract's bitmap."""
+    if command.expiry_id != len(state.expiries) or command.expiry_id > U16_MAX:
+        return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.expiry_id, len(state.expiries)),)
+    if command.underlying not in state.underlyings:
+        return (Rejected(Reject.UNDERLYING_MUST_EXIST, command.underlying),)
+    if command.expiry_s <= seconds_of(state.time_ns):
+        return (Rejected(Reject.EXPIRY_MUST_BE_AHEAD, command.expiry_s, seconds_of(state.time_ns)),)
+    if command.expiry_s % TWAP_SECONDS != 0:
+        return (Rejected(Reject.EXPIRY_MUST_END_A_HALF_HOUR, command.expiry_s),)
+    earlier = state.expiries.get(command.expiry_id - EXPIRY_SLOTS)
+    if earlier is not None and (earlier.fixing < 0 or earlier.id in state.fixings):
+        return (Rejected(Reject.EXPIRY_SLOT_MUST_BE_FREE, command.expiry_id, earlier.id),)
+    return (Applied(),)
+
+
+def evolve_expiry(state: State, command: ListExpiry) -> None:
+    """The expiry exists, without series yet."""
+    state.expiries[command.expiry_id] = Expiry(command.expiry_id, command.underlying, command.expiry_s)
+
+
+def decide_series(state: State, command: ListSeries) -> tuple[Event, ...]:
+    """Dense inside its expiry; the strike fits the 63 bits the contract keeps for it."""
+    expiry = state.expiries.get(command.expiry_id)
+    if expiry is None:
+        return (Rejected(Reject.EXPIRY_MUST_EXIST, command.expiry_id),)
+    if expiry.expiry_s <= seconds_of(state.time_ns):
+        return (Rejected(Reject.EXPIRY_MUST_BE_AHEAD, expiry.expiry_s, seconds_of(state.time_ns)),)
+    if command.index != len(expiry.series) or command.index >= SERIES_MAX:
+        return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.index, len(expiry.series)),)
+    if not 0 < command.strike <= U63_MAX:
+        return (Rejected(Reject.STRIKE_MUST_FIT, command.strike, U63_MAX),)
+    return (Applied(),)
+
+
+def evolve_series(state: State, command: ListSeries) -> None:
+    """The series exists; it trades once a round covers it."""
+    expiry = state.expiries[command.expiry_id]
+    series_id = series_of(command.expiry_id, command.index)
+    expiry.series.append(series_id)
+    state.series[series_id] = Series(
+        series_id, expiry.id, expiry.underlying, expiry.expiry_s, command.strike, command.is_call
+    )
+    state.books[series_id] = Book()
+
+
+def decide_trading(state: State, command: SetTrading) -> tuple[Event, ...]:
+    """Always allowed: whoever may halt is decided at the edge, that it happened is decided here."""
+    del state, command
+    return (Applied(),)
+
+
+def evolve_trading(state: State, command: SetTrading) -> None:
+    """Open or halt."""
+    state.is_open = command.is_open

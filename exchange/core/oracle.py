@@ -1,0 +1,86 @@
+"""Oracle rounds: what a round must satisfy, the view it gives of prices, and the settlement TWAP.
+
+Signatures are checked at the edge (``exchange/shell/feeds.py``) and again by the auditor; here a round must advance,
+cover every live listing, continue the accumulator and carry exactly the marks its vols imply.
+Imports units, commands, margin, fixedmath.
+"""
+
+from exchange.core.commands import PostRound, Sheet, StandardModel
+from exchange.core.fixedmath import black76_mark
+from exchange.core.margin import Leg, contingency_rate, short_units
+from exchange.core.state_types import Expiry, Series
+from exchange.core.units import TWAP_SECONDS, Price, Risk, Seconds, Wad, div_down, years_of
+
+
+class RoundView:
+    """Prices of one round, indexed for margin: spot per underlying; mark and short units per series."""
+
+    __slots__ = (
+        "confs",
+        "forwards",
+        "id",
+        "im_units",
+        "marks",
+        "mm_units",
+        "spots",
+        "stable",
+        "time_s",
+        "vols",
+    )
+
+    def __init__(self, round_id: int, time_s: Seconds, stable: Wad) -> None:
+        self.id = round_id
+        self.time_s = time_s
+        self.stable = stable
+        self.spots: dict[int, Price] = {}
+        self.forwards: dict[int, Price] = {}
+        self.confs: dict[int, Wad] = {}
+        self.marks: dict[int, Price] = {}
+        self.vols: dict[int, Wad] = {}
+        self.im_units: dict[int, Risk] = {}  # of one short 1e-4 contract, contingencies included
+        self.mm_units: dict[int, Risk] = {}
+
+
+def view_of(
+    round_: PostRound, expiries: dict[int, Expiry], series: dict[int, Series], model: StandardModel
+) -> RoundView:
+    """Index a round. The units follow from its marks, so they are never stored."""
+    view = RoundView(round_.round_id, round_.time_s, round_.stable)
+    for spot in round_.spots:
+        view.spots[spot.underlying] = spot.spot
+    for sheet in round_.sheets:
+        _index_sheet(view, sheet, expiries[sheet.expiry_id], series, model)
+    return view
+
+
+def _index_sheet(
+    view: RoundView, sheet: Sheet, expiry: Expiry, series: dict[int, Series], model: StandardModel
+) -> None:
+    spot = view.spots[expiry.underlying]
+    view.forwards[expiry.id] = sheet.forward
+    view.confs[expiry.id] = sheet.conf
+    extra = contingency_rate(model, sheet.conf, view.stable) * spot
+    for series_id, vol, mark in zip(expiry.series, sheet.vols, sheet.marks, strict=True):
+        option = series[series_id]
+        units = short_units(model, spot, Leg(0, option.strike, option.is_call, mark))
+        view.marks[series_id] = mark
+        view.vols[series_id] = vol
+        view.im_units[series_id] = units.initial + extra
+        view.mm_units[series_id] = units.maintenance
+
+
+def implied_marks(sheet: Sheet, expiry: Expiry, series: dict[int, Series], time_s: Seconds) -> tuple[Price, ...]:
+    """Marks that follow from a sheet's forward and vols at the round's time."""
+    years = years_of(expiry.expiry_s - time_s)
+    return tuple(
+        black76_mark(sheet.forward, series[sid].strike, vol, years, is_call=series[sid].is_call)
+        for sid, vol in zip(expiry.series, sheet.vols, strict=True)
+    )
+
+
+def twap(acc_at: dict[int, int], expiry_s: Seconds) -> Price | None:
+    """Settlement price: mean of spot over the last half hour, rounded down; None until both ends are known."""
+    start, end = acc_at.get(expiry_s - TWAP_SECONDS), acc_at.get(expiry_s)
+    if start is None or end is None:
+        return None
+    return div_down(end - start, TWAP_SECONDS)

@@ -1,0 +1,131 @@
+"""Adopting an oracle round: checks, the settlement of expiries it completes, and the batch it closes.
+
+Unsettled trades are always acceptable at the round in force. Before a new round replaces it, either every account they
+touched also holds at the new round, or the open batch is sealed naming the old one. That is how NO_BUST survives a
+moving market. Imports state, oracle, risk, settlement.
+"""
+
+from collections import OrderedDict
+
+from exchange.core import risk, settlement
+from exchange.core.commands import PostRound, Sheet
+from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
+from exchange.core.oracle import RoundView, implied_marks, twap, view_of
+from exchange.core.state import State
+from exchange.core.state_types import Expiry
+from exchange.core.units import TWAP_SECONDS, U64_MAX, WAD, seconds_of
+
+BOUNDARIES_KEPT = 96  # two days of half hours
+
+
+def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
+    """Seal if needed, adopt, then fix the expiries whose TWAP this round completes."""
+    refused = _refuse(state, command)
+    if refused is not None:
+        return (refused,)
+    fixed = tuple(_fixings(state, command))
+    view = view_of(command, state.expiries, state.series, risk.model_of(state))
+    events: list[Event] = []
+    if state.first_unsealed < state.next_trade and (fixed or not _carries(state, view)):
+        events += settlement.seal(state)
+    events.append(RoundAdopted(command.round_id))
+    for expiry, price in fixed:
+        events += _expire_orders(state, expiry)
+        events.append(ExpiryFixed(expiry.id, price))
+        events += settlement.settle_expiry(state, expiry, price)
+    return tuple(events)
+
+
+def _refuse(state: State, command: PostRound) -> Rejected | None:
+    last = state.round
+    if last is not None and (command.round_id <= last.round_id or command.time_s <= last.time_s):
+        return Rejected(Reject.ROUND_MUST_ADVANCE, command.time_s, last.time_s)
+    if command.time_s > seconds_of(state.time_ns) or command.round_id > U64_MAX:
+        return Rejected(Reject.ROUND_MUST_NOT_BE_AHEAD, command.time_s, seconds_of(state.time_ns))
+    refused = _refuse_spots(state, command)
+    if refused is not None:
+        return refused
+    live = [expiry.id for expiry in state.expiries.values() if expiry.fixing < 0]
+    if [sheet.expiry_id for sheet in command.sheets] != live:
+        return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, len(command.sheets), len(live))
+    for sheet in command.sheets:
+        refused = _refuse_sheet(state, sheet, command.time_s)
+        if refused is not None:
+            return refused
+    return None
+
+
+def _refuse_spots(state: State, command: PostRound) -> Rejected | None:
+    if [spot.underlying for spot in command.spots] != list(state.underlyings):
+        return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, len(command.spots), len(state.underlyings))
+    last = state.round
+    for spot in command.spots:
+        if not (0 < spot.spot <= U64_MAX and 0 <= spot.conf <= WAD and 0 <= spot.acc <= U64_MAX):
+            return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, spot.underlying)
+        held = state.spots.get(spot.underlying)
+        if held is None or last is None:
+            continue
+        expected = held.acc + held.spot * (command.time_s - last.time_s)
+        if spot.acc != expected:
+            return Rejected(Reject.ROUND_MUST_CONTINUE_ACCUMULATOR, spot.acc, expected)
+    return None
+
+
+def _refuse_sheet(state: State, sheet: Sheet, time_s: int) -> Rejected | None:
+    expiry = state.expiries[sheet.expiry_id]
+    if not (len(sheet.vols) == len(sheet.marks) == len(expiry.series)):
+        return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, len(sheet.marks), len(expiry.series))
+    if not (0 < sheet.forward <= U64_MAX and 0 <= sheet.conf <= WAD and all(0 <= vol <= U64_MAX for vol in sheet.vols)):
+        return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, sheet.expiry_id)
+    implied = implied_marks(sheet, expiry, state.series, time_s)
+    for given, mark in zip(sheet.marks, implied, strict=True):
+        if given != mark or mark > U64_MAX:
+            return Rejected(Reject.ROUND_MARKS_MUST_FOLLOW, given, mark)
+    return None
+
+
+def _carries(state: State, view: RoundView) -> bool:
+    """Whether the open batch may name the new round: young enough, and every account in it holds there."""
+    assert state.config is not None
+    age_s = seconds_of(state.time_ns - state.sealed_ns)
+    if age_s >= state.config.batch_age_max_s:
+        return False
+    return all(risk.holds_at(state, view, state.accounts[key]) for key in sorted(state.touched))
+
+
+def _fixings(state: State, command: PostRound) -> list[tuple[Expiry, int]]:
+    fixed = []
+    for expiry in state.expiries.values():
+        if expiry.fixing >= 0 or expiry.expiry_s > command.time_s:
+            continue
+        known = dict(state.acc_at.get(expiry.underlying, {}))
+        if command.time_s % TWAP_SECONDS == 0:
+            known[command.time_s] = next(s.acc for s in command.spots if s.underlying == expiry.underlying)
+        price = twap(known, expiry.expiry_s)
+        if price is not None:
+            fixed.append((expiry, price))
+    return fixed
+
+
+def _expire_orders(state: State, expiry: Expiry) -> list[Event]:
+    orders = [
+        order
+        for series in expiry.series
+        for side in (state.books[series].bids, state.books[series].asks)
+        for order in side.orders()
+    ]
+    orders.sort(key=lambda order: order.id)
+    return [Cancelled(order.id, CancelReason.SERIES_EXPIRED, order.qty - order.filled) for order in orders]
+
+
+def evolve_round(state: State, command: PostRound) -> None:
+    """The round is in force; accumulators at half hours are kept for settlement."""
+    state.round = command
+    state.view = view_of(command, state.expiries, state.series, risk.model_of(state))
+    for spot in command.spots:
+        state.spots[spot.underlying] = spot
+        if command.time_s % TWAP_SECONDS == 0:
+            kept = state.acc_at.setdefault(spot.underlying, OrderedDict())
+            kept[command.time_s] = spot.acc
+            if len(kept) > BOUNDARIES_KEPT:
+                kept.popitem(last=False)

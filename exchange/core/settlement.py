@@ -1,0 +1,203 @@
+"""From fills to finality: sealing batches, settling expiries, and the life of authorisations.
+
+A batch holds consecutive trades and names the round in force, at which every account it touches is acceptable. It is
+bounded by what one transaction may carry. Imports state, margin, ledger, events.
+"""
+
+from exchange.core import risk
+from exchange.core.commands import BatchRefused, SealBatch
+from exchange.core.events import AccountSettled, Applied, BatchSealed, Event, ExpiryFixed, Reject, Rejected
+from exchange.core.margin import Leg, settlement_value
+from exchange.core.state import TREASURY, State
+from exchange.core.state_types import Account, AuthEntry, Batch, Expiry, Trade
+from exchange.core.units import Price, Qty, expiry_of
+
+ORDERS_MAX = 256  # signed orders in one batch, replaced ancestors included
+
+
+# -- sealing ----------------------------------------------------------------------------------------------------------
+
+
+def seal(state: State) -> list[Event]:
+    """Seal all unsealed trades, in as many batches as the contract's bounds require."""
+    events: list[Event] = []
+    assert state.round is not None
+    batch_id, first = state.next_batch, state.first_unsealed
+    while first < state.next_trade:
+        last = _last_of_chunk(state, first)
+        events.append(BatchSealed(batch_id, first, last, state.round.round_id))
+        batch_id, first = batch_id + 1, last + 1
+    return events
+
+
+def open_trade(state: State, trade: Trade) -> None:
+    """A fill joins the open batch; both authorisations are needed until it is final."""
+    if state.first_unsealed == state.next_trade:
+        state.sealed_ns = state.time_ns
+    state.trades[trade.id] = trade
+    state.next_trade = trade.id + 1
+    state.auths[trade.maker_auth].refs += 1
+    state.auths[trade.taker_auth].refs += 1
+    state.touched[trade.maker_account] = None
+    state.touched[trade.taker_account] = None
+
+
+def seal_full(state: State) -> list[Event]:
+    """Seal when the open batch has reached its size; called at the start of a command, when all its trades stand."""
+    assert state.config is not None
+    if state.next_trade - state.first_unsealed < state.config.batch_trades_max:
+        return []
+    return seal(state)
+
+
+def _last_of_chunk(state: State, first: int) -> int:
+    assert state.config is not None
+    orders: dict[int, None] = {}
+    last = first
+    for trade_id in range(first, min(first + state.config.batch_trades_max, state.next_trade)):
+        trade = state.trades[trade_id]
+        for auth_id in (trade.maker_auth, trade.taker_auth):
+            for link in lineage(state, auth_id):
+                orders[link.id] = None
+        if len(orders) > ORDERS_MAX:
+            break
+        last = trade_id
+    return last
+
+
+def lineage(state: State, auth_id: int) -> list[AuthEntry]:
+    """An authorisation with the replaced ones the contract must still hear of, oldest first.
+
+    The contract carries a replaced order's filled quantity forward when the replacement first settles, so an ancestor
+    that traded must be in the batch if it has not settled yet.
+    """
+    chain = [state.auths[auth_id]]
+    while not chain[-1].settled and chain[-1].carry > 0 and chain[-1].parent in state.auths:
+        chain.append(state.auths[chain[-1].parent])
+    return chain[::-1]
+
+
+def decide_seal(state: State, command: SealBatch) -> tuple[Event, ...]:
+    """Close the open batch on request (age, shutdown)."""
+    del command
+    if state.first_unsealed == state.next_trade:
+        return (Rejected(Reject.NOTHING_TO_SEAL, state.next_trade),)
+    return tuple(seal(state))
+
+
+def evolve_sealed(state: State, event: BatchSealed, seq: int, time_ns: int) -> None:
+    """The batch is on its way; its round is kept until it is final."""
+    assert state.round is not None
+    state.batches[event.batch_id] = Batch(
+        event.batch_id, event.first_trade, event.last_trade, event.round_id, seq, time_ns
+    )
+    state.rounds[event.round_id] = state.round
+    state.next_batch = event.batch_id + 1
+    state.first_unsealed = event.last_trade + 1
+    state.touched.clear()
+    state.sealed_ns = time_ns
+
+
+def decide_refused(state: State, command: BatchRefused) -> tuple[Event, ...]:
+    """The contract refused a batch. The venue halts: what was acknowledged must settle, so a person decides next."""
+    if command.batch_id not in state.batches:
+        return (Rejected(Reject.BATCH_MUST_BE_PENDING, command.batch_id, state.next_batch - 1),)
+    return (Applied(),)
+
+
+def evolve_refused(state: State, command: BatchRefused) -> None:
+    """Halt; the batch stays pending."""
+    del command
+    state.is_open = False
+
+
+def finish_batch(state: State, batch: Batch) -> list[Trade]:
+    """The batch is final: forget its trades and the authorisations nobody needs any more."""
+    trades = [state.trades.pop(trade_id) for trade_id in range(batch.first_trade, batch.last_trade + 1)]
+    for trade in trades:
+        for auth_id in (trade.maker_auth, trade.taker_auth):
+            for link in lineage(state, auth_id):
+                link.settled = True
+    for trade in trades:
+        release(state, trade.maker_auth)
+        release(state, trade.taker_auth)
+    del state.batches[batch.id]
+    _forget_round(state, batch.round_id)
+    return trades
+
+
+def _forget_round(state: State, round_id: int) -> None:
+    needed = any(batch.round_id == round_id for batch in state.batches.values())
+    if not needed and round_id not in state.fixings.values():
+        state.rounds.pop(round_id, None)
+
+
+# -- authorisations ---------------------------------------------------------------------------------------------------
+
+
+def release(state: State, auth_id: int) -> None:
+    """Drop one reference; an entry nobody refers to disappears, and with it its claim on the order it replaced."""
+    while auth_id:
+        entry = state.auths[auth_id]
+        entry.refs -= 1
+        if entry.refs:
+            return
+        del state.auths[auth_id]
+        auth_id = entry.parent
+
+
+# -- expiry -----------------------------------------------------------------------------------------------------------
+
+
+def legs_in(state: State, positions: dict[int, Qty], expiry_id: int) -> tuple[Leg, ...]:
+    """An account's legs in one expiry, without marks: they are past their time."""
+    return tuple(
+        Leg(qty, state.series[series].strike, state.series[series].is_call, 0)
+        for series, qty in sorted(positions.items())
+        if expiry_of(series) == expiry_id
+    )
+
+
+def settle_expiry(state: State, expiry: Expiry, price: Price) -> list[Event]:
+    """What each holder gets, rounded down; the units lost to rounding go to the treasury, so cash is conserved."""
+    events: list[Event] = []
+    total = 0
+    for account_id in sorted(state.accounts):
+        legs = legs_in(state, state.accounts[account_id].positions, expiry.id)
+        if legs:
+            delta = settlement_value(legs, price)
+            total += delta
+            events.append(AccountSettled(expiry.id, account_id, delta))
+    if total:
+        events.append(AccountSettled(expiry.id, TREASURY, -total))
+    return events
+
+
+def evolve_fixed(state: State, event: ExpiryFixed) -> None:
+    """The settlement price stands; the contract still has to say the same."""
+    assert state.round is not None
+    state.expiries[event.expiry_id].fixing = event.price
+    state.fixings[event.expiry_id] = state.round.round_id
+    state.rounds[state.round.round_id] = state.round
+
+
+def evolve_settled(state: State, event: AccountSettled) -> None:
+    """Positions of the expiry become cash."""
+    account = state.accounts[event.account]
+    account.cash += event.cash_delta
+    for series in [key for key in account.positions if expiry_of(key) == event.expiry_id]:
+        _drop_position(state, account, series)
+
+
+def _drop_position(state: State, account: Account, series: int) -> None:
+    risk.move_position(state, account, series, -account.positions[series])
+    option = state.series[series]
+    option.open_interest -= max(account.positions[series], 0)
+    del account.positions[series]
+    del account.costs[series]
+
+
+def finish_fixing(state: State, expiry_id: int) -> None:
+    """The contract fixed the expiry too."""
+    round_id = state.fixings.pop(expiry_id)
+    _forget_round(state, round_id)

@@ -1,0 +1,317 @@
+"""The whole state of the venue, its canonical image and the digest over it.
+
+State is a cache of the journal. ``image`` is what a snapshot stores and a digest covers: committed facts in canonical
+order, without the indices derived from them; ``restore`` rebuilds those. Imports every feature's data types.
+"""
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Mapping
+from typing import TypeVar
+
+import msgspec
+
+from exchange.core.book import Book
+from exchange.core.commands import Configure, PostRound, Spot
+from exchange.core.oracle import RoundView, view_of
+from exchange.core.state_types import (
+    Account,
+    AuthEntry,
+    Batch,
+    Expiry,
+    Key,
+    OpenInterest,
+    Order,
+    Series,
+    Trade,
+    Underlying,
+)
+from exchange.core.units import NO_EXPIRY, Cash, Nanos, Price, Qty
+
+TREASURY = 0
+K = TypeVar("K", int, bytes)
+T = TypeVar("T")
+
+
+class Mirror(msgspec.Struct):
+    """What the contracts hold, derived from their finalised events; reconciliation compares it with the chain.
+
+    ``dust`` is the part of settled payoffs below one unit, per expiry, as the contract keeps it.
+    """
+
+    action_id: int = 0
+    batch_id: int = 0
+    vault: Cash = 0
+    cash: dict[int, Cash] = {}
+    positions: dict[int, dict[int, Qty]] = {}
+    fixings: dict[int, Price] = {}
+    dust: dict[int, int] = {}
+
+
+class AccountImage(msgspec.Struct, array_like=True):
+    """Committed facts of an account."""
+
+    id: int
+    owner: bytes
+    cash: Cash
+    held: Cash
+    exiting: bool
+    positions: list[tuple[int, Qty]]
+    costs: list[tuple[int, Cash]]
+    nonces: list[tuple[int, int]]
+    keys: list[tuple[bytes, Key]]
+
+
+class MirrorImage(msgspec.Struct, array_like=True):
+    """The mirror in canonical order."""
+
+    action_id: int
+    batch_id: int
+    vault: Cash
+    cash: list[tuple[int, Cash]]
+    positions: list[tuple[int, list[tuple[int, Qty]]]]
+    fixings: list[tuple[int, Price]]
+    dust: list[tuple[int, int]]
+
+
+class StateImage(msgspec.Struct, array_like=True):
+    """Committed facts of the venue, in canonical order."""
+
+    seq: int
+    time_ns: Nanos
+    config: Configure | None
+    is_open: bool
+    underlyings: list[Underlying]
+    expiries: list[Expiry]
+    series: list[Series]
+    round: PostRound | None
+    spots: list[Spot]
+    acc_at: list[tuple[int, list[tuple[int, int]]]]
+    accounts: list[AccountImage]
+    orders: list[Order]
+    auths: list[AuthEntry]
+    trades: list[Trade]
+    batches: list[Batch]
+    rounds: list[PostRound]
+    fixings: list[tuple[int, int]]
+    next_trade: int
+    next_batch: int
+    first_unsealed: int
+    sealed_ns: Nanos
+    touched: list[int]
+    mirror: MirrorImage
+
+
+class State:
+    """Everything ``apply`` reads and writes. Attributes are owned by the module named beside them."""
+
+    __slots__ = (
+        "acc_at",
+        "accounts",
+        "auths",
+        "batches",
+        "books",
+        "config",
+        "deadlines",
+        "expiries",
+        "first_unsealed",
+        "fixings",
+        "is_open",
+        "mirror",
+        "next_batch",
+        "next_trade",
+        "orders",
+        "round",
+        "rounds",
+        "sealed_ns",
+        "seq",
+        "series",
+        "spots",
+        "time_ns",
+        "touched",
+        "trades",
+        "underlyings",
+        "view",
+    )
+
+    def __init__(self) -> None:
+        self.seq = 0  # machine
+        self.time_ns: Nanos = 0  # machine
+        self.config: Configure | None = None  # listing
+        self.is_open = True  # listing
+        self.underlyings: dict[int, Underlying] = {}  # listing
+        self.expiries: dict[int, Expiry] = {}  # listing
+        self.series: dict[int, Series] = {}  # listing
+        self.books: dict[int, Book] = {}  # matching
+        self.round: PostRound | None = None  # pricing
+        self.view: RoundView | None = None  # pricing
+        self.spots: dict[int, Spot] = {}  # pricing
+        self.acc_at: dict[int, OrderedDict[int, int]] = {}  # pricing: accumulators at half hours
+        self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}  # ledger
+        self.orders: dict[int, Order] = {}  # matching
+        self.deadlines: list[tuple[int, int]] = []  # matching: heap of (expiry_s, order id)
+        self.auths: dict[int, AuthEntry] = {}  # settlement
+        self.trades: dict[int, Trade] = {}  # settlement: not yet final on chain
+        self.batches: dict[int, Batch] = {}  # settlement: sealed, not yet final on chain
+        self.rounds: dict[int, PostRound] = {}  # settlement: rounds that pending batches and fixings name
+        self.fixings: dict[int, int] = {}  # settlement: expiry -> round, fixed here, not yet final on chain
+        self.next_trade = 1  # settlement
+        self.next_batch = 1  # settlement
+        self.first_unsealed = 1  # settlement
+        self.sealed_ns: Nanos = 0  # settlement: when the open batch got its first trade
+        self.touched: dict[int, None] = {}  # settlement: accounts with unsealed trades
+        self.mirror = Mirror()  # chain
+
+
+def image(state: State) -> StateImage:
+    """The committed facts, sorted, as one value."""
+    return StateImage(
+        seq=state.seq,
+        time_ns=state.time_ns,
+        config=state.config,
+        is_open=state.is_open,
+        underlyings=_sorted(state.underlyings),
+        expiries=_sorted(state.expiries),
+        series=_sorted(state.series),
+        round=state.round,
+        spots=[state.spots[key] for key in sorted(state.spots)],
+        acc_at=[(key, _pairs(value)) for key, value in _pairs(state.acc_at)],
+        accounts=[_account_image(state.accounts[key]) for key in sorted(state.accounts)],
+        orders=_sorted(state.orders),
+        auths=_sorted(state.auths),
+        trades=_sorted(state.trades),
+        batches=_sorted(state.batches),
+        rounds=_sorted(state.rounds),
+        fixings=_pairs(state.fixings),
+        next_trade=state.next_trade,
+        next_batch=state.next_batch,
+        first_unsealed=state.first_unsealed,
+        sealed_ns=state.sealed_ns,
+        touched=sorted(state.touched),
+        mirror=_mirror_image(state.mirror),
+    )
+
+
+def _sorted(items: dict[int, T]) -> list[T]:
+    return [items[key] for key in sorted(items)]
+
+
+def _pairs(items: Mapping[K, T]) -> list[tuple[K, T]]:
+    return [(key, items[key]) for key in sorted(items)]
+
+
+def _mirror_image(mirror: Mirror) -> MirrorImage:
+    positions = [(key, _pairs(value)) for key, value in _pairs(mirror.positions) if value]
+    return MirrorImage(
+        mirror.action_id,
+        mirror.batch_id,
+        mirror.vault,
+        _pairs(mirror.cash),
+        positions,
+        _pairs(mirror.fixings),
+        _pairs(mirror.dust),
+    )
+
+
+def _account_image(account: Account) -> AccountImage:
+    return AccountImage(
+        account.id,
+        account.owner,
+        account.cash,
+        account.held,
+        account.exiting,
+        _pairs(account.positions),
+        _pairs(account.costs),
+        _pairs(account.nonces),
+        _pairs(account.keys),
+    )
+
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(StateImage)
+
+
+def encode(state: State) -> bytes:
+    """Canonical bytes of the state: equal states give equal bytes on any machine."""
+    return _encoder.encode(image(state))
+
+
+def digest(state: State) -> bytes:
+    """SHA-256 of the canonical bytes."""
+    return hashlib.sha256(encode(state)).digest()
+
+
+def decode(data: bytes) -> State:
+    """State from its canonical bytes, indices rebuilt."""
+    return restore(_decoder.decode(data))
+
+
+def restore(source: StateImage) -> State:
+    """State from an image: copy the facts, rebuild books, account indices, deadlines and the round's view."""
+    state = State()
+    for name in (
+        "seq",
+        "time_ns",
+        "config",
+        "is_open",
+        "round",
+        "next_trade",
+        "next_batch",
+        "first_unsealed",
+        "sealed_ns",
+    ):
+        setattr(state, name, getattr(source, name))
+    for name in ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches"):
+        setattr(state, name, {item.id: item for item in getattr(source, name)})
+    state.spots = {spot.underlying: spot for spot in source.spots}
+    state.rounds = {round_.round_id: round_ for round_ in source.rounds}
+    state.acc_at = {key: OrderedDict(value) for key, value in source.acc_at}
+    state.fixings = dict(source.fixings)
+    state.mirror = _restore_mirror(source.mirror)
+    state.touched = dict.fromkeys(source.touched)
+    state.books = {key: Book() for key in state.series}
+    state.accounts = {item.id: _restore_account(item) for item in source.accounts}
+    _restore_orders(state)
+    if state.round is not None:
+        assert state.config is not None
+        state.view = view_of(state.round, state.expiries, state.series, state.config.standard)
+    return state
+
+
+def _restore_account(source: AccountImage) -> Account:
+    account = Account(source.id, source.owner)
+    account.cash, account.held, account.exiting = source.cash, source.held, source.exiting
+    for name in ("positions", "costs", "nonces", "keys"):
+        setattr(account, name, dict(getattr(source, name)))
+    return account
+
+
+def _restore_mirror(source: MirrorImage) -> Mirror:
+    return Mirror(
+        source.action_id,
+        source.batch_id,
+        source.vault,
+        dict(source.cash),
+        {key: dict(value) for key, value in source.positions},
+        dict(source.fixings),
+        dict(source.dust),
+    )
+
+
+def _restore_orders(state: State) -> None:
+    for order in sorted(state.orders.values(), key=lambda item: item.priority):
+        account = state.accounts[order.account]
+        account.orders[order.id] = order
+        open_interest = account.open.setdefault(order.series, OpenInterest())
+        left = order.qty - order.filled
+        if order.is_buy:
+            open_interest.buy_qty += left
+            open_interest.buy_value += left * order.price
+        else:
+            open_interest.sell_qty += left
+        if order.reduce_only:
+            account.reducing[order.id] = order
+        state.books[order.series].side(is_buy=order.is_buy).add(order)
+        if order.expiry_s != NO_EXPIRY:
+            state.deadlines.append((order.expiry_s, order.id))
+    state.deadlines.sort()

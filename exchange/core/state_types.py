@@ -1,0 +1,180 @@
+"""The nouns of the machine: small mutable records, each owned by one feature module.
+
+They hold facts only; rules live in the modules that use them. Imports units and commands.
+"""
+
+import msgspec
+
+from exchange.core.commands import Authorisation
+from exchange.core.units import Cash, Nanos, Price, Qty, Seconds
+
+
+class Order(msgspec.Struct, gc=False):
+    """An open order. ``priority`` orders it within its price; ``filled`` of ``qty`` has traded."""
+
+    id: int
+    auth_id: int
+    account: int
+    series: int
+    is_buy: bool
+    price: Price
+    qty: Qty
+    filled: Qty
+    priority: int
+    max_fee: Price
+    reduce_only: bool
+    post_only: bool
+    tif: int
+    expiry_s: Seconds
+    label: str
+    created_ns: Nanos
+    updated_ns: Nanos
+    resting: bool = False
+
+
+class AuthEntry(msgspec.Struct):
+    """A signed order kept until everything it allowed has settled.
+
+    ``parent`` is the authorisation it replaced (0: none) and ``carry`` what had filled under it by then; ``refs``
+    counts the open order, the unsettled trades and the child that still need this entry.
+    """
+
+    id: int
+    auth: Authorisation
+    parent: int
+    carry: Qty
+    refs: int
+    settled: bool = False
+
+
+class Trade(msgspec.Struct, gc=False):
+    """One fill on its way to settlement."""
+
+    id: int
+    series: int
+    qty: Qty
+    price: Price
+    taker_is_buy: bool
+    taker_account: int
+    maker_account: int
+    taker_auth: int
+    maker_auth: int
+    taker_fee: Cash
+    maker_fee: Cash
+    index: Price
+
+
+class Batch(msgspec.Struct, gc=False):
+    """Trades sealed for settlement; ``sealed_seq`` names the journal prefix whose root the batch anchors."""
+
+    id: int
+    first_trade: int
+    last_trade: int
+    round_id: int
+    sealed_seq: int
+    sealed_ns: Nanos
+
+
+class Key(msgspec.Struct, gc=False):
+    """A delegated session key."""
+
+    scopes: int
+    expiry_s: Seconds
+
+
+class Underlying(msgspec.Struct, gc=False):
+    """An underlying and the steps its options trade in."""
+
+    id: int
+    name: str
+    lot: Qty
+    tick: Price
+    tick_above: Price
+    tick_step: Price
+
+    def tick_at(self, price: Price) -> Price:
+        """The tick that applies at a price."""
+        return self.tick_above if price >= self.tick_step else self.tick
+
+
+class Expiry(msgspec.Struct):
+    """An expiry: its series in listing order, and its settlement price once fixed (-1 before)."""
+
+    id: int
+    underlying: int
+    expiry_s: Seconds
+    series: list[int] = []
+    fixing: Price = -1
+
+
+class Series(msgspec.Struct, gc=False):
+    """One option and its public statistics."""
+
+    id: int
+    expiry_id: int
+    underlying: int
+    expiry_s: Seconds
+    strike: Price
+    is_call: bool
+    open_interest: Qty = 0
+    volume: Qty = 0
+    last_price: Price = 0
+
+
+class OpenInterest(msgspec.Struct, gc=False):
+    """What an account has open in one series: unfilled buys (quantity and price x quantity) and unfilled sells."""
+
+    buy_qty: Qty = 0
+    buy_value: int = 0
+    sell_qty: Qty = 0
+
+
+class Account:
+    """One clearing account. ``cash`` includes ``held``, which a pending withdrawal has already spoken for.
+
+    The attributes after the blank line are derived and never part of the digest.
+    """
+
+    __slots__ = (
+        "cash",
+        "costs",
+        "exiting",
+        "held",
+        "id",
+        "isolated",
+        "keys",
+        "nonces",
+        "open",
+        "orders",
+        "owner",
+        "positions",
+        "reducing",
+        "reserved",
+        "risk_round",
+    )
+
+    def __init__(self, account_id: int, owner: bytes) -> None:
+        self.id = account_id
+        self.owner = owner
+        self.cash: Cash = 0
+        self.held: Cash = 0
+        self.exiting = False
+        self.positions: dict[int, Qty] = {}
+        self.costs: dict[int, Cash] = {}  # series -> premium paid (long) or received (short) for the position
+        self.nonces: dict[int, int] = {}  # nonce >> 6 -> mask of the 64 nonces in it
+        self.keys: dict[bytes, Key] = {}
+
+        self.orders: dict[int, Order] = {}
+        self.reducing: dict[int, Order] = {}  # the reduce-only ones among them
+        self.open: dict[int, OpenInterest] = {}
+        self.isolated = 0  # risk units at risk_round
+        self.reserved = 0  # risk units at risk_round
+        self.risk_round = -1
+
+    def nonce_used(self, nonce: int) -> bool:
+        """Whether a nonce was spent or cancelled."""
+        return self.nonces.get(nonce >> 6, 0) >> (nonce & 63) & 1 == 1
+
+    def spend_nonces(self, word: int, mask: int) -> None:
+        """Mark nonces as gone."""
+        self.nonces[word] = self.nonces.get(word, 0) | mask
