@@ -78,7 +78,7 @@ class ListUnderlying(Command, frozen=True, tag=2):
 
 
 class ListExpiry(Command, frozen=True, tag=3):
-    """Open an expiry of an underlying; ``expiry_id`` is dense from 0."""
+    """Open an expiry of an underlying; ``expiry_id`` is dense from 1."""
 
     expiry_id: int
     underlying: int

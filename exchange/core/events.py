@@ -25,6 +25,7 @@ class Reject(StrEnum):
     EXPIRY_MUST_BE_AHEAD = "expiry_must_be_ahead"
     EXPIRY_MUST_END_A_HALF_HOUR = "expiry_must_end_a_half_hour"
     EXPIRY_SLOT_MUST_BE_FREE = "expiry_slot_must_be_free"
+    LISTING_MUST_FIT_A_BATCH = "listing_must_fit_a_batch"
     STRIKE_MUST_FIT = "strike_must_fit"
     LOT_AND_TICK_MUST_BE_EXACT = "lot_and_tick_must_be_exact"
     # oracle rounds

@@ -5,11 +5,14 @@ from exchange.core.commands import Configure, ListExpiry, ListSeries, ListUnderl
 from exchange.core.events import Applied, Event, Reject, Rejected
 from exchange.core.state import State
 from exchange.core.state_types import Expiry, Series, Underlying
-from exchange.core.units import QTY_ONE, TWAP_SECONDS, U16_MAX, U32_MAX, U63_MAX, seconds_of, series_of
+from exchange.core.units import QTY_ONE, TWAP_SECONDS, U16_MAX, U32_MAX, U63_MAX, expiry_of, seconds_of, series_of
 
-GROUPS_MAX = 256
-SERIES_MAX = 4 * GROUPS_MAX
+# Bounds of the contracts: groups of four series in an expiry, slots of the bitmap of live expiries, and the words of
+# calldata that hold the sheets of a batch, which must be able to carry every live expiry at once.
+GROUPS_MAX = 64
 EXPIRY_SLOTS = 256
+SHEET_WORDS_MAX = 512
+SHEET_HEAD_WORDS = 2
 
 
 def decide_configure(state: State, command: Configure) -> tuple[Event, ...]:
@@ -44,8 +47,8 @@ def evolve_underlying(state: State, command: ListUnderlying) -> None:
 
 def decide_expiry(state: State, command: ListExpiry) -> tuple[Event, ...]:
     """Ahead of now, on a half hour (the TWAP's boundaries), in a free slot of the contract's bitmap."""
-    if command.expiry_id != len(state.expiries) or command.expiry_id > U16_MAX:
-        return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.expiry_id, len(state.expiries)),)
+    if command.expiry_id != len(state.expiries) + 1 or command.expiry_id > U16_MAX:
+        return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.expiry_id, len(state.expiries) + 1),)
     if command.underlying not in state.underlyings:
         return (Rejected(Reject.UNDERLYING_MUST_EXIST, command.underlying),)
     if command.expiry_s <= seconds_of(state.time_ns):
@@ -53,9 +56,21 @@ def decide_expiry(state: State, command: ListExpiry) -> tuple[Event, ...]:
     if command.expiry_s % TWAP_SECONDS != 0:
         return (Rejected(Reject.EXPIRY_MUST_END_A_HALF_HOUR, command.expiry_s),)
     earlier = state.expiries.get(command.expiry_id - EXPIRY_SLOTS)
-    if earlier is not None and (earlier.fixing < 0 or earlier.id in state.fixings):
+    if earlier is not None and (earlier.fixing < 0 or _held_on_chain(state, earlier.id)):
         return (Rejected(Reject.EXPIRY_SLOT_MUST_BE_FREE, command.expiry_id, earlier.id),)
+    if _sheet_words(state) + SHEET_HEAD_WORDS + 1 > SHEET_WORDS_MAX:
+        return (Rejected(Reject.LISTING_MUST_FIT_A_BATCH, _sheet_words(state), SHEET_WORDS_MAX),)
     return (Applied(),)
+
+
+def _held_on_chain(state: State, expiry_id: int) -> bool:
+    positions = state.mirror.positions.values()
+    return any(expiry_of(series) == expiry_id for held in positions for series in held)
+
+
+def _sheet_words(state: State) -> int:
+    live = [expiry for expiry in state.expiries.values() if expiry.fixing < 0]
+    return sum(SHEET_HEAD_WORDS + (len(expiry.series) + 3) // 4 for expiry in live)
 
 
 def evolve_expiry(state: State, command: ListExpiry) -> None:
@@ -70,8 +85,10 @@ def decide_series(state: State, command: ListSeries) -> tuple[Event, ...]:
         return (Rejected(Reject.EXPIRY_MUST_EXIST, command.expiry_id),)
     if expiry.expiry_s <= seconds_of(state.time_ns):
         return (Rejected(Reject.EXPIRY_MUST_BE_AHEAD, expiry.expiry_s, seconds_of(state.time_ns)),)
-    if command.index != len(expiry.series) or command.index >= SERIES_MAX:
+    if command.index != len(expiry.series) or command.index >= 4 * GROUPS_MAX:
         return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.index, len(expiry.series)),)
+    if command.index % 4 == 0 and _sheet_words(state) + 1 > SHEET_WORDS_MAX:
+        return (Rejected(Reject.LISTING_MUST_FIT_A_BATCH, _sheet_words(state), SHEET_WORDS_MAX),)
     if not 0 < command.strike <= U63_MAX:
         return (Rejected(Reject.STRIKE_MUST_FIT, command.strike, U63_MAX),)
     return (Applied(),)
