@@ -1,0 +1,116 @@
+"""Compile the contracts into `exchange/artifacts/`, from a wheel build or from the command line.
+
+`CamelCase.vy` is deployable, `snake_case.vy` is a module of one. Each artifact carries ABI, deployment
+bytecode, runtime size, a digest of everything it was compiled from, and the compiler. The same sources give the
+same bytes, and a file whose digest still matches is left alone. May import the standard library, hatchling and
+vyper; the package itself carries no compiler.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+EVM_VERSION = "prague"
+RUNTIME_LIMIT = 24_576  # EIP-170
+CONTRACTS = Path(__file__).resolve().parent
+ARTIFACTS = CONTRACTS.parent / "exchange" / "artifacts"
+
+
+class CodeTooLargeError(Exception):
+    """A contract is larger than a chain would accept."""
+
+
+def deployables(root: Path = CONTRACTS) -> list[Path]:
+    """The contracts to compile, in a fixed order."""
+    return sorted(path for path in root.rglob("*.vy") if re.fullmatch(r"[A-Z][A-Za-z0-9]*", path.stem))
+
+
+def sources_digest(root: Path = CONTRACTS) -> str:
+    """SHA-256 over the path and text of every source and of this file; modules may be shared by any contract."""
+    digest = hashlib.sha256()
+    for path in [*sorted(root.rglob("*.vy")), Path(__file__).resolve()]:
+        text = path.read_bytes()
+        digest.update(f"{path.name}:{len(text)}:".encode())
+        digest.update(text)
+    return digest.hexdigest()
+
+
+def is_current(path: Path, digest: str) -> bool:
+    """Whether an artifact was made from these very sources."""
+    if not path.is_file():
+        return False
+    try:
+        return bool(json.loads(path.read_text())["source_sha256"] == digest)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
+    """ABI, bytecode and sizes of one contract. Raises CodeTooLargeError beyond the limit of EIP-170."""
+    # Imported here, so that an up-to-date tree can be checked where no compiler is installed.
+    import vyper  # noqa: PLC0415
+    from vyper.cli.vyper_compile import compile_files  # noqa: PLC0415
+    from vyper.compiler.settings import OptimizationLevel, Settings  # noqa: PLC0415
+
+    settings = Settings(optimize=OptimizationLevel.GAS, evm_version=EVM_VERSION)
+    formats = ["abi", "bytecode", "bytecode_runtime"]
+    outputs = compile_files([path], formats, paths=[str(root)], include_sys_path=False, settings=settings)
+    (output,) = outputs.values()
+    size = len(output["bytecode_runtime"]) // 2 - 1
+    if size > RUNTIME_LIMIT:
+        raise CodeTooLargeError(f"{path.stem}: {size} bytes of runtime code, the limit is {RUNTIME_LIMIT}")
+    return {
+        "abi": output["abi"],
+        "bytecode": output["bytecode"],
+        "runtime_size": size,
+        "compiler": f"vyper {vyper.__version__} -O gas --evm-version {EVM_VERSION}",
+    }
+
+
+def build(artifacts: Path = ARTIFACTS) -> list[Path]:
+    """Bring every artifact up to date and return their paths."""
+    artifacts.mkdir(parents=True, exist_ok=True)
+    digest = sources_digest()
+    paths = []
+    for source in deployables():
+        path = artifacts / f"{source.stem}.json"
+        paths.append(path)
+        if is_current(path, digest):
+            continue
+        artifact = {"name": source.stem, "source_sha256": digest, **compile_contract(source)}
+        # Replaced in one step: a test that loads it at this moment sees the old one or the new one.
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        partial.write_text(json.dumps(artifact, sort_keys=True, indent=1) + "\n")
+        partial.replace(path)
+    for stale in sorted(set(artifacts.glob("*.json")) - set(paths)):
+        stale.unlink()
+    return paths
+
+
+class CustomBuildHook(BuildHookInterface[Any]):
+    """Compiles before hatchling collects the files of a wheel, plain or editable."""
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        """Write the artifacts into the package and name them, since version control ignores them."""
+        del version
+        if self.target_name == "wheel":
+            build_data["artifacts"] += [f"exchange/artifacts/{path.name}" for path in build()]
+
+
+def main() -> None:
+    """Compile and print one line for each contract."""
+    for path in build():
+        artifact = json.loads(path.read_text())
+        sys.stdout.write(f"{artifact['name']:<10} {artifact['runtime_size']:>6} bytes\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+# pragma version 0.4.3
+"""
+@title Vault
+@license Apache-2.0
+@notice Sole custodian of the collateral. Tokens enter by `deposit`, which credits an account in Clearing, and
+        leave only when Clearing releases them.
+@dev Amounts in 1e-6 USDC.
+@custom:kill The guardian may pause deposits or lower their cap. Nothing here can stop a release.
+"""
+
+interface Token:
+    def balanceOf(owner: address) -> uint256: view
+    def transfer(receiver: address, amount: uint256) -> bool: nonpayable
+    def transferFrom(sender: address, receiver: address, amount: uint256) -> bool: nonpayable
+
+interface Clearing:
+    def credit(account: uint32, amount: uint256): nonpayable
+
+event Paused:
+    paused: bool
+
+event CapChanged:
+    cap: uint256
+
+event ClearingSet:
+    clearing: address
+
+TOKEN: public(immutable(address))
+GUARDIAN: public(immutable(address))
+
+clearing: public(address)
+cap: public(uint256)
+paused: public(bool)
+
+
+@deploy
+def __init__(token: address, guardian: address, cap: uint256):
+    """
+    @param guardian May pause deposits, change their cap, and name Clearing once.
+    @param cap Most tokens the vault accepts in all.
+    """
+    TOKEN = token
+    GUARDIAN = guardian
+    self.cap = cap
+
+
+@external
+def set_clearing(clearing: address):
+    """
+    @notice Name the one contract that may release tokens. Works once; there is no second Clearing.
+    """
+    assert msg.sender == GUARDIAN, "only_guardian"
+    assert self.clearing == empty(address), "clearing_set"
+    assert clearing != empty(address), "clearing_set"
+    self.clearing = clearing
+    log ClearingSet(clearing=clearing)
+
+
+@external
+def set_cap(cap: uint256):
+    """
+    @notice Change the most tokens the vault accepts. Tokens above a lowered cap stay and may leave.
+    """
+    assert msg.sender == GUARDIAN, "only_guardian"
+    self.cap = cap
+    log CapChanged(cap=cap)
+
+
+@external
+def set_paused(paused: bool):
+    """
+    @notice Stop or resume deposits. Exits are not asked.
+    """
+    assert msg.sender == GUARDIAN, "only_guardian"
+    self.paused = paused
+    log Paused(paused=paused)
+
+
+@external
+@nonreentrant
+def deposit(account: uint32, amount: uint256):
+    """
+    @notice Move `amount` of the caller's tokens into the vault and credit it to `account`, whoever owns it.
+    """
+    assert not self.paused, "vault_paused"
+    assert amount > 0, "amount_zero"
+    before: uint256 = staticcall Token(TOKEN).balanceOf(self)
+    assert before + amount <= self.cap, "vault_cap"
+    moved: bool = extcall Token(TOKEN).transferFrom(msg.sender, self, amount, default_return_value=True)
+    assert moved, "vault_transfer"
+    # A token that takes a fee or lies would leave accounts richer than the vault.
+    assert staticcall Token(TOKEN).balanceOf(self) - before == amount, "vault_delta"
+    extcall Clearing(self.clearing).credit(account, amount)
+
+
+@external
+@nonreentrant
+def release(receiver: address, amount: uint256):
+    """
+    @notice Pay out. Only Clearing, which has already debited the account.
+    """
+    assert msg.sender == self.clearing, "only_clearing"
+    moved: bool = extcall Token(TOKEN).transfer(receiver, amount, default_return_value=True)
+    assert moved, "vault_transfer"

@@ -1,0 +1,277 @@
+# pragma version 0.4.3
+"""
+@title Accounts
+@license Apache-2.0
+@notice Accounts of wallets, the session keys they delegate to, and the nonces they cancel on chain.
+@dev A wallet may open several accounts; ids are dense from 1, and 0 is the treasury, which nobody owns.
+@custom:kill None: opening, revoking and cancelling must work while trading is stopped.
+"""
+
+from core import actions
+from lib import fail
+
+uses: actions
+
+MASK_64: constant(uint256) = 2**64 - 1
+MASK_160: constant(uint256) = 2**160 - 1
+HAS_CANCELS: constant(uint256) = 1 << 224
+KEY_KNOWN: constant(uint256) = 1 << 160
+
+SCOPE_TRADE: public(constant(uint32)) = 1
+SCOPE_CANCEL: public(constant(uint32)) = 2
+
+event AccountOpened:
+    action_id: uint64
+    account: indexed(uint32)
+    owner: indexed(address)
+
+event KeyRegistered:
+    action_id: uint64
+    account: indexed(uint32)
+    key: indexed(address)
+    scopes: uint32
+    expiry: uint64
+
+event KeyRevoked:
+    action_id: uint64
+    account: indexed(uint32)
+    key: indexed(address)
+    effective: uint64
+
+event NoncesCancelled:
+    action_id: uint64
+    account: indexed(uint32)
+    word: uint64
+    mask: uint256
+    effective: uint64
+
+# Nonces cancelled in one word of 256: those in force, and those that join them at `pending_from`.
+struct Cancels:
+    bound: uint256
+    pending: uint256
+    pending_from: uint256
+
+count: uint256
+
+# owner u160 | frozen_from u64 | flag: has cancelled nonces. The flag spares the orders of everybody else a
+# cold read of the cancel bitmap.
+words: HashMap[uint256, uint256]
+
+# (account << 160 | key) -> scopes u32 | expiry u64 | revoked_from u64 | known flag
+keys: HashMap[uint256, uint256]
+
+# (account << 64 | nonce >> 8)
+cancels: HashMap[uint256, Cancels]
+
+
+@internal
+@view
+def owner_of(account: uint32) -> address:
+    """
+    @notice Wallet that owns an account, or the zero address.
+    """
+    return convert(self.words[convert(account, uint256)] & MASK_160, address)
+
+
+@internal
+@view
+def check_owner(account: uint32):
+    """
+    @notice Refuse unless the caller owns the account.
+    """
+    if self.owner_of(account) != msg.sender:
+        fail.because("only_owner")
+
+
+@internal
+@view
+def check_active(word: uint256):
+    """
+    @notice Refuse an account whose exit is in force.
+    """
+    frozen_from: uint256 = (word >> 160) & MASK_64
+    if frozen_from != 0:
+        if actions.binds(frozen_from):
+            fail.because("account_frozen")
+
+
+@internal
+def set_frozen(account: uint32, frozen_from: uint256):
+    """
+    @notice Freeze an account from a time, or thaw it with 0.
+    """
+    key: uint256 = convert(account, uint256)
+    self.words[key] = (self.words[key] & ~(MASK_64 << 160)) | (frozen_from << 160)
+
+
+@internal
+@view
+def frozen_from(account: uint32) -> uint256:
+    """
+    @notice Time from which the account may no longer trade; 0 when it may.
+    """
+    return (self.words[convert(account, uint256)] >> 160) & MASK_64
+
+
+@internal
+@view
+def check_signer(account: uint256, word: uint256, signer: address, filled: bool):
+    """
+    @notice Refuse an order that neither the owner nor a session key with trade scope signed.
+    @param filled False for an order that is listed only as an ancestor: it moves nothing, so it need not be
+           in force any more.
+    """
+    raw: uint256 = convert(signer, uint256)
+    if raw == 0:
+        fail.because("order_signature")
+    if raw == word & MASK_160:
+        return
+    key: uint256 = self.keys[(account << 160) | raw]
+    if key == 0:
+        fail.because("order_signature")
+    if key & convert(SCOPE_TRADE, uint256) == 0:
+        fail.because("key_scope")
+    if filled:
+        if ((key >> 32) & MASK_64) + actions.window() < block.timestamp:
+            fail.because("key_expired")
+        revoked_from: uint256 = (key >> 96) & MASK_64
+        if revoked_from != 0:
+            if actions.binds(revoked_from):
+                fail.because("key_revoked")
+
+
+@internal
+@view
+def check_nonce(account: uint256, word: uint256, nonce: uint256):
+    """
+    @notice Refuse an order whose nonce is cancelled on chain.
+    """
+    if word & HAS_CANCELS == 0:
+        return
+    entry: Cancels = self.cancels[(account << 64) | (nonce >> 8)]
+    bits: uint256 = entry.bound
+    if entry.pending != 0 and actions.binds(entry.pending_from):
+        bits |= entry.pending
+    if (bits >> (nonce & 255)) & 1 != 0:
+        fail.because("order_cancelled")
+
+
+@external
+def open_account() -> uint32:
+    """
+    @notice Open an account owned by the caller.
+    @return The id of the account.
+    """
+    account: uint256 = self.count + 1
+    self.count = account
+    self.words[account] = convert(msg.sender, uint256)
+    log AccountOpened(action_id=actions.next(), account=convert(account, uint32), owner=msg.sender)
+    return convert(account, uint32)
+
+
+@external
+def register_key(account: uint32, key: address, scopes: uint32, expiry: uint64):
+    """
+    @notice Let `key` act for the account until `expiry` (seconds), at once.
+    @dev A key in use keeps its terms until it is revoked or expired: narrowing them here would unsettle
+         fills that relied on them.
+    """
+    self.check_owner(account)
+    if key == empty(address) or key == msg.sender:
+        fail.because("key_address")
+    if convert(expiry, uint256) <= block.timestamp:
+        fail.because("key_expired")
+    slot: uint256 = (convert(account, uint256) << 160) | convert(key, uint256)
+    if not self._key_is_over(self.keys[slot]):
+        fail.because("key_in_use")
+    self.keys[slot] = convert(scopes, uint256) | (convert(expiry, uint256) << 32) | KEY_KNOWN
+    log KeyRegistered(action_id=actions.next(), account=account, key=key, scopes=scopes, expiry=expiry)
+
+
+@internal
+@view
+def _key_is_over(word: uint256) -> bool:
+    if word == 0:
+        return True
+    revoked_from: uint256 = (word >> 96) & MASK_64
+    if revoked_from != 0 and actions.binds(revoked_from):
+        return True
+    return ((word >> 32) & MASK_64) + actions.window() < block.timestamp
+
+
+@external
+def revoke_key(account: uint32, key: address):
+    """
+    @notice Revoke a session key from the binding time on. The owner or the key itself may call.
+    """
+    if msg.sender != key:
+        self.check_owner(account)
+    slot: uint256 = (convert(account, uint256) << 160) | convert(key, uint256)
+    word: uint256 = self.keys[slot]
+    if word == 0 or (word >> 96) & MASK_64 != 0:
+        fail.because("key_unknown")
+    effective: uint256 = actions.binding_time()
+    self.keys[slot] = word | (effective << 96)
+    log KeyRevoked(action_id=actions.next(), account=account, key=key, effective=convert(effective, uint64))
+
+
+@external
+def cancel_nonces(account: uint32, word: uint64, mask: uint256):
+    """
+    @notice Cancel the orders whose nonces are word * 256 + i for every bit i of `mask`, from the binding time
+            on. The owner or a session key with cancel scope may call.
+    @dev What was still pending in the word joins the newer time; what was in force stays in force.
+    """
+    if self.owner_of(account) != msg.sender:
+        self._check_cancel_scope(account)
+    key: uint256 = (convert(account, uint256) << 64) | convert(word, uint256)
+    entry: Cancels = self.cancels[key]
+    if entry.pending != 0 and actions.binds(entry.pending_from):
+        entry.bound |= entry.pending
+        entry.pending = 0
+    effective: uint256 = actions.binding_time()
+    entry.pending |= mask
+    entry.pending_from = effective
+    self.cancels[key] = entry
+    self.words[convert(account, uint256)] |= HAS_CANCELS
+    log NoncesCancelled(
+        action_id=actions.next(), account=account, word=word, mask=mask, effective=convert(effective, uint64)
+    )
+
+
+@internal
+@view
+def _check_cancel_scope(account: uint32):
+    word: uint256 = self.keys[(convert(account, uint256) << 160) | convert(msg.sender, uint256)]
+    if self._key_is_over(word):
+        fail.because("only_owner")
+    if word & convert(SCOPE_CANCEL, uint256) == 0:
+        fail.because("key_scope")
+
+
+@external
+@view
+def account_count() -> uint256:
+    """
+    @notice Number of accounts, equal to the id of the newest.
+    """
+    return self.count
+
+
+@external
+@view
+def key_state(account: uint256, key: address) -> (uint256, uint256, uint256):
+    """
+    @notice Scopes, expiry and revocation time (0: none) of a session key.
+    """
+    word: uint256 = self.keys[(account << 160) | convert(key, uint256)]
+    return word & (2**32 - 1), (word >> 32) & MASK_64, (word >> 96) & MASK_64
+
+
+@external
+@view
+def cancelled(account: uint256, word: uint256) -> Cancels:
+    """
+    @notice The raw cancel bitmap of 256 nonces.
+    """
+    return self.cancels[(account << 64) | word]

@@ -1,0 +1,188 @@
+# pragma version 0.4.3
+"""
+@title Listings
+@license Apache-2.0
+@notice The expiries and series that can be traded, and the prices at which expiries are fixed.
+@dev A series is expiry_id << 16 | index; four neighbouring indices share a word. What is listed never changes.
+     Strikes and prices in 1e-6 USDC.
+@custom:kill None of its own: an expiry ends at its time, and the fixing is open to anyone.
+"""
+
+from core import actions
+from lib import fail
+
+uses: actions
+
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_64: constant(uint256) = 2**64 - 1
+FIXED: constant(uint256) = 1 << 192
+FIXING_WINDOW: constant(uint256) = 1800
+MAX_GROUPS: constant(uint256) = 64
+# Live expiries of an account are bits of one word, so an id 256 later takes over the bit.
+RING: constant(uint256) = 256
+
+event ExpiryListed:
+    action_id: uint64
+    expiry_id: indexed(uint16)
+    underlying: uint32
+    expiry: uint64
+
+event SeriesListed:
+    action_id: uint64
+    expiry_id: indexed(uint16)
+    group: uint8
+    strikes: uint256
+
+event ExpiryFixed:
+    action_id: uint64
+    expiry_id: indexed(uint16)
+    price: uint64
+
+count: uint256
+
+# expiry u64 | underlying u32 | number of accounts with positions u32 | fixing price u64 | fixed flag
+expiries: HashMap[uint256, uint256]
+
+# (series >> 2) -> four lanes of strike | is_call << 63
+strikes: HashMap[uint256, uint256]
+
+
+@internal
+def list_expiry(expiry_id: uint16, underlying: uint32, expiry: uint64):
+    """
+    @notice List the next expiry.
+    """
+    number: uint256 = convert(expiry_id, uint256)
+    if number != self.count + 1:
+        fail.because("expiry_order")
+    if convert(expiry, uint256) % FIXING_WINDOW != 0:
+        fail.because("expiry_time")
+    if convert(expiry, uint256) <= block.timestamp:
+        fail.because("expiry_time")
+    if number > RING:
+        if (self.expiries[number - RING] >> 96) & MASK_32 != 0:
+            fail.because("expiry_held")
+    self.count = number
+    self.expiries[number] = convert(expiry, uint256) | (convert(underlying, uint256) << 64)
+    log ExpiryListed(action_id=actions.next(), expiry_id=expiry_id, underlying=underlying, expiry=expiry)
+
+
+@internal
+def list_group(expiry_id: uint16, group: uint8, strikes: uint256):
+    """
+    @notice List series of an expiry, or fill lanes that a listed group left empty.
+    """
+    info: uint256 = self.expiries[convert(expiry_id, uint256)]
+    if info & MASK_64 <= block.timestamp:
+        fail.because("series_expired")
+    if convert(group, uint256) >= MAX_GROUPS:
+        fail.because("series_range")
+    key: uint256 = (convert(expiry_id, uint256) << 14) | convert(group, uint256)
+    listed: uint256 = self.strikes[key]
+    for lane: uint256 in range(4):
+        known: uint256 = (listed >> (64 * lane)) & MASK_64
+        wanted: uint256 = (strikes >> (64 * lane)) & MASK_64
+        if known != 0 and known != wanted:
+            fail.because("series_listed")
+        if wanted == 1 << 63:
+            fail.because("series_range")
+    if strikes == listed:
+        fail.because("series_listed")
+    self.strikes[key] = strikes
+    log SeriesListed(action_id=actions.next(), expiry_id=expiry_id, group=group, strikes=strikes)
+
+
+@internal
+def fix(expiry_id: uint16, price: uint256):
+    """
+    @notice Record the settlement price of an expiry.
+    """
+    number: uint256 = convert(expiry_id, uint256)
+    self.expiries[number] |= FIXED | (price << 128)
+    log ExpiryFixed(action_id=actions.next(), expiry_id=expiry_id, price=convert(price, uint64))
+
+
+@internal
+def change_holders(expiry_id: uint256, joined: bool):
+    """
+    @notice Count an account into or out of those that hold positions in an expiry.
+    """
+    if joined:
+        self.expiries[expiry_id] += 1 << 96
+    else:
+        self.expiries[expiry_id] -= 1 << 96
+
+
+@internal
+@view
+def is_fixed(expiry_id: uint256) -> bool:
+    """
+    @notice Whether the settlement price is recorded.
+    """
+    return self.expiries[expiry_id] & FIXED != 0
+
+
+@internal
+@view
+def fixing(expiry_id: uint256) -> uint256:
+    """
+    @notice Settlement price of a fixed expiry.
+    """
+    return (self.expiries[expiry_id] >> 128) & MASK_64
+
+
+@internal
+@view
+def at_bit(bit: uint256) -> uint256:
+    """
+    @notice The newest expiry whose id ends in `bit` modulo 256.
+    """
+    count: uint256 = self.count
+    return count - (count + RING - bit) % RING
+
+
+@internal
+@view
+def check_tradable(series: uint256):
+    """
+    @notice Refuse an unlisted series and one whose fills had to be settled by now.
+    """
+    if (self.strikes[series >> 2] >> (64 * (series & 3))) & MASK_64 == 0:
+        fail.because("series_unknown")
+    info: uint256 = self.expiries[series >> 16]
+    if (info & MASK_64) + actions.window() < block.timestamp:
+        fail.because("series_expired")
+
+
+@external
+@view
+def expiry_count() -> uint256:
+    """
+    @notice Number of expiries listed, equal to the id of the newest.
+    """
+    return self.count
+
+
+@external
+@view
+def expiry_state(expiry_id: uint256) -> (uint256, uint256, uint256, bool, uint256):
+    """
+    @notice Underlying, expiry in seconds, number of accounts with positions, whether it is fixed, fixing price.
+    """
+    info: uint256 = self.expiries[expiry_id]
+    return (
+        (info >> 64) & MASK_32,
+        info & MASK_64,
+        (info >> 96) & MASK_32,
+        info & FIXED != 0,
+        (info >> 128) & MASK_64,
+    )
+
+
+@external
+@view
+def strikes_of(expiry_id: uint256, group: uint256) -> uint256:
+    """
+    @notice Four lanes of strike | is_call << 63.
+    """
+    return self.strikes[(expiry_id << 14) | group]

@@ -1,0 +1,197 @@
+# pragma version 0.4.3
+"""
+@title Orders
+@license Apache-2.0
+@notice Checks what traders signed: signature, validity, limit price, fees, and how much of an order is filled.
+@dev An order is four words in calldata.
+     word a: account u32 | series u32 | quantity u64 | limit price u64 | max fee u64
+     word b: replaces u64 | nonce u64 | expiry u64 | flags u64 (bit 0 buy, 1 post-only, 2 reduce-only,
+             bits 8 to 15 time in force)
+     words r, vs: EIP-2098 signature
+     A trade is one word: maker u16 | taker u16 (places in the list of orders) | quantity u64 | price u64 |
+     index u64 | 0 u32.
+     Prices in 1e-6 USDC, quantities in 1e-4 contract.
+@custom:kill Owners cancel nonces and revoke keys; a batch that ignores either is refused.
+"""
+
+from core import accounts
+from core import actions
+from core import listings
+from lib import ecdsa
+from lib import eip712
+from lib import fail
+from lib import fees
+
+uses: actions
+uses: accounts
+uses: listings
+uses: fees
+
+ORDER_TYPE: constant(bytes32) = keccak256(
+    "Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry)"
+)
+LOTS: constant(uint256) = 10**4
+MASK_8: constant(uint256) = 2**8 - 1
+MASK_32: constant(uint256) = 2**32 - 1
+MASK_64: constant(uint256) = 2**64 - 1
+BUY: constant(uint256) = 1
+POST_ONLY: constant(uint256) = 2
+GTC: constant(uint256) = 0
+# A lane that another order has taken over.
+DEAD: constant(uint256) = MASK_32
+
+# (account << 64 | nonce >> 3) -> eight lanes of filled quantity u32
+fills: HashMap[uint256, uint256]
+
+
+@internal
+@view
+def match(
+    trade: uint256, maker_a: uint256, maker_b: uint256, taker_a: uint256, taker_b: uint256
+) -> (uint256, int256, int256):
+    """
+    @notice Check one trade against both orders.
+    @return Quantity, and the cash that maker and taker receive, fees included. What they do not receive
+            together is the venue's.
+    """
+    quantity: uint256 = (trade >> 160) & MASK_64
+    price: uint256 = (trade >> 96) & MASK_64
+    if quantity == 0 or quantity >= DEAD:
+        fail.because("trade_quantity")
+    if (maker_a >> 192) & MASK_32 != (taker_a >> 192) & MASK_32:
+        fail.because("series_mismatch")
+    if (maker_b ^ taker_b) & BUY == 0:
+        fail.because("side_mismatch")
+    if taker_b & POST_ONLY != 0:
+        fail.because("order_post_only")
+    if (maker_b >> 8) & MASK_8 != GTC:
+        fail.because("order_not_resting")
+    maker_fee: int256 = 0
+    taker_fee: int256 = 0
+    maker_fee, taker_fee = fees.of_fill(price, quantity, (trade >> 32) & MASK_64)
+    self._check_fee(maker_fee, quantity, maker_a)
+    self._check_fee(taker_fee, quantity, taker_a)
+    premium: int256 = convert(price * quantity // LOTS, int256)
+    maker_limit: uint256 = (maker_a >> 64) & MASK_64
+    taker_limit: uint256 = (taker_a >> 64) & MASK_64
+    if maker_b & BUY != 0:
+        if taker_limit > price or price > maker_limit:
+            fail.because("price_beyond_limit")
+        return quantity, -premium - maker_fee, premium - taker_fee
+    if maker_limit > price or price > taker_limit:
+        fail.because("price_beyond_limit")
+    return quantity, premium - maker_fee, -premium - taker_fee
+
+
+@internal
+@pure
+def _check_fee(fee: int256, quantity: uint256, order_a: uint256):
+    if fee > 0:
+        most: uint256 = ((order_a & MASK_64) * quantity + LOTS - 1) // LOTS
+        if convert(fee, uint256) > most:
+            fail.because("fee_beyond_max")
+
+
+@internal
+def execute(
+    domain: bytes32, a: uint256, b: uint256, r: uint256, vs: uint256, account_word: uint256, fill: uint256
+) -> int256:
+    """
+    @notice Check an order and count its fill.
+    @param account_word The account's word in `accounts`.
+    @param fill Quantity traded in this batch; 0 for an order listed only because a later one replaces it.
+    @return Change of the account's position.
+    """
+    account: uint256 = a >> 224
+    nonce: uint256 = (b >> 128) & MASK_64
+    accounts.check_signer(account, account_word, ecdsa.recover(self._digest(domain, a, b), r, vs), fill != 0)
+    if fill != 0:
+        if ((b >> 64) & MASK_64) + actions.window() < block.timestamp:
+            fail.because("order_expired")
+        accounts.check_nonce(account, account_word, nonce)
+        listings.check_tradable((a >> 192) & MASK_32)
+    self._count_fill(account, nonce, b >> 192, (a >> 128) & MASK_64, fill)
+    delta: int256 = convert(fill, int256)
+    return delta if b & BUY != 0 else -delta
+
+
+@internal
+@pure
+def _digest(domain: bytes32, a: uint256, b: uint256) -> bytes32:
+    return eip712.digest(
+        domain,
+        keccak256(
+            abi_encode(
+                ORDER_TYPE,
+                a >> 224,
+                (a >> 192) & MASK_32,
+                b & 1,
+                (a >> 128) & MASK_64,
+                (a >> 64) & MASK_64,
+                a & MASK_64,
+                (b >> 8) & MASK_8,
+                (b >> 1) & 1,
+                (b >> 2) & 1,
+                b >> 192,
+                (b >> 128) & MASK_64,
+                (b >> 64) & MASK_64,
+            )
+        ),
+    )
+
+
+@internal
+def _count_fill(account: uint256, nonce: uint256, replaces: uint256, quantity: uint256, fill: uint256):
+    """
+    @notice Add to the filled quantity of an order, taking over that of the order it replaces the first time.
+    """
+    key: uint256 = (account << 64) | (nonce >> 3)
+    offset: uint256 = 32 * (nonce & 7)
+    before: uint256 = (self.fills[key] >> offset) & MASK_32
+    if before == DEAD:
+        fail.because("order_replaced")
+    total: uint256 = before + fill
+    if before == 0 and replaces != 0:
+        total += self._take_over(account, replaces - 1, fill != 0)
+    if total == before:
+        return
+    if total > quantity or total >= DEAD:
+        fail.because("order_overfilled")
+    # Read again: the order replaced may live in the same word.
+    self.fills[key] = (self.fills[key] & ~(MASK_32 << offset)) | (total << offset)
+
+
+@internal
+def _take_over(account: uint256, nonce: uint256, filled: bool) -> uint256:
+    """
+    @notice Filled quantity of a replaced order, which is dead from now on.
+    """
+    key: uint256 = (account << 64) | (nonce >> 3)
+    offset: uint256 = 32 * (nonce & 7)
+    word: uint256 = self.fills[key]
+    taken: uint256 = (word >> offset) & MASK_32
+    if taken == DEAD:
+        fail.because("order_replaced")
+    if taken == 0 and not filled:
+        # An ancestor without fills, replacing one without fills: nothing to hand on.
+        return 0
+    self.fills[key] = word | (MASK_32 << offset)
+    return taken
+
+
+@external
+@view
+def filled(account: uint256, nonce: uint256) -> uint256:
+    """
+    @notice Filled quantity of an order in 1e-4 contract; 0xFFFFFFFF once another has replaced it.
+    """
+    return (self.fills[(account << 64) | (nonce >> 3)] >> (32 * (nonce & 7))) & MASK_32
+
+
+@external
+@view
+def fees_of(price: uint256, quantity: uint256, index: uint256) -> (int256, int256):
+    """
+    @notice Maker's and taker's fee of a fill in 1e-6 USDC.
+    """
+    return fees.of_fill(price, quantity, index)

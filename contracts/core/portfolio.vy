@@ -1,0 +1,293 @@
+# pragma version 0.4.3
+"""
+@title Portfolio
+@license Apache-2.0
+@notice Cash and positions of every account, their margin, and their settlement at expiry.
+@dev Cash in 1e-6 USDC, signed. Positions are signed 64-bit lanes in 1e-4 contract, four series to a slot;
+     bitmaps name the slots in use, so that a margin check cannot leave one out.
+@custom:kill None: settlement at expiry is open to anyone and cannot be stopped.
+"""
+
+from core import actions
+from core import listings
+from lib import fail
+from risk import payoff
+
+uses: actions
+uses: listings
+
+MAX_SHEET_BYTES: constant(uint256) = 32 * 512
+MAX_SHEETS: constant(uint256) = 64
+MAX_GROUPS: constant(uint256) = 64
+MAX_TOUCHED: constant(uint256) = 256
+MASK_32: constant(uint256) = 2**32 - 1
+LOTS: constant(uint256) = 10**4
+# 1e-28 USDC, the unit of a requirement, in 1e-6 USDC.
+SCALE: constant(uint256) = 10**22
+
+interface Margin:
+    def of_expiry(
+        words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
+    ) -> uint256: view
+
+event ExpirySettled:
+    action_id: uint64
+    expiry_id: indexed(uint16)
+    account: indexed(uint32)
+    cash_delta: int256
+
+MARGIN: public(immutable(address))
+
+cash: HashMap[uint256, int256]
+
+# account -> bits of expiry_id % 256 in which it holds positions
+live: HashMap[uint256, uint256]
+
+# (account << 16 | expiry_id) -> bits of the groups in which it holds positions
+groups: HashMap[uint256, uint256]
+
+# (account << 32 | series) >> 2 -> four lanes
+positions: HashMap[uint256, uint256]
+
+# Position slots that the batch has changed for the account at hand, and what they held before.
+touched: transient(uint256)
+touched_slots: transient(uint256[MAX_TOUCHED])
+touched_words: transient(uint256[MAX_TOUCHED])
+
+# Payoff of settled accounts below one unit of cash, by expiry, in 1e-10 USDC.
+dust: HashMap[uint256, uint256]
+
+
+@deploy
+def __init__(margin: address):
+    MARGIN = margin
+
+
+@internal
+def store(slot: uint256, word: uint256):
+    """
+    @notice Write a position slot and keep the bitmaps true.
+    """
+    before: uint256 = self.positions[slot]
+    if before == word:
+        return
+    self.positions[slot] = word
+    if before != 0 and word != 0:
+        return
+    account: uint256 = slot >> 30
+    expiry_id: uint256 = (slot >> 14) & (2**16 - 1)
+    key: uint256 = (account << 16) | expiry_id
+    held: uint256 = self.groups[key]
+    now_held: uint256 = held ^ (1 << (slot & (2**14 - 1)))
+    self.groups[key] = now_held
+    if held == 0 or now_held == 0:
+        self.live[account] ^= 1 << (expiry_id & 255)
+        listings.change_holders(expiry_id, held == 0)
+
+
+@internal
+def change(slot: uint256, word: uint256):
+    """
+    @notice Write a position slot of the account at hand and remember what it held.
+    """
+    at: uint256 = self.touched
+    self.touched_slots[at] = slot
+    self.touched_words[at] = self.positions[slot]
+    self.touched = at + 1
+    self.store(slot, word)
+
+
+@internal
+def _swap_touched():
+    """
+    @notice Exchange the changed slots with what they held; a second call undoes the first.
+    """
+    for at: uint256 in range(self.touched, bound=MAX_TOUCHED):
+        slot: uint256 = self.touched_slots[at]
+        word: uint256 = self.positions[slot]
+        self.store(slot, self.touched_words[at])
+        self.touched_words[at] = word
+
+
+@internal
+def close(account: uint256, cash_delta: int256, stable: uint256, sheets: Bytes[MAX_SHEET_BYTES]):
+    """
+    @notice Move the cash of the account at hand and refuse the batch if its margin is neither sufficient nor
+            at least what it was before.
+    """
+    before: int256 = self.cash[account]
+    after: int256 = before + cash_delta
+    if cash_delta != 0:
+        self.cash[account] = after
+    margin: int256 = self.margin_of(account, after, True, stable, sheets)
+    if margin < 0:
+        self._swap_touched()
+        if margin < self.margin_of(account, before, True, stable, sheets):
+            fail.because("account_margin")
+        self._swap_touched()
+    self.touched = 0
+
+
+@internal
+@view
+def margin_of(
+    account: uint256, cash: int256, initial: bool, stable: uint256, sheets: Bytes[MAX_SHEET_BYTES]
+) -> int256:
+    """
+    @notice Cash and claims less the requirement, in 1e-6 USDC.
+    @param sheets Checked sheets; one for each unfixed expiry in which the account holds positions.
+    """
+    live: uint256 = self.live[account]
+    scaled: uint256 = 0
+    offset: uint256 = 0
+    for _: uint256 in range(MAX_SHEETS):
+        if live == 0 or offset == len(sheets):
+            break
+        head: uint256 = extract32(sheets, offset, output_type=uint256)
+        expiry_id: uint256 = head >> 224
+        listed: uint256 = (head >> 160) & MASK_32
+        bit: uint256 = 1 << (expiry_id & 255)
+        if live & bit != 0 and not listings.is_fixed(expiry_id):
+            held: uint256 = self.groups[(account << 16) | expiry_id]
+            # The bit may belong to another expiry, 256 listings away.
+            if held != 0:
+                live ^= bit
+                if held >> listed != 0:
+                    fail.because("sheet_missing")
+                words: DynArray[uint256, 3 * MAX_GROUPS] = []
+                series: uint256 = expiry_id << 14
+                at: uint256 = offset + 64
+                for _group: uint256 in range(MAX_GROUPS):
+                    if held == 0:
+                        break
+                    if held & 1 != 0:
+                        words.append(self.positions[(account << 30) | series])
+                        words.append(listings.strikes[series])
+                        words.append(extract32(sheets, at, output_type=uint256))
+                    held >>= 1
+                    series += 1
+                    at += 32
+                prices: uint256 = extract32(sheets, offset + 32, output_type=uint256)
+                scaled += staticcall Margin(MARGIN).of_expiry(words, prices, stable, initial)
+        offset += 64 + 32 * listed
+    claims: int256 = 0
+    if live != 0:
+        claims = self._claims(account, live)
+    return cash + claims - convert((scaled + SCALE - 1) // SCALE, int256)
+
+
+@internal
+@view
+def _claims(account: uint256, live: uint256) -> int256:
+    """
+    @notice What the fixed expiries of `live` will pay, each rounded down; refuses one that is not fixed.
+    """
+    total: int256 = 0
+    left: uint256 = live
+    for bit: uint256 in range(256):
+        if left == 0:
+            break
+        if left & 1 != 0:
+            expiry_id: uint256 = listings.at_bit(bit)
+            if not listings.is_fixed(expiry_id):
+                fail.because("sheet_missing")
+            total += payoff.floor_cash(self._payoff(account, expiry_id, listings.fixing(expiry_id)))
+        left >>= 1
+    return total
+
+
+@internal
+@view
+def _payoff(account: uint256, expiry_id: uint256, price: uint256) -> int256:
+    """
+    @notice Settlement value of an account's positions in an expiry, in 1e-10 USDC.
+    """
+    total: int256 = 0
+    held: uint256 = self.groups[(account << 16) | expiry_id]
+    series: uint256 = expiry_id << 14
+    for _: uint256 in range(MAX_GROUPS):
+        if held == 0:
+            break
+        if held & 1 != 0:
+            total += payoff.of_group(
+                self.positions[(account << 30) | series], listings.strikes[series], price
+            )
+        held >>= 1
+        series += 1
+    return total
+
+
+@internal
+def settle_account(account: uint256, expiry_id: uint256, price: uint256) -> uint256:
+    """
+    @notice Turn an account's positions in a fixed expiry into cash.
+    @return What rounding left over, in 1e-10 USDC.
+    """
+    held: uint256 = self.groups[(account << 16) | expiry_id]
+    if held == 0:
+        return 0
+    value: int256 = self._payoff(account, expiry_id, price)
+    delta: int256 = payoff.floor_cash(value)
+    self.cash[account] += delta
+    slot: uint256 = (account << 30) | (expiry_id << 14)
+    for group: uint256 in range(MAX_GROUPS):
+        if (held >> group) & 1 != 0:
+            self.store(slot + group, 0)
+    log ExpirySettled(
+        action_id=actions.next(),
+        expiry_id=convert(expiry_id, uint16),
+        account=convert(account, uint32),
+        cash_delta=delta,
+    )
+    return convert(value - delta * convert(LOTS, int256), uint256)
+
+
+@internal
+def collect_dust(expiry_id: uint256, amount: uint256):
+    """
+    @notice Keep what rounding left over; whole units go to the treasury, so that cash is conserved.
+    """
+    total: uint256 = self.dust[expiry_id] + amount
+    self.dust[expiry_id] = total % LOTS
+    self.cash[0] += convert(total // LOTS, int256)
+
+
+@external
+@view
+def cash_of(account: uint256) -> int256:
+    """
+    @notice Cash of an account in 1e-6 USDC; account 0 is the treasury.
+    """
+    return self.cash[account]
+
+
+@external
+@view
+def live_of(account: uint256) -> uint256:
+    """
+    @notice Bits of expiry_id % 256 in which the account holds positions.
+    """
+    return self.live[account]
+
+
+@external
+@view
+def dust_of(expiry_id: uint256) -> uint256:
+    """
+    @notice Payoff of settled accounts below one unit of cash, in 1e-10 USDC.
+    """
+    return self.dust[expiry_id]
+
+
+@external
+@view
+def positions_of(account: uint256, expiry_id: uint256) -> (uint256, DynArray[uint256, MAX_GROUPS]):
+    """
+    @notice Bitmap of the groups held, and their position words in ascending group.
+    """
+    held: uint256 = self.groups[(account << 16) | expiry_id]
+    words: DynArray[uint256, MAX_GROUPS] = []
+    for group: uint256 in range(MAX_GROUPS):
+        if (held >> group) & 1 != 0:
+            words.append(self.positions[(account << 30) | (expiry_id << 14) | group])
+    return held, words

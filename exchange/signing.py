@@ -1,0 +1,263 @@
+"""Typed messages of the venue: EIP-712 digests by hand, signatures, and their recovery.
+
+Owns the structs that wallets, the operator and the oracle signers sign, and the 32 bytes they sign for them.
+Addresses are 20-byte `bytes` here; `to_hex` and `from_hex` stand at the border to text. May import msgspec,
+coincurve and eth_hash; knows no node, no clock and no file. The contracts hold the same types and refuse
+whatever differs by a bit.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+
+import msgspec
+from coincurve import PrivateKey, PublicKey
+from eth_hash.auto import keccak
+
+GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+HALF_ORDER = GROUP_ORDER // 2
+_LOW_255_BITS = 2**255 - 1
+
+_DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
+_NAME = keccak(b"Verbatim")
+_VERSION = keccak(b"1")
+_ORDER_TYPE = keccak(
+    b"Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,"
+    b"uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry)"
+)
+_BATCH_TYPE = keccak(
+    b"Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
+)
+_ROUND_TYPE = keccak(b"Round(uint64 roundId,uint64 time,uint256 stable,bytes32 spots,bytes32 sheets)")
+_RECEIPT_TYPE = keccak(b"Receipt(uint64 seq,bytes32 prevHash,bytes32 recordHash,uint64 timeNs)")
+
+
+class Fault(StrEnum):
+    """What is wrong with a signature or an address, in the order of the checks."""
+
+    LENGTH = "signature_length"
+    HIGH_S = "signature_high_s"
+    WRONG_V = "signature_wrong_v"
+    NO_SIGNER = "signature_no_signer"
+    ADDRESS = "address_form"
+    RANGE = "value_range"
+
+
+class SigningError(ValueError):
+    """A value that cannot be signed, or a signature that proves nothing; `fault` says why."""
+
+    def __init__(self, fault: Fault, detail: str) -> None:
+        super().__init__(f"{fault}: {detail}")
+        self.fault = fault
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trader signs. Prices in 1e-6 USDC per contract, quantity in 1e-4 contract, expiry in seconds.
+
+    `max_fee` is in 1e-6 USDC per contract; `replaces` is the nonce of the order replaced plus one, 0 for none;
+    `time_in_force` is 0 GTC, 1 IOC, 2 FOK.
+    """
+
+    account: int
+    series: int
+    is_buy: bool
+    quantity: int
+    limit_price: int
+    max_fee: int
+    time_in_force: int = 0
+    post_only: bool = False
+    reduce_only: bool = False
+    replaces: int = 0
+    nonce: int
+    expiry: int
+
+
+class BatchHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator signs, apart from the content of the batch. `deadline` in seconds."""
+
+    batch_id: int
+    round_id: int
+    deadline: int
+    journal_size: int
+    journal_root: bytes
+
+
+class RoundHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """What an oracle signer signs: `time` in seconds, `stable` in 1e-18, hashes of the spots and the sheets."""
+
+    round_id: int
+    time: int
+    stable: int
+    spots_hash: bytes
+    sheets_root: bytes
+
+
+class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The venue's word that a message took place `seq` in the journal, after the record hashed `prev_hash`."""
+
+    seq: int
+    prev_hash: bytes
+    record_hash: bytes
+    time_ns: int
+
+
+def _uint(value: int, bits: int) -> bytes:
+    """Big-endian word of an unsigned integer of at most `bits` bits. Raises SigningError outside the range."""
+    if value < 0 or value >> bits:
+        raise SigningError(Fault.RANGE, f"{value} does not fit {bits} unsigned bits")
+    return value.to_bytes(32, "big")
+
+
+def _word(value: bytes) -> bytes:
+    """Exactly 32 bytes. Raises SigningError otherwise."""
+    if len(value) != 32:
+        raise SigningError(Fault.RANGE, f"{len(value)} bytes where 32 are needed")
+    return value
+
+
+@lru_cache(maxsize=64)
+def domain_separator(chain_id: int, contract: bytes) -> bytes:
+    """EIP-712 separator of domain {Verbatim, 1, chain_id, contract}."""
+    if len(contract) != 20:
+        raise SigningError(Fault.ADDRESS, f"{len(contract)} bytes where 20 are needed")
+    return keccak(_DOMAIN_TYPE + _NAME + _VERSION + _uint(chain_id, 256) + contract.rjust(32, b"\0"))
+
+
+def _typed(domain: bytes, struct_hash: bytes) -> bytes:
+    return keccak(b"\x19\x01" + domain + struct_hash)
+
+
+def order_digest(domain: bytes, order: Order) -> bytes:
+    """Digest of an order in the domain of Clearing. Raises SigningError when a field leaves its type."""
+    fields = (
+        _uint(order.account, 32),
+        _uint(order.series, 32),
+        _uint(order.is_buy, 1),
+        _uint(order.quantity, 64),
+        _uint(order.limit_price, 64),
+        _uint(order.max_fee, 64),
+        _uint(order.time_in_force, 8),
+        _uint(order.post_only, 1),
+        _uint(order.reduce_only, 1),
+        _uint(order.replaces, 64),
+        _uint(order.nonce, 64),
+        _uint(order.expiry, 64),
+    )
+    return _typed(domain, keccak(_ORDER_TYPE + b"".join(fields)))
+
+
+def batch_digest(domain: bytes, header: BatchHeader, content: bytes) -> bytes:
+    """Digest of a batch in the domain of Clearing. `content` is the hash of its orders and trades."""
+    fields = (
+        _uint(header.batch_id, 64),
+        _uint(header.round_id, 64),
+        _uint(header.deadline, 64),
+        _uint(header.journal_size, 64),
+        _word(header.journal_root),
+        _word(content),
+    )
+    return _typed(domain, keccak(_BATCH_TYPE + b"".join(fields)))
+
+
+def round_digest(domain: bytes, header: RoundHeader) -> bytes:
+    """Digest of a round in the domain of Oracle."""
+    fields = (
+        _uint(header.round_id, 64),
+        _uint(header.time, 64),
+        _uint(header.stable, 256),
+        _word(header.spots_hash),
+        _word(header.sheets_root),
+    )
+    return _typed(domain, keccak(_ROUND_TYPE + b"".join(fields)))
+
+
+def receipt_digest(domain: bytes, receipt: Receipt) -> bytes:
+    """Digest of an ingress receipt in the domain of Clearing."""
+    fields = (
+        _uint(receipt.seq, 64),
+        _word(receipt.prev_hash),
+        _word(receipt.record_hash),
+        _uint(receipt.time_ns, 64),
+    )
+    return _typed(domain, keccak(_RECEIPT_TYPE + b"".join(fields)))
+
+
+def login_digest(text: str) -> bytes:
+    """Digest of a text as wallets sign it (EIP-191, personal_sign)."""
+    raw = text.encode()
+    return keccak(b"\x19Ethereum Signed Message:\n" + str(len(raw)).encode() + raw)
+
+
+def sign(key: bytes, digest: bytes) -> bytes:
+    """Sign a 32-byte digest: r, s in the lower half of the order, v 27 or 28; 65 bytes."""
+    raw = PrivateKey(key).sign_recoverable(_word(digest), hasher=None)
+    return raw[:64] + bytes((raw[64] + 27,))
+
+
+def address_of(key: bytes) -> bytes:
+    """Address of a private key."""
+    return _address(PrivateKey(key).public_key)
+
+
+def _address(public_key: PublicKey) -> bytes:
+    return keccak(public_key.format(compressed=False)[1:])[12:]
+
+
+def normalise(signature: bytes) -> tuple[int, int, int]:
+    """(r, s, parity) of a 65-byte signature with v 27 or 28, or of a 64-byte one in the form of EIP-2098.
+
+    Raises SigningError for another length, an s in the upper half of the order, or another v.
+    """
+    if len(signature) not in {64, 65}:
+        raise SigningError(Fault.LENGTH, f"{len(signature)} bytes")
+    r = int.from_bytes(signature[:32], "big")
+    last = int.from_bytes(signature[32:64], "big")
+    s, parity = last, signature[64] - 27 if len(signature) == 65 else 0
+    if len(signature) == 64:
+        s, parity = last & _LOW_255_BITS, last >> 255
+    if s > HALF_ORDER:
+        raise SigningError(Fault.HIGH_S, "s is in the upper half of the group order")
+    if parity not in {0, 1}:
+        raise SigningError(Fault.WRONG_V, f"v is {signature[64]}, not 27 or 28")
+    return r, s, parity
+
+
+def compact(signature: bytes) -> tuple[int, int]:
+    """The two words (r, vs) of EIP-2098, the only form the contracts read."""
+    r, s, parity = normalise(signature)
+    return r, parity << 255 | s
+
+
+def recover(digest: bytes, signature: bytes) -> bytes:
+    """Address that signed a digest. Raises SigningError when nobody can have."""
+    r, s, parity = normalise(signature)
+    raw = r.to_bytes(32, "big") + s.to_bytes(32, "big") + bytes((parity,))
+    try:
+        return _address(PublicKey.from_signature_and_message(raw, _word(digest), hasher=None))
+    except ValueError as error:
+        raise SigningError(Fault.NO_SIGNER, "no public key fits") from error
+
+
+def to_hex(address: bytes) -> str:
+    """Checksummed text of a 20-byte address (EIP-55)."""
+    if len(address) != 20:
+        raise SigningError(Fault.ADDRESS, f"{len(address)} bytes where 20 are needed")
+    digits = address.hex()
+    pattern = keccak(digits.encode()).hex()
+    return "0x" + "".join(
+        digit.upper() if int(nibble, 16) >= 8 else digit for digit, nibble in zip(digits, pattern, strict=False)
+    )
+
+
+def from_hex(text: str) -> bytes:
+    """20-byte address of a 0x-text; mixed case must carry the right checksum. Raises SigningError."""
+    try:
+        address = bytes.fromhex(text.removeprefix("0x"))
+    except ValueError as error:
+        raise SigningError(Fault.ADDRESS, text) from error
+    if len(text) != 42 or len(address) != 20:
+        raise SigningError(Fault.ADDRESS, text)
+    if text[2:] not in {text[2:].lower(), text[2:].upper()} and text != to_hex(address):
+        raise SigningError(Fault.ADDRESS, f"{text} has a wrong checksum")
+    return address
