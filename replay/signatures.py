@@ -1,0 +1,121 @@
+"""Who signed what: every order and every oracle round, checked from the journal alone.
+
+Owns the audit's own walk from journaled commands to EIP-712 digests. The machine has already decided whether a signer
+was allowed to act; here it is proved that he did. Imports signing and calldata, so it is loaded only when asked for.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from exchange import calldata, codec
+from exchange.core.commands import Amend, Authorisation, Configure, ListExpiry, Place, PostRound
+from exchange.signing import Order, SigningError, domain_separator, order_digest, recover, round_digest
+from journal.record import Record
+from replay.findings import Finding, Kind, shown
+
+SIGNERS_MIN = 5
+"""The fewest signers an oracle contract accepts; their quorum is the least that can have signed any round."""
+
+
+class Signatures:
+    """Checks commands in journal order. ``seen`` collects the oracle signers met, to compare with the contract's.
+
+    ``oracle_signers`` pins them: then only they count and their quorum is required. Without it any distinct signers
+    count and the smallest quorum is required, which proves that the rounds were signed but not by whom they should be.
+    """
+
+    def __init__(self, oracle_signers: tuple[bytes, ...] = ()) -> None:
+        self._pinned = oracle_signers
+        self._quorum = _quorum_of(len(oracle_signers) or SIGNERS_MIN)
+        self._orders_domain = self._rounds_domain = b""
+        self._underlyings: dict[int, int] = {}
+        self.orders = 0
+        self.rounds = 0
+        self.seen: dict[bytes, None] = {}
+
+    def check(self, records: Sequence[Record]) -> Iterator[Finding]:
+        """A finding for each order or round its signers did not sign. Unreadable records are left to the replay."""
+        for record in records:
+            try:
+                command = codec.decode_command(record.command)
+            except codec.CodecError:
+                return
+            finding: Finding | None = None
+            match command:
+                case Place() | Amend():
+                    finding = self._order(record.seq, command.auth)
+                case PostRound():
+                    finding = self._round(record.seq, command)
+                case Configure():
+                    self._orders_domain = domain_separator(command.chain_id, command.clearing)
+                    self._rounds_domain = domain_separator(command.chain_id, command.oracle)
+                case ListExpiry():
+                    self._underlyings.setdefault(command.expiry_id, command.underlying)
+                case _:
+                    pass
+            if finding is not None:
+                yield finding
+
+    def _order(self, seq: int, auth: Authorisation) -> Finding | None:
+        self.orders += 1
+        try:
+            found = recover(order_digest(self._orders_domain, _order_of(auth)), auth.signature)
+        except SigningError as error:
+            return _unsigned(seq, auth, str(error))
+        return None if found == auth.signer else _unsigned(seq, auth, shown(found))
+
+    def _round(self, seq: int, command: PostRound) -> Finding | None:
+        self.rounds += 1
+        try:
+            header = calldata.round_header(self._round_of(command))
+            digest = round_digest(self._rounds_domain, header)
+            signers = [recover(digest, signature) for signature in command.signatures]
+        except (SigningError, calldata.EncodingError, KeyError) as error:
+            return self._unwitnessed(seq, command, str(error))
+        known = dict.fromkeys(signer for signer in signers if not self._pinned or signer in self._pinned)
+        self.seen |= known
+        if len(known) >= self._quorum:
+            return None
+        return self._unwitnessed(seq, command, f"{len(known)} of {len(signers)} signatures count")
+
+    def _round_of(self, command: PostRound) -> calldata.Round:
+        """The round as the contracts hash it: sheets carry the underlying and its spot."""
+        spots = {spot.underlying: spot.spot for spot in command.spots}
+        words = tuple(calldata.SpotWord(each.underlying, each.spot, each.conf, each.acc) for each in command.spots)
+        sheets = []
+        for sheet in command.sheets:
+            underlying = self._underlyings[sheet.expiry_id]
+            sheets.append(
+                calldata.Sheet(sheet.expiry_id, underlying, spots[underlying], sheet.forward, sheet.conf, sheet.marks)
+            )
+        return calldata.Round(command.round_id, command.time_s, command.stable, words, tuple(sheets))
+
+    def _unwitnessed(self, seq: int, command: PostRound, actual: str) -> Finding:
+        sentence = f"seq {seq}: oracle round {command.round_id} does not carry the signatures of a quorum"
+        expected = f"{self._quorum} distinct signers"
+        return Finding(seq=seq, kind=Kind.ROUND_NOT_SIGNED, sentence=sentence, expected=expected, actual=actual)
+
+
+def _quorum_of(signers: int) -> int:
+    return (2 * signers + 2) // 3
+
+
+def _order_of(auth: Authorisation) -> Order:
+    return Order(
+        account=auth.account,
+        series=auth.series,
+        is_buy=auth.is_buy,
+        quantity=auth.qty,
+        limit_price=auth.price,
+        max_fee=auth.max_fee,
+        time_in_force=auth.tif,
+        post_only=auth.post_only,
+        reduce_only=auth.reduce_only,
+        replaces=auth.replaces,
+        nonce=auth.nonce,
+        expiry=auth.expiry_s,
+    )
+
+
+def _unsigned(seq: int, auth: Authorisation, actual: str) -> Finding:
+    sentence = f"seq {seq}: the order with nonce {auth.nonce} of account {auth.account} is not signed by its signer"
+    return Finding(seq=seq, kind=Kind.ORDER_NOT_SIGNED, sentence=sentence, expected=shown(auth.signer), actual=actual)
