@@ -30,7 +30,7 @@ initializes: rounds
 initializes: accounts[actions := actions]
 initializes: listings[actions := actions]
 initializes: portfolio[actions := actions, listings := listings]
-initializes: orders[actions := actions, accounts := accounts, listings := listings, fees := fees]
+initializes: orders[actions := actions, accounts := accounts, fees := fees]
 initializes: exits[actions := actions, accounts := accounts, portfolio := portfolio, rounds := rounds]
 
 exports: (
@@ -67,6 +67,8 @@ MAX_BODY_BYTES: constant(uint256) = 128 * MAX_ORDERS + 32 * MAX_TRADES
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 MASK_64: constant(uint256) = 2**64 - 1
+MASK_30: constant(uint256) = 2**30 - 1
+MASK_16: constant(uint256) = 2**16 - 1
 MASK_32: constant(uint256) = 2**32 - 1
 
 BATCH_TYPE: constant(bytes32) = keccak256(
@@ -233,37 +235,33 @@ def settle_signed(
     """
     domain: bytes32 = eip712.separator()
     self._check_batch(batch, domain, keccak256(body), operator_r, operator_vs)
-    if order_count > MAX_ORDERS or len(body) < 128 * order_count:
+    if order_count > MAX_ORDERS or len(body) < order_count << 7:
         fail.because("batch_format")
-    trades_at: uint256 = 128 * order_count
-    trade_count: uint256 = (len(body) - trades_at) // 32
-    if trades_at + 32 * trade_count != len(body) or trade_count > MAX_TRADES:
+    trade_count: uint256 = (len(body) - (order_count << 7)) >> 5
+    if (order_count << 7) + (trade_count << 5) != len(body) or trade_count > MAX_TRADES:
         fail.because("batch_format")
 
-    fills: uint256[MAX_ORDERS] = empty(uint256[MAX_ORDERS])
-    cash: int256[MAX_ORDERS] = empty(int256[MAX_ORDERS])
+    # Of each order, the cash its account receives above 64 bits of filled quantity.
+    tally: int256[MAX_ORDERS] = empty(int256[MAX_ORDERS])
     pot: int256 = 0
     for t: uint256 in range(trade_count, bound=MAX_TRADES):
-        trade: uint256 = extract32(body, trades_at + 32 * t, output_type=uint256)
+        trade: uint256 = extract32(body, unsafe_add(order_count << 7, t << 5), output_type=uint256)
         maker: uint256 = trade >> 240
-        taker: uint256 = (trade >> 224) & (2**16 - 1)
+        taker: uint256 = (trade >> 224) & MASK_16
         if maker >= order_count or taker >= order_count:
             fail.because("batch_format")
-        quantity: uint256 = 0
-        maker_cash: int256 = 0
-        taker_cash: int256 = 0
-        quantity, maker_cash, taker_cash = orders.match(
+        for_maker: int256 = 0
+        for_taker: int256 = 0
+        for_maker, for_taker = orders.match(
             trade,
-            extract32(body, 128 * maker, output_type=uint256),
-            extract32(body, 128 * maker + 32, output_type=uint256),
-            extract32(body, 128 * taker, output_type=uint256),
-            extract32(body, 128 * taker + 32, output_type=uint256),
+            extract32(body, maker << 7, output_type=uint256),
+            extract32(body, unsafe_add(maker << 7, 32), output_type=uint256),
+            extract32(body, taker << 7, output_type=uint256),
+            extract32(body, unsafe_add(taker << 7, 32), output_type=uint256),
         )
-        fills[maker] += quantity
-        fills[taker] += quantity
-        cash[maker] += maker_cash
-        cash[taker] += taker_cash
-        pot -= maker_cash + taker_cash
+        tally[maker] = unsafe_add(tally[maker], for_maker)
+        tally[taker] = unsafe_add(tally[taker], for_taker)
+        pot = unsafe_sub(pot, unsafe_add(for_maker >> 64, for_taker >> 64))
 
     stable: uint256 = 0
     if order_count != 0:
@@ -271,40 +269,58 @@ def settle_signed(
     # The orders are sorted, so each account and each position slot is one run of the loop: it is read when the
     # run begins and written when it ends. One pass beyond the last order ends the last run.
     key: uint256 = 0
-    word: uint256 = 0
+    first: uint256 = 0
     account_word: uint256 = 0
     cash_delta: int256 = 0
+    strikes: uint256 = 0
+    word: uint256 = 0
     for i: uint256 in range(order_count + 1, bound=MAX_ORDERS + 1):
         a: uint256 = max_value(uint256)
         if i != order_count:
-            a = extract32(body, 128 * i, output_type=uint256)
+            a = extract32(body, i << 7, output_type=uint256)
         last: uint256 = key
         key = a >> 192
         if key < last:
             fail.because("order_sequence")
-        if key >> 2 != last >> 2:
+        if key >> 2 != last >> 2 or i == 0:
             if i != 0:
-                portfolio.change(last >> 2, word)
-            if key >> 32 != last >> 32:
+                portfolio.store(last >> 2, word)
+            if key >> 32 != last >> 32 or i == 0:
                 if i != 0:
-                    portfolio.close(last >> 32, cash_delta, stable, sheets)
+                    before: int256 = portfolio.cash[last >> 32]
+                    portfolio.cash[last >> 32] = before + cash_delta
+                    margin: int256 = portfolio.margin_of(last >> 32, before + cash_delta, True, stable, sheets)
+                    if margin < 0:
+                        # Not sufficient; then it must not be worse than before. Undo, look, and do again.
+                        for undo: bool in [True, False]:
+                            for j: uint256 in range(first, i, bound=MAX_ORDERS):
+                                delta: int256 = tally[j] & convert(MASK_64, int256)
+                                if (extract32(body, (j << 7) + 32, output_type=uint256) & 1 == 1) == undo:
+                                    delta = -delta
+                                portfolio.shift_lane(extract32(body, j << 7, output_type=uint256) >> 192, delta)
+                            if undo and margin < portfolio.margin_of(last >> 32, before, True, stable, sheets):
+                                fail.because("account_margin")
+                if i == order_count:
+                    break
+                first = i
                 cash_delta = 0
                 account_word = accounts.words[key >> 32]
                 accounts.check_active(account_word)
+            strikes = listings.tradable((key >> 2) & MASK_30)
             word = portfolio.positions[key >> 2]
-        if i == order_count:
-            break
+        if (strikes >> ((key & 3) << 6)) & MASK_64 == 0:
+            fail.because("series_unknown")
         delta: int256 = orders.execute(
             domain,
             a,
-            extract32(body, 128 * i + 32, output_type=uint256),
-            extract32(body, 128 * i + 64, output_type=uint256),
-            extract32(body, 128 * i + 96, output_type=uint256),
+            extract32(body, unsafe_add(i << 7, 32), output_type=uint256),
+            extract32(body, unsafe_add(i << 7, 64), output_type=uint256),
+            extract32(body, unsafe_add(i << 7, 96), output_type=uint256),
             account_word,
-            fills[i],
+            convert(tally[i] & convert(MASK_64, int256), uint256),
         )
         word = lanes.add(word, key & 3, delta)
-        cash_delta += cash[i]
+        cash_delta = unsafe_add(cash_delta, tally[i] >> 64)
     portfolio.cash[0] += pot
     self._record_batch(batch, trade_count, order_count != 0)
 

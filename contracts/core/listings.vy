@@ -143,15 +143,13 @@ def at_bit(bit: uint256) -> uint256:
 
 @internal
 @view
-def check_tradable(series: uint256):
+def tradable(group: uint256) -> uint256:
     """
-    @notice Refuse an unlisted series and one whose fills had to be settled by now.
+    @notice Strikes of a group (series >> 2) whose fills may still be settled; 0 in the lanes of unlisted series.
     """
-    if (self.strikes[series >> 2] >> (64 * (series & 3))) & MASK_64 == 0:
-        fail.because("series_unknown")
-    info: uint256 = self.expiries[series >> 16]
-    if (info & MASK_64) + actions.window() < block.timestamp:
+    if unsafe_add(self.expiries[group >> 14] & MASK_64, actions.window()) < block.timestamp:
         fail.because("series_expired")
+    return self.strikes[group]
 
 
 @external

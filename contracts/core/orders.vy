@@ -16,7 +16,6 @@
 
 from core import accounts
 from core import actions
-from core import listings
 from lib import ecdsa
 from lib import eip712
 from lib import fail
@@ -24,7 +23,6 @@ from lib import fees
 
 uses: actions
 uses: accounts
-uses: listings
 uses: fees
 
 ORDER_TYPE: constant(bytes32) = keccak256(
@@ -48,17 +46,17 @@ fills: HashMap[uint256, uint256]
 @view
 def match(
     trade: uint256, maker_a: uint256, maker_b: uint256, taker_a: uint256, taker_b: uint256
-) -> (uint256, int256, int256):
+) -> (int256, int256):
     """
     @notice Check one trade against both orders.
-    @return Quantity, and the cash that maker and taker receive, fees included. What they do not receive
-            together is the venue's.
+    @return For maker and taker the cash received, fees included, above 64 bits of quantity: a sum of such words
+            is the sum of both. What the two do not receive together is the venue's.
     """
     quantity: uint256 = (trade >> 160) & MASK_64
     price: uint256 = (trade >> 96) & MASK_64
     if quantity == 0 or quantity >= DEAD:
         fail.because("trade_quantity")
-    if (maker_a >> 192) & MASK_32 != (taker_a >> 192) & MASK_32:
+    if ((maker_a ^ taker_a) >> 192) & MASK_32 != 0:
         fail.because("series_mismatch")
     if (maker_b ^ taker_b) & BUY == 0:
         fail.because("side_mismatch")
@@ -66,28 +64,34 @@ def match(
         fail.because("order_post_only")
     if (maker_b >> 8) & MASK_8 != GTC:
         fail.because("order_not_resting")
+    maker_limit: uint256 = (maker_a >> 64) & MASK_64
+    taker_limit: uint256 = (taker_a >> 64) & MASK_64
     maker_fee: int256 = 0
     taker_fee: int256 = 0
     maker_fee, taker_fee = fees.of_fill(price, quantity, (trade >> 32) & MASK_64)
     self._check_fee(maker_fee, quantity, maker_a)
     self._check_fee(taker_fee, quantity, taker_a)
-    premium: int256 = convert(price * quantity // LOTS, int256)
-    maker_limit: uint256 = (maker_a >> 64) & MASK_64
-    taker_limit: uint256 = (taker_a >> 64) & MASK_64
-    if maker_b & BUY != 0:
+    # Prices fit 64 bits and quantities 32, so cash fits 97 and unchecked arithmetic cannot overflow.
+    premium: int256 = convert(unsafe_div(unsafe_mul(price, quantity), LOTS), int256)
+    filled: int256 = convert(quantity, int256)
+    if maker_b & BUY == 0:
+        if maker_limit > price or price > taker_limit:
+            fail.because("price_beyond_limit")
+    else:
+        premium = unsafe_sub(0, premium)
         if taker_limit > price or price > maker_limit:
             fail.because("price_beyond_limit")
-        return quantity, -premium - maker_fee, premium - taker_fee
-    if maker_limit > price or price > taker_limit:
-        fail.because("price_beyond_limit")
-    return quantity, premium - maker_fee, -premium - taker_fee
+    return (
+        unsafe_add(unsafe_sub(premium, maker_fee) << 64, filled),
+        unsafe_add(unsafe_sub(unsafe_sub(0, premium), taker_fee) << 64, filled),
+    )
 
 
 @internal
 @pure
 def _check_fee(fee: int256, quantity: uint256, order_a: uint256):
     if fee > 0:
-        most: uint256 = ((order_a & MASK_64) * quantity + LOTS - 1) // LOTS
+        most: uint256 = unsafe_div(unsafe_add(unsafe_mul(order_a & MASK_64, quantity), LOTS - 1), LOTS)
         if convert(fee, uint256) > most:
             fail.because("fee_beyond_max")
 
@@ -109,7 +113,6 @@ def execute(
         if ((b >> 64) & MASK_64) + actions.window() < block.timestamp:
             fail.because("order_expired")
         accounts.check_nonce(account, account_word, nonce)
-        listings.check_tradable((a >> 192) & MASK_32)
     self._count_fill(account, nonce, b >> 192, (a >> 128) & MASK_64, fill)
     delta: int256 = convert(fill, int256)
     return delta if b & BUY != 0 else -delta
@@ -146,13 +149,13 @@ def _count_fill(account: uint256, nonce: uint256, replaces: uint256, quantity: u
     @notice Add to the filled quantity of an order, taking over that of the order it replaces the first time.
     """
     key: uint256 = (account << 64) | (nonce >> 3)
-    offset: uint256 = 32 * (nonce & 7)
+    offset: uint256 = (nonce & 7) << 5
     before: uint256 = (self.fills[key] >> offset) & MASK_32
     if before == DEAD:
         fail.because("order_replaced")
-    total: uint256 = before + fill
+    total: uint256 = unsafe_add(before, fill)
     if before == 0 and replaces != 0:
-        total += self._take_over(account, replaces - 1, fill != 0)
+        total = unsafe_add(total, self._take_over(account, unsafe_sub(replaces, 1), fill != 0))
     if total == before:
         return
     if total > quantity or total >= DEAD:
@@ -167,7 +170,7 @@ def _take_over(account: uint256, nonce: uint256, filled: bool) -> uint256:
     @notice Filled quantity of a replaced order, which is dead from now on.
     """
     key: uint256 = (account << 64) | (nonce >> 3)
-    offset: uint256 = 32 * (nonce & 7)
+    offset: uint256 = (nonce & 7) << 5
     word: uint256 = self.fills[key]
     taken: uint256 = (word >> offset) & MASK_32
     if taken == DEAD:
@@ -185,7 +188,7 @@ def filled(account: uint256, nonce: uint256) -> uint256:
     """
     @notice Filled quantity of an order in 1e-4 contract; 0xFFFFFFFF once another has replaced it.
     """
-    return (self.fills[(account << 64) | (nonce >> 3)] >> (32 * (nonce & 7))) & MASK_32
+    return (self.fills[(account << 64) | (nonce >> 3)] >> ((nonce & 7) << 5)) & MASK_32
 
 
 @external

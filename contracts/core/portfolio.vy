@@ -11,6 +11,7 @@
 from core import actions
 from core import listings
 from lib import fail
+from lib import lanes
 from risk import payoff
 
 uses: actions
@@ -19,7 +20,6 @@ uses: listings
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 MAX_SHEETS: constant(uint256) = 64
 MAX_GROUPS: constant(uint256) = 64
-MAX_TOUCHED: constant(uint256) = 256
 MASK_32: constant(uint256) = 2**32 - 1
 LOTS: constant(uint256) = 10**4
 # 1e-28 USDC, the unit of a requirement, in 1e-6 USDC.
@@ -48,11 +48,6 @@ groups: HashMap[uint256, uint256]
 
 # (account << 32 | series) >> 2 -> four lanes
 positions: HashMap[uint256, uint256]
-
-# Position slots that the batch has changed for the account at hand, and what they held before.
-touched: transient(uint256)
-touched_slots: transient(uint256[MAX_TOUCHED])
-touched_words: transient(uint256[MAX_TOUCHED])
 
 # Payoff of settled accounts below one unit of cash, by expiry, in 1e-10 USDC.
 dust: HashMap[uint256, uint256]
@@ -86,46 +81,11 @@ def store(slot: uint256, word: uint256):
 
 
 @internal
-def change(slot: uint256, word: uint256):
+def shift_lane(key: uint256, delta: int256):
     """
-    @notice Write a position slot of the account at hand and remember what it held.
+    @notice Move one position; `key` is account << 32 | series.
     """
-    at: uint256 = self.touched
-    self.touched_slots[at] = slot
-    self.touched_words[at] = self.positions[slot]
-    self.touched = at + 1
-    self.store(slot, word)
-
-
-@internal
-def _swap_touched():
-    """
-    @notice Exchange the changed slots with what they held; a second call undoes the first.
-    """
-    for at: uint256 in range(self.touched, bound=MAX_TOUCHED):
-        slot: uint256 = self.touched_slots[at]
-        word: uint256 = self.positions[slot]
-        self.store(slot, self.touched_words[at])
-        self.touched_words[at] = word
-
-
-@internal
-def close(account: uint256, cash_delta: int256, stable: uint256, sheets: Bytes[MAX_SHEET_BYTES]):
-    """
-    @notice Move the cash of the account at hand and refuse the batch if its margin is neither sufficient nor
-            at least what it was before.
-    """
-    before: int256 = self.cash[account]
-    after: int256 = before + cash_delta
-    if cash_delta != 0:
-        self.cash[account] = after
-    margin: int256 = self.margin_of(account, after, True, stable, sheets)
-    if margin < 0:
-        self._swap_touched()
-        if margin < self.margin_of(account, before, True, stable, sheets):
-            fail.because("account_margin")
-        self._swap_touched()
-    self.touched = 0
+    self.store(key >> 2, lanes.add(self.positions[key >> 2], key & 3, delta))
 
 
 @internal

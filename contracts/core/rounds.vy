@@ -54,13 +54,6 @@ def stable_of(round_id: uint256, hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MA
         fail.because("round_stale")
     if keccak256(hashes) != root:
         fail.because("sheet_root")
-    self._check_sheets(hashes, sheets)
-    return stable
-
-
-@internal
-@pure
-def _check_sheets(hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MAX_SHEET_BYTES]):
     offset: uint256 = 0
     hash_at: uint256 = 0
     for _: uint256 in range(64):
@@ -70,10 +63,8 @@ def _check_sheets(hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MAX_SHEET_BYTES])
             fail.because("sheet_format")
         head: uint256 = extract32(sheets, offset, output_type=uint256)
         groups: uint256 = (head >> 160) & (2**32 - 1)
-        if not (head >> 240 == 0 and groups <= MAX_GROUPS):
-            fail.because("sheet_format")
         size: uint256 = 64 + 32 * groups
-        if offset + size > len(sheets):
+        if head >> 240 != 0 or groups > MAX_GROUPS or offset + size > len(sheets):
             fail.because("sheet_format")
         sheet_hash: bytes32 = keccak256(slice(sheets, offset, size))
         for _tried: uint256 in range(64):
@@ -85,3 +76,4 @@ def _check_sheets(hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MAX_SHEET_BYTES])
         offset += size
     if offset != len(sheets):
         fail.because("sheet_format")
+    return stable

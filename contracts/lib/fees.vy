@@ -27,10 +27,8 @@ def __init__(taker_rate: uint256, maker_rate: int256, cap: uint256):
 
 @internal
 @pure
-def _capped(rate: uint256, cap: uint256, price: uint256, quantity: uint256, index: uint256) -> uint256:
-    by_index: uint256 = (rate * index * quantity + SCALE - 1) // SCALE
-    by_premium: uint256 = (cap * price * quantity + SCALE - 1) // SCALE
-    return min(by_index, by_premium)
+def _up(scaled: uint256) -> uint256:
+    return unsafe_div(unsafe_add(scaled, SCALE - 1), SCALE)
 
 
 @internal
@@ -38,12 +36,14 @@ def _capped(rate: uint256, cap: uint256, price: uint256, quantity: uint256, inde
 def of_fill(price: uint256, quantity: uint256, index: uint256) -> (int256, int256):
     """
     @notice Maker's and taker's fee of a fill in 1e-6 USDC; the maker's is negative when it is a rebate.
+    @dev Price and index below 2**64, quantity below 2**32, rates at most 2**60: nothing can leave a word.
     """
-    cap: uint256 = CAP
+    notional: uint256 = unsafe_mul(index, quantity)
+    most: uint256 = self._up(unsafe_mul(CAP, unsafe_mul(price, quantity)))
+    taker: uint256 = min(self._up(unsafe_mul(TAKER_RATE, notional)), most)
     maker_rate: int256 = MAKER_RATE
-    taker: uint256 = self._capped(TAKER_RATE, cap, price, quantity, index)
     if maker_rate >= 0:
-        maker: uint256 = self._capped(convert(maker_rate, uint256), cap, price, quantity, index)
+        maker: uint256 = min(self._up(unsafe_mul(convert(maker_rate, uint256), notional)), most)
         return convert(maker, int256), convert(taker, int256)
-    rebate: uint256 = min(convert(-maker_rate, uint256) * index * quantity // SCALE, taker // 2)
-    return -convert(rebate, int256), convert(taker, int256)
+    rebate: uint256 = unsafe_div(unsafe_mul(convert(unsafe_sub(0, maker_rate), uint256), notional), SCALE)
+    return -convert(min(rebate, taker >> 1), int256), convert(taker, int256)

@@ -14,11 +14,12 @@ from risk import standard
 
 initializes: standard
 
+exports: standard.of_expiry
+
 MAX_EXPIRIES: constant(uint256) = 8
 MAX_GROUPS: constant(uint256) = 64
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
-MASK_64: constant(uint256) = 2**64 - 1
 
 interface Clearing:
     def cash_of(account: uint256) -> int256: view
@@ -29,6 +30,11 @@ interface Clearing:
         hashes: Bytes[MAX_HASH_BYTES],
         sheets: Bytes[MAX_SHEET_BYTES],
     ) -> int256: view
+
+interface Expiry:
+    def of_expiry(
+        words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
+    ) -> uint256: view
 
 # Positions of one expiry and what prices them: spot u64 | forward u64 | confidence u64 | 0, and three words for
 # each group of series: positions, strikes, marks.
@@ -45,34 +51,6 @@ def __init__(parameters: standard.Parameters):
     standard.__init__(parameters)
 
 
-@internal
-@view
-def _scaled(
-    words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
-) -> uint256:
-    return standard.of_expiry(
-        words,
-        standard.Quote(
-            spot=prices >> 192,
-            forward=(prices >> 128) & MASK_64,
-            conf=(prices >> 64) & MASK_64,
-            stable=stable,
-        ),
-        initial,
-    )
-
-
-@external
-@view
-def of_expiry(
-    words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
-) -> uint256:
-    """
-    @notice Requirement of positions in one expiry, in 1e-28 USDC, so that a sum over expiries is rounded once.
-    """
-    return self._scaled(words, prices, stable, initial)
-
-
 @external
 @view
 def requirement_of(holdings: DynArray[Holding, MAX_EXPIRIES], stable: uint256, initial: bool) -> uint256:
@@ -81,7 +59,7 @@ def requirement_of(holdings: DynArray[Holding, MAX_EXPIRIES], stable: uint256, i
     """
     scaled: uint256 = 0
     for holding: Holding in holdings:
-        scaled += self._scaled(holding.words, holding.prices, stable, initial)
+        scaled += staticcall Expiry(self).of_expiry(holding.words, holding.prices, stable, initial)
     return standard.to_cash(scaled)
 
 

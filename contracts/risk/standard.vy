@@ -7,8 +7,8 @@
 @dev Prices in 1e-6 USDC, quantities in 1e-4 contract, rates in 1e-18; results in 1e-28 USDC, which is the
      product of the three, so nothing is rounded before `to_cash`. Written a second time, independently, in
      exchange/core/margin.py; the two agree to the unit on any portfolio.
-     Bounds: prices below 2**64, strikes below 2**63, rates below 2**64, |quantity| below 2**63, 256 legs.
-     Every product then stays below 2**200, far inside a word.
+     Bounds: prices and rates below 2**64, strikes below 2**63, |quantity| at most 2**63, 256 legs. Every product
+     and sum then stays below 2**210, so arithmetic in the loop is unchecked.
 @custom:kill Stateless apart from its immutable parameters; a new set is a new deployment.
 """
 
@@ -18,6 +18,7 @@ W: constant(uint256) = 10**18
 LOTS: constant(uint256) = 10**4
 MASK_64: constant(uint256) = 2**64 - 1
 STRIKE_MASK: constant(uint256) = 2**63 - 1
+CALL: constant(uint256) = 2**63
 MAX_GROUPS: constant(uint256) = 64
 MAX_LEGS: constant(uint256) = 256
 
@@ -35,13 +36,6 @@ struct Parameters:
     oc_factor: uint256
     depeg_threshold: uint256
     depeg_factor: uint256
-
-# What the round says about one expiry, and the price of the stablecoin.
-struct Quote:
-    spot: uint256
-    forward: uint256
-    conf: uint256
-    stable: uint256
 
 P: immutable(Parameters)
 
@@ -66,22 +60,111 @@ def to_cash(scaled: uint256) -> uint256:
     return (scaled + W * LOTS - 1) // (W * LOTS)
 
 
+@external
+@view
+def of_expiry(words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool) -> uint256:
+    """
+    @notice Requirement of positions in one expiry, in 1e-28 USDC, so that a sum over expiries is rounded once.
+    @dev The payoff at expiry is piecewise linear and each leg, call or put, bends it upwards by its quantity at
+         its strike; one walk over the sorted strikes visits every corner.
+         Memory is paid for up to the highest word touched, and this runs for every account of a batch: so the
+         list is declared last and handed to nobody.
+    @param words Three for each group of series: signed 64-bit lanes of quantity, lanes of strike with the top
+           bit set for a call, lanes of mark price.
+    @param prices Spot u64 | forward u64 | confidence u64 | 0.
+    @param stable Price of the stablecoin in 1e-18.
+    @param initial True for initial margin, False for maintenance.
+    """
+    spot: uint256 = prices >> 192
+    isolated: uint256 = 0
+    shorts: uint256 = 0
+    net_calls: int256 = 0
+    # Payoff as a function of the price X: its value at X = 0 and its slope just above.
+    payoff: int256 = 0
+    slope: int256 = 0
+    position: uint256 = 0
+    terms: uint256 = 0
+    marks: uint256 = 0
+    quantity: int256 = 0
+    strike: uint256 = 0
+    knot: uint256 = 0
+    at: uint256 = 0
+    worst: int256 = 0
+    price: int256 = 0
+    # Ascending strike << 64 | quantity.
+    knots: DynArray[uint256, MAX_LEGS] = []
+    for group: uint256 in range(len(words) // 3, bound=MAX_GROUPS):
+        position = words[unsafe_mul(group, 3)]
+        terms = words[unsafe_add(unsafe_mul(group, 3), 1)]
+        marks = words[unsafe_add(unsafe_mul(group, 3), 2)]
+        for lane: uint256 in range(4):
+            if position == 0:
+                break
+            if position & MASK_64 != 0:
+                quantity = lanes.signed(position)
+                strike = terms & STRIKE_MASK
+                if quantity < 0:
+                    shorts = unsafe_add(shorts, convert(unsafe_sub(0, quantity), uint256))
+                    isolated = unsafe_add(
+                        isolated,
+                        unsafe_mul(
+                            convert(unsafe_sub(0, quantity), uint256),
+                            self._short_unit(strike, terms & CALL != 0, marks & MASK_64, spot, initial),
+                        ),
+                    )
+                if terms & CALL != 0:
+                    net_calls = unsafe_add(net_calls, quantity)
+                else:
+                    payoff = unsafe_add(payoff, unsafe_mul(quantity, convert(strike, int256)))
+                    slope = unsafe_sub(slope, quantity)
+                knot = (strike << 64) | (position & MASK_64)
+                at = len(knots)
+                knots.append(knot)
+                # Series are listed in ascending strike, so this seldom moves anything.
+                for _: uint256 in range(MAX_LEGS):
+                    if at == 0:
+                        break
+                    if knots[at - 1] <= knot:
+                        break
+                    knots[at] = knots[at - 1]
+                    at -= 1
+                    knots[at] = knot
+            position >>= 64
+            terms >>= 64
+            marks >>= 64
+    if shorts == 0:
+        return 0
+    worst = min(payoff, 0)
+    for corner: uint256 in knots:
+        payoff = unsafe_add(payoff, unsafe_mul(slope, unsafe_sub(convert(corner >> 64, int256), price)))
+        slope = unsafe_add(slope, lanes.signed(corner))
+        price = convert(corner >> 64, int256)
+        worst = min(worst, payoff)
+    loss: uint256 = convert(-worst, uint256) * W
+    if net_calls < 0:
+        loss += (P.unpaired_im if initial else P.unpaired_mm) * ((prices >> 128) & MASK_64) * convert(-net_calls, uint256)
+    scaled: uint256 = min(isolated, loss)
+    if initial:
+        scaled += self._contingency_rate((prices >> 64) & MASK_64, stable) * spot * shorts
+    return scaled
+
+
 @internal
 @view
 def _short_unit(strike: uint256, is_call: bool, mark: uint256, spot: uint256, initial: bool) -> uint256:
     """
     @notice Isolated requirement of one short contract, in 1e-24 USDC.
     """
-    value: uint256 = mark * W
+    value: uint256 = unsafe_mul(mark, W)
     if is_call:
         if not initial:
-            return value + P.mm_call * spot
-        return value + self._scaled(max(strike, spot) - spot, spot)
-    maintenance: uint256 = value + max(P.mm_put * spot, P.mm_put_mtm * mark)
+            return unsafe_add(value, unsafe_mul(P.mm_call, spot))
+        return unsafe_add(value, self._scaled(unsafe_sub(max(strike, spot), spot), spot))
+    maintenance: uint256 = unsafe_add(value, max(unsafe_mul(P.mm_put, spot), unsafe_mul(P.mm_put_mtm, mark)))
     if not initial:
         return maintenance
-    scaled: uint256 = self._scaled(max(strike, spot) - strike, spot)
-    return max(value + scaled, (P.mm_offset * maintenance + W - 1) // W)
+    offset: uint256 = unsafe_div(unsafe_add(unsafe_mul(P.mm_offset, maintenance), W - 1), W)
+    return max(unsafe_add(value, self._scaled(unsafe_sub(max(strike, spot), strike), spot)), offset)
 
 
 @internal
@@ -90,112 +173,24 @@ def _scaled(otm: uint256, spot: uint256) -> uint256:
     """
     @notice max(max_req * spot - out_of_the_money_amount, min_req * spot), in 1e-24 USDC.
     """
-    most: uint256 = P.max_req * spot
-    least: uint256 = P.min_req * spot
-    discount: uint256 = otm * W
-    if discount + least >= most:
+    most: uint256 = unsafe_mul(P.max_req, spot)
+    least: uint256 = unsafe_mul(P.min_req, spot)
+    discount: uint256 = unsafe_mul(otm, W)
+    if unsafe_add(discount, least) >= most:
         return least
-    return most - discount
+    return unsafe_sub(most, discount)
 
 
 @internal
 @view
-def _contingency(quote: Quote) -> uint256:
+def _contingency_rate(conf: uint256, stable: uint256) -> uint256:
     """
-    @notice Add-on per short contract for thin oracles and a weak stablecoin, in 1e-24 USDC; initial margin only.
+    @notice Add-on as a share of spot per short contract for thin oracles and a weak stablecoin, in 1e-18;
+            initial margin only.
     """
     rate: uint256 = 0
-    if quote.conf < P.oc_threshold:
-        rate = ((W - quote.conf) * P.oc_factor + W - 1) // W
-    if quote.stable < P.depeg_threshold:
-        rate += ((P.depeg_threshold - quote.stable) * P.depeg_factor + W - 1) // W
-    return rate * quote.spot
-
-
-@internal
-@view
-def of_expiry(words: DynArray[uint256, 3 * MAX_GROUPS], quote: Quote, initial: bool) -> uint256:
-    """
-    @notice Requirement of an account's positions in one expiry, in 1e-28 USDC.
-    @param words Three for each group of series: signed 64-bit lanes of quantity, lanes of strike with the top
-           bit set for a call, lanes of mark price.
-    @param initial True for initial margin, False for maintenance.
-    """
-    isolated: uint256 = 0
-    shorts: uint256 = 0
-    net_calls: int256 = 0
-    # Payoff at expiry as a function of the price X: its value at X = 0, and its slope just above.
-    payoff: int256 = 0
-    slope: int256 = 0
-    knots: DynArray[uint256, MAX_LEGS] = []
-    for group: uint256 in range(len(words) // 3, bound=MAX_GROUPS):
-        position: uint256 = words[3 * group]
-        terms: uint256 = words[3 * group + 1]
-        prices: uint256 = words[3 * group + 2]
-        for lane: uint256 in range(4):
-            if position == 0:
-                break
-            quantity: int256 = lanes.signed(position)
-            if quantity != 0:
-                strike: uint256 = terms & STRIKE_MASK
-                is_call: bool = (terms >> 63) & 1 == 1
-                if quantity < 0:
-                    short: uint256 = convert(-quantity, uint256)
-                    shorts += short
-                    isolated += short * self._short_unit(strike, is_call, prices & MASK_64, quote.spot, initial)
-                if is_call:
-                    net_calls += quantity
-                else:
-                    payoff += quantity * convert(strike, int256)
-                    slope -= quantity
-                # Kept in ascending strike. Series are listed in that order, so this seldom moves anything.
-                knot: uint256 = (strike << 64) | (position & MASK_64)
-                at: uint256 = len(knots)
-                knots.append(knot)
-                for _: uint256 in range(MAX_LEGS):
-                    if at == 0 or knots[at - 1] <= knot:
-                        break
-                    knots[at] = knots[at - 1]
-                    at -= 1
-                knots[at] = knot
-            position >>= 64
-            terms >>= 64
-            prices >>= 64
-    if shorts == 0:
-        return 0
-    scaled: uint256 = min(isolated, self._largest_loss(knots, payoff, slope, net_calls, quote.forward, initial))
-    if initial:
-        scaled += self._contingency(quote) * shorts
-    return scaled
-
-
-@internal
-@view
-def _largest_loss(
-    knots: DynArray[uint256, MAX_LEGS],
-    payoff_at_zero: int256,
-    slope_at_zero: int256,
-    net_calls: int256,
-    forward: uint256,
-    initial: bool,
-) -> uint256:
-    """
-    @notice Largest loss at expiry over the prices 0 and every strike held, in 1e-28 USDC, with an add-on for
-            calls sold beyond those bought.
-    @dev The payoff is piecewise linear and each leg, call or put, bends it upwards by its quantity at its
-         strike; one walk over the sorted strikes visits every corner.
-    """
-    payoff: int256 = payoff_at_zero
-    slope: int256 = slope_at_zero
-    price: int256 = 0
-    worst: int256 = min(payoff, 0)
-    for knot: uint256 in knots:
-        strike: int256 = convert(knot >> 64, int256)
-        payoff += slope * (strike - price)
-        slope += lanes.signed(knot)
-        price = strike
-        worst = min(worst, payoff)
-    loss: uint256 = convert(-worst, uint256) * W
-    if net_calls < 0:
-        loss += (P.unpaired_im if initial else P.unpaired_mm) * forward * convert(-net_calls, uint256)
-    return loss
+    if conf < P.oc_threshold:
+        rate = ((W - conf) * P.oc_factor + W - 1) // W
+    if stable < P.depeg_threshold:
+        rate += ((P.depeg_threshold - stable) * P.depeg_factor + W - 1) // W
+    return rate

@@ -1,0 +1,111 @@
+"""Gas per trade of settle_signed, for batches of 1, 8, 64 and 128 trades with every order's signature checked.
+
+Runs on the embedded chain, whose gas is exact. Conditions are printed beside the numbers.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("", "tests/contracts")]
+
+from contract_venue import LOT, USDC, Player, Venue  # noqa: E402
+from exchange.calldata import SignedOrder, Trade, series_id  # noqa: E402
+
+ACCOUNTS = 32
+SERIES = 8
+PRICE = 700 * USDC
+Workload = tuple[list[SignedOrder], list[Trade]]
+
+
+def make_venue() -> tuple[Venue, list[Player], list[int]]:
+    """One expiry with eight series, and 32 funded accounts of as many wallets."""
+    venue = Venue(vault_cap=10**18)
+    expiry = venue.now // 1800 * 1800 + 48 * 1800
+    strikes = (50_000, 55_000, 65_000, 70_000)
+    expiry_id = venue.list(expiry, [(strike * USDC, is_call) for strike in strikes for is_call in (True, False)])
+    venue.post(venue.round())
+    players = [venue.open(f"trader {number}", 10**7 * USDC) for number in range(ACCOUNTS)]
+    return venue, players, [series_id(expiry_id, index) for index in range(SERIES)]
+
+
+class Flow:
+    """Draws orders and trades; nonces of an account are dense, as the venue's clients make them."""
+
+    def __init__(self, venue: Venue, players: Sequence[Player], series: Sequence[int]) -> None:
+        self.venue, self.players, self.series = venue, players, series
+        # Fill lanes are eight to a word; accounts stand at different places of theirs.
+        self.nonces = {player: place % 8 for place, player in enumerate(players)}
+        self.turn = 0
+
+    def order(self, player: Player, series: int, quantity: int) -> SignedOrder:
+        nonce = self.nonces[player]
+        self.nonces[player] = nonce + 1
+        return self.venue.sign(self.venue.order(player, series, quantity, PRICE, nonce=nonce))
+
+    def shared_makers(self, trades: int) -> Workload:
+        """One resting order for every four trades, as many takers as trades."""
+        makers = max(1, trades // 4)
+        orders: list[SignedOrder] = []
+        fills: list[Trade] = []
+        for maker in range(makers):
+            self.turn += 1
+            side = 1 if self.turn % 2 else -1
+            series = self.series[self.turn * 5 % len(self.series)]
+            player = self.players[maker % ACCOUNTS]
+            orders.append(self.order(player, series, side * 4 * LOT))
+            at = len(orders) - 1
+            for taker in range(min(4, trades)):
+                other = self.players[(maker + 1 + 7 * taker + self.turn) % (ACCOUNTS - 1)]
+                if other is player:
+                    other = self.players[ACCOUNTS - 1]
+                orders.append(self.order(other, series, -side * LOT))
+                fills.append(Trade(at, len(orders) - 1, LOT, PRICE, 60_000 * USDC))
+        return orders, fills
+
+    def distinct(self, trades: int) -> Workload:
+        """Two orders of their own for every trade: the worst case."""
+        orders: list[SignedOrder] = []
+        fills: list[Trade] = []
+        for _ in range(trades):
+            self.turn += 1
+            series = self.series[self.turn * 3 % len(self.series)]
+            buyer = self.players[self.turn * 7 % ACCOUNTS]
+            seller = self.players[(self.turn * 7 + 1 + self.turn // ACCOUNTS) % ACCOUNTS]
+            if buyer is seller:
+                seller = self.players[(self.players.index(buyer) + 1) % ACCOUNTS]
+            orders += [self.order(buyer, series, LOT), self.order(seller, series, -LOT)]
+            fills.append(Trade(len(orders) - 2, len(orders) - 1, LOT, PRICE, 60_000 * USDC))
+        return orders, fills
+
+
+def settle(venue: Venue, work: Workload) -> tuple[int, int]:
+    """Gas of a batch, and how many accounts it touched."""
+    venue.post(venue.round())
+    receipt = venue.settle(venue.batch(*work))
+    return receipt.gas_used, len({signed.order.account for signed in work[0]})
+
+
+def main() -> None:
+    """Print the table."""
+    venue, players, series = make_venue()
+    flow = Flow(venue, players, series)
+    heartbeat = venue.settle(venue.batch([], [])).gas_used
+    first_gas, _ = settle(venue, flow.shared_makers(128))
+    for _ in range(3):
+        settle(venue, flow.shared_makers(128))
+    print(f"{ACCOUNTS} accounts, {SERIES} series of one expiry, positions held before; every order signed and checked")
+    print(f"heartbeat (no orders): {heartbeat:,} gas")
+    print(f"first touch, 128 trades: {first_gas:,} gas, {first_gas // 128:,} per trade")
+    print(f"{'trades':>6} {'orders':>6} {'accounts':>8} {'gas':>12} {'per trade':>10}  workload")
+    for name, draw in (("4 takers to a maker", flow.shared_makers), ("all orders distinct", flow.distinct)):
+        for trades in (1, 8, 64, 128):
+            work = draw(trades)
+            gas, accounts = settle(venue, work)
+            print(f"{trades:>6} {len(work[0]):>6} {accounts:>8} {gas:>12,} {gas // trades:>10,}  {name}")
+
+
+if __name__ == "__main__":
+    main()
