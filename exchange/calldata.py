@@ -390,17 +390,18 @@ def encode_order(signed: SignedOrder) -> bytes:
     first = (
         _fit("account", order.account, 32) << 224
         | _fit("series", order.series, 32) << 192
-        | _fit("quantity", order.quantity, 64) << 128
-        | _fit("limit_price", order.limit_price, 64) << 64
-        | _fit("max_fee", order.max_fee, 64)
+        | _fit("limit_price", order.limit_price, 64) << 128
+        | _fit("max_fee", order.max_fee, 64) << 64
+        | _fit("quantity", order.quantity, 32) << 32
+        | _fit("time_in_force", order.time_in_force, 8) << 8
+        | order.reduce_only << 2
+        | order.post_only << 1
+        | order.is_buy
     )
-    flags = order.is_buy | order.post_only << 1 | order.reduce_only << 2
     second = (
         _fit("replaces", order.replaces, 64) << 192
         | _fit("nonce", order.nonce, 64) << 128
         | _fit("expiry", order.expiry, 64) << 64
-        | _fit("time_in_force", order.time_in_force, 8) << 8
-        | flags
     )
     return _joined((first, second, *compact(signed.signature)))
 
@@ -414,13 +415,13 @@ def decode_order(raw: bytes) -> SignedOrder:
     order = Order(
         account=first >> 224,
         series=first >> 192 & 0xFFFFFFFF,
-        is_buy=bool(second & 1),
-        quantity=first >> 128 & _MASK_64,
-        limit_price=first >> 64 & _MASK_64,
-        max_fee=first & _MASK_64,
-        time_in_force=second >> 8 & 0xFF,
-        post_only=bool(second & 2),
-        reduce_only=bool(second & 4),
+        is_buy=bool(first & 1),
+        quantity=first >> 32 & 0xFFFFFFFF,
+        limit_price=first >> 128 & _MASK_64,
+        max_fee=first >> 64 & _MASK_64,
+        time_in_force=first >> 8 & 0xFF,
+        post_only=bool(first & 2),
+        reduce_only=bool(first & 4),
         replaces=second >> 192,
         nonce=second >> 128 & _MASK_64,
         expiry=second >> 64 & _MASK_64,

@@ -255,9 +255,7 @@ def settle_signed(
         for_maker, for_taker = orders.match(
             trade,
             extract32(body, maker << 7, output_type=uint256),
-            extract32(body, unsafe_add(maker << 7, 32), output_type=uint256),
             extract32(body, taker << 7, output_type=uint256),
-            extract32(body, unsafe_add(taker << 7, 32), output_type=uint256),
         )
         tally[maker] = unsafe_add(tally[maker], for_maker)
         tally[taker] = unsafe_add(tally[taker], for_taker)
@@ -294,10 +292,11 @@ def settle_signed(
                         # Not sufficient; then it must not be worse than before. Undo, look, and do again.
                         for undo: bool in [True, False]:
                             for j: uint256 in range(first, i, bound=MAX_ORDERS):
+                                order: uint256 = extract32(body, j << 7, output_type=uint256)
                                 delta: int256 = tally[j] & convert(MASK_64, int256)
-                                if (extract32(body, (j << 7) + 32, output_type=uint256) & 1 == 1) == undo:
+                                if (order & 1 == 1) == undo:
                                     delta = -delta
-                                portfolio.shift_lane(extract32(body, j << 7, output_type=uint256) >> 192, delta)
+                                portfolio.shift_lane(order >> 192, delta)
                             if undo and margin < portfolio.margin_of(last >> 32, before, True, stable, sheets):
                                 fail.because("account_margin")
                 if i == order_count:

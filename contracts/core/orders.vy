@@ -4,9 +4,9 @@
 @license Apache-2.0
 @notice Checks what traders signed: signature, validity, limit price, fees, and how much of an order is filled.
 @dev An order is four words in calldata.
-     word a: account u32 | series u32 | quantity u64 | limit price u64 | max fee u64
-     word b: replaces u64 | nonce u64 | expiry u64 | flags u64 (bit 0 buy, 1 post-only, 2 reduce-only,
-             bits 8 to 15 time in force)
+     word a: account u32 | series u32 | limit price u64 | max fee u64 | quantity u32 | flags u32 (bit 0 buy,
+             1 post-only, 2 reduce-only, bits 8 to 15 time in force): all that a trade is checked against
+     word b: replaces u64 | nonce u64 | expiry u64 | 0
      words r, vs: EIP-2098 signature
      A trade is one word: maker u16 | taker u16 (places in the list of orders) | quantity u64 | price u64 |
      index u64 | 0 u32.
@@ -45,10 +45,10 @@ fills: HashMap[uint256, uint256]
 @internal
 @view
 def match(
-    trade: uint256, maker_a: uint256, maker_b: uint256, taker_a: uint256, taker_b: uint256
+    trade: uint256, maker: uint256, taker: uint256
 ) -> (int256, int256):
     """
-    @notice Check one trade against both orders.
+    @notice Check one trade against word a of both orders.
     @return For maker and taker the cash received, fees included, above 64 bits of quantity: a sum of such words
             is the sum of both. What the two do not receive together is the venue's.
     """
@@ -56,25 +56,25 @@ def match(
     price: uint256 = (trade >> 96) & MASK_64
     if quantity == 0 or quantity >= DEAD:
         fail.because("trade_quantity")
-    if ((maker_a ^ taker_a) >> 192) & MASK_32 != 0:
+    if ((maker ^ taker) >> 192) & MASK_32 != 0:
         fail.because("series_mismatch")
-    if (maker_b ^ taker_b) & BUY == 0:
+    if (maker ^ taker) & BUY == 0:
         fail.because("side_mismatch")
-    if taker_b & POST_ONLY != 0:
+    if taker & POST_ONLY != 0:
         fail.because("order_post_only")
-    if (maker_b >> 8) & MASK_8 != GTC:
+    if (maker >> 8) & MASK_8 != GTC:
         fail.because("order_not_resting")
-    maker_limit: uint256 = (maker_a >> 64) & MASK_64
-    taker_limit: uint256 = (taker_a >> 64) & MASK_64
+    maker_limit: uint256 = (maker >> 128) & MASK_64
+    taker_limit: uint256 = (taker >> 128) & MASK_64
     maker_fee: int256 = 0
     taker_fee: int256 = 0
     maker_fee, taker_fee = fees.of_fill(price, quantity, (trade >> 32) & MASK_64)
-    self._check_fee(maker_fee, quantity, maker_a)
-    self._check_fee(taker_fee, quantity, taker_a)
+    self._check_fee(maker_fee, quantity, maker)
+    self._check_fee(taker_fee, quantity, taker)
     # Prices fit 64 bits and quantities 32, so cash fits 97 and unchecked arithmetic cannot overflow.
     premium: int256 = convert(unsafe_div(unsafe_mul(price, quantity), LOTS), int256)
     filled: int256 = convert(quantity, int256)
-    if maker_b & BUY == 0:
+    if maker & BUY == 0:
         if maker_limit > price or price > taker_limit:
             fail.because("price_beyond_limit")
     else:
@@ -89,9 +89,9 @@ def match(
 
 @internal
 @pure
-def _check_fee(fee: int256, quantity: uint256, order_a: uint256):
+def _check_fee(fee: int256, quantity: uint256, order: uint256):
     if fee > 0:
-        most: uint256 = unsafe_div(unsafe_add(unsafe_mul(order_a & MASK_64, quantity), LOTS - 1), LOTS)
+        most: uint256 = unsafe_div(unsafe_add(unsafe_mul((order >> 64) & MASK_64, quantity), LOTS - 1), LOTS)
         if convert(fee, uint256) > most:
             fail.because("fee_beyond_max")
 
@@ -113,9 +113,9 @@ def execute(
         if ((b >> 64) & MASK_64) + actions.window() < block.timestamp:
             fail.because("order_expired")
         accounts.check_nonce(account, account_word, nonce)
-    self._count_fill(account, nonce, b >> 192, (a >> 128) & MASK_64, fill)
+    self._count_fill(account, nonce, b >> 192, (a >> 32) & MASK_32, fill)
     delta: int256 = convert(fill, int256)
-    return delta if b & BUY != 0 else -delta
+    return delta if a & BUY != 0 else -delta
 
 
 @internal
@@ -128,13 +128,13 @@ def _digest(domain: bytes32, a: uint256, b: uint256) -> bytes32:
                 ORDER_TYPE,
                 a >> 224,
                 (a >> 192) & MASK_32,
-                b & 1,
+                a & 1,
+                (a >> 32) & MASK_32,
                 (a >> 128) & MASK_64,
                 (a >> 64) & MASK_64,
-                a & MASK_64,
-                (b >> 8) & MASK_8,
-                (b >> 1) & 1,
-                (b >> 2) & 1,
+                (a >> 8) & MASK_8,
+                (a >> 1) & 1,
+                (a >> 2) & 1,
                 b >> 192,
                 (b >> 128) & MASK_64,
                 (b >> 64) & MASK_64,
