@@ -11,7 +11,8 @@ from pathlib import Path
 
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("", "tests/contracts")]
 
-from contract_venue import LOT, USDC, Player, Venue  # noqa: E402
+from contract_venue import LOT, USDC, Player, Venue  # type: ignore[import-not-found]  # noqa: E402
+
 from exchange.calldata import SignedOrder, Trade, series_id  # noqa: E402
 
 ACCOUNTS = 32
@@ -43,7 +44,8 @@ class Flow:
     def order(self, player: Player, series: int, quantity: int) -> SignedOrder:
         nonce = self.nonces[player]
         self.nonces[player] = nonce + 1
-        return self.venue.sign(self.venue.order(player, series, quantity, PRICE, nonce=nonce))
+        signed: SignedOrder = self.venue.sign(self.venue.order(player, series, quantity, PRICE, nonce=nonce))
+        return signed
 
     def shared_makers(self, trades: int) -> Workload:
         """One resting order for every four trades, as many takers as trades."""

@@ -209,13 +209,3 @@ def _pay(account: uint32, amount: uint256):
     portfolio.cash[convert(account, uint256)] -= convert(amount, int256)
     log Withdrawn(action_id=actions.next(), account=account, amount=amount)
     extcall Vault(VAULT).release(accounts.owner_of(account), amount)
-
-
-@external
-@view
-def withdrawal_of(account: uint256) -> (uint256, uint256):
-    """
-    @notice Amount requested and its binding time; zeros when nothing is requested.
-    """
-    request: uint256 = self.requests[account]
-    return request & MASK_128, request >> 128

@@ -223,15 +223,6 @@ def cash_of(account: uint256) -> int256:
 
 @external
 @view
-def live_of(account: uint256) -> uint256:
-    """
-    @notice Bits of expiry_id % 256 in which the account holds positions.
-    """
-    return self.live[account]
-
-
-@external
-@view
 def dust_of(expiry_id: uint256) -> uint256:
     """
     @notice Payoff of settled accounts below one unit of cash, in 1e-10 USDC.

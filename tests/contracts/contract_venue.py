@@ -6,12 +6,14 @@ from the encoders of the product.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
 from eth_hash.auto import keccak
+
 from exchange import calldata, signing
 from exchange.calldata import Round, Sheet, SignedOrder, SpotWord, Trade
 from exchange.shell.chain import Address, Receipt, Reverted
@@ -95,13 +97,15 @@ class Venue:
     accounts: dict[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.chain = DevChain(genesis_time_s=GENESIS, allocation={address("operator"): 10**6 * ETHER})
+        # Players of the first hour have ether from genesis; a later grant would take a block of its own.
+        allocation = {address(name): 10**6 * ETHER for name in ("operator", "guardian", "governor", "keeper")}
+        self.chain = DevChain(genesis_time_s=GENESIS, allocation=allocation)
         operator = key("operator")
         self.token = deploy_local(self.chain, operator, artifact("TestUSDC"))
         self.vault = deploy_local(
             self.chain, operator, artifact("Vault"), self.token.address, address("guardian"), self.vault_cap
         )
-        ascending = sorted((address(name) for name in self.signers))
+        ascending = sorted(address(name) for name in self.signers)
         self.oracle = deploy_local(self.chain, operator, artifact("Oracle"), ascending)
         self.margin = deploy_local(self.chain, operator, artifact("Margin"), self.parameters)
         settings = (
@@ -147,6 +151,17 @@ class Venue:
             assert book_state(self) == before
             return str(error.reason)
         return "accepted"
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """Whatever happens inside is taken back, on the chain and here."""
+        snapshot = self.chain.snapshot()
+        kept = (dict(self.rounds), dict(self.strikes), dict(self.expiries), dict(self.accounts), self.next_nonce)
+        try:
+            yield
+        finally:
+            self.chain.revert(snapshot)
+            self.rounds, self.strikes, self.expiries, self.accounts, self.next_nonce = kept
 
     # -- players ----------------------------------------------------------------------------------------------
 
@@ -268,9 +283,7 @@ class Venue:
         signer = by or self.accounts[order.account]
         return SignedOrder(order, signing.sign(key(signer), signing.order_digest(self.domain, order)))
 
-    def batch(
-        self, orders: Sequence[SignedOrder], trades: Sequence[Trade], round_: Round | None = None
-    ) -> Batch:
+    def batch(self, orders: Sequence[SignedOrder], trades: Sequence[Trade], round_: Round | None = None) -> Batch:
         """A batch the contract will take, if the orders are good."""
         last_id, _, _, journal_size = self.clearing.call("last_batch")
         named = round_ or (self.rounds[max(self.rounds)] if self.rounds else None)
@@ -299,14 +312,10 @@ class Venue:
         """Arguments of settle_signed, signed by the batch's operator unless it brings a signature."""
         body = batch.body
         if body is None:
-            body = b"".join(
-                [*map(calldata.encode_order, batch.orders), *map(calldata.encode_trade, batch.trades)]
-            )
+            body = b"".join([*map(calldata.encode_order, batch.orders), *map(calldata.encode_trade, batch.trades)])
         digest = signing.batch_digest(self.domain, batch.header, calldata.content_hash(body))
         signature = batch.operator_signature or signing.sign(key(batch.operator), digest)
-        return calldata.settle_signed_args(
-            batch.header, signature, len(batch.orders), body, batch.hashes, batch.sheets
-        )
+        return calldata.settle_signed_args(batch.header, signature, len(batch.orders), body, batch.hashes, batch.sheets)
 
     def settle(self, batch: Batch) -> Receipt:
         return self.send("operator", self.clearing, "settle_signed", *self.settle_args(batch))

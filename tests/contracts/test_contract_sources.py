@@ -1,0 +1,83 @@
+"""The sources keep their own promises: named refusals, documented kill switches, code that fits a chain."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from pathlib import Path
+
+import pytest
+from contract_venue import GENESIS, address, key
+
+from exchange.calldata import Revert
+from exchange.shell.chain import Reverted
+from exchange.shell.contract import artifact, deploy_local
+from exchange.shell.devchain import DevChain
+
+ROOT = Path(__file__).resolve().parents[2]
+SOURCES = sorted((ROOT / "contracts").rglob("*.vy"))
+REASON = re.compile(r'(?:because\(|assert [^\n]*, |raise )"([a-z_]+)"')
+
+
+def reasons_in(path: Path) -> set[str]:
+    return set(REASON.findall(path.read_text()))
+
+
+def test_the_list_of_refusals_is_closed():
+    found = set().union(*map(reasons_in, SOURCES))
+    assert found == {reason.value for reason in Revert}
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_assertion_has_a_name(path):
+    text = path.read_text()
+    assert not re.search(r'^\s*assert (?!.*"[a-z_]+"$)', text, re.MULTILINE)
+    assert all(len(reason) <= 32 for reason in reasons_in(path))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_source_says_what_it_is_and_how_to_stop_it(path):
+    text = path.read_text()
+    assert text.startswith("# pragma version 0.4.3\n")
+    head = text.split('"""')[1]
+    for tag in ("@title", "@license Apache-2.0", "@notice", "@custom:kill"):
+        assert tag in head
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)
+def test_every_external_function_has_a_notice(path):
+    for match in re.finditer(r"@external\n(?:@\w+\n)*def (\w+)\([^\"]*?:\n    (\S+)", path.read_text()):
+        assert match[2] == '"""', match[1]
+
+
+def builder():
+    spec = importlib.util.spec_from_file_location("contracts_build", ROOT / "contracts" / "build.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_artifacts_fit_a_chain_are_the_same_every_time_and_are_made_once(tmp_path):
+    build = builder()
+    (tmp_path / "Gone.json").write_text("{}")
+    (tmp_path / "Vault.json").write_text("not json")
+    made = {path.name: path.read_bytes() for path in build.build(tmp_path)}
+    kept = {path.name: path.read_bytes() for path in build.build()}
+    assert made == kept
+    for raw in made.values():
+        body = json.loads(raw)
+        assert body["runtime_size"] <= build.RUNTIME_LIMIT
+        assert body["abi"]
+        assert body["compiler"].startswith("vyper 0.4.3")
+    assert not (tmp_path / "Gone.json").exists()
+    stamp = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    build.build(tmp_path)
+    assert stamp == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("chain_id", [1, 10, 8453, 42161, 11155111])
+def test_the_test_token_refuses_production_chains(chain_id):
+    chain = DevChain(chain_id=chain_id, genesis_time_s=GENESIS, allocation={address("operator"): 10**24})
+    with pytest.raises(Reverted, match=Revert.CHAIN_PRODUCTION):
+        deploy_local(chain, key("operator"), artifact("TestUSDC"))
