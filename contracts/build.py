@@ -61,10 +61,11 @@ def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
     from vyper.compiler.settings import OptimizationLevel, Settings  # noqa: PLC0415
 
     settings = Settings(optimize=OptimizationLevel.GAS, evm_version=EVM_VERSION)
-    formats = ["abi", "bytecode", "bytecode_runtime"]
+    formats = ["abi", "bytecode", "bytecode_runtime", "layout"]
     outputs = compile_files([path], formats, paths=[str(root)], include_sys_path=False, settings=settings)
     (output,) = outputs.values()
-    size = len(output["bytecode_runtime"]) // 2 - 1
+    # Immutables are appended to the code when it is deployed.
+    size = len(output["bytecode_runtime"]) // 2 - 1 + immutable_bytes(output["layout"].get("code_layout", {}))
     if size > RUNTIME_LIMIT:
         raise CodeTooLargeError(f"{path.stem}: {size} bytes of runtime code, the limit is {RUNTIME_LIMIT}")
     return {
@@ -73,6 +74,13 @@ def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
         "runtime_size": size,
         "compiler": f"vyper {vyper.__version__} -O gas --evm-version {EVM_VERSION}",
     }
+
+
+def immutable_bytes(layout: dict[str, Any]) -> int:
+    """Bytes of the immutables of a contract and of its modules."""
+    if "offset" in layout and "length" in layout:
+        return int(layout["length"])
+    return sum(immutable_bytes(entry) for entry in layout.values() if isinstance(entry, dict))
 
 
 def build(artifacts: Path = ARTIFACTS) -> list[Path]:

@@ -23,13 +23,15 @@ from lib import eip712
 from lib import fail
 from lib import fees
 from lib import lanes
+from risk import standard
 
 initializes: actions
 initializes: fees
 initializes: rounds
+initializes: standard
 initializes: accounts[actions := actions]
 initializes: listings[actions := actions]
-initializes: portfolio[actions := actions, listings := listings]
+initializes: portfolio[actions := actions, listings := listings, standard := standard]
 initializes: orders[actions := actions, accounts := accounts, fees := fees]
 initializes: exits[actions := actions, accounts := accounts, portfolio := portfolio, rounds := rounds]
 
@@ -48,8 +50,8 @@ exports: (
     listings.expiry_state,
     listings.strikes_of,
     portfolio.cash_of,
-    portfolio.dust_of,
     portfolio.MARGIN,
+    portfolio.dust_of,
     portfolio.positions_of,
     orders.filled,
     orders.fees_of,
@@ -74,6 +76,9 @@ MASK_32: constant(uint256) = 2**32 - 1
 BATCH_TYPE: constant(bytes32) = keccak256(
     "Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
 )
+
+interface Margin:
+    def parameters() -> standard.Parameters: view
 
 # What the operator signs, apart from the content, which is hashed from the calldata.
 struct Batch:
@@ -126,6 +131,8 @@ def __init__(settings: Settings):
     """
     actions.__init__(settings.window, settings.operator_timeout)
     fees.__init__(settings.taker_rate, settings.maker_rate, settings.fee_cap)
+    # The same module under the same parameters answers in Margin, where anyone may ask.
+    standard.__init__(staticcall Margin(settings.margin).parameters())
     portfolio.__init__(settings.margin)
     rounds.__init__(settings.oracle, settings.max_round_age)
     exits.__init__(settings.vault)
@@ -155,7 +162,7 @@ def credit(account: uint32, amount: uint256):
         fail.because("account_unknown")
     if amount >= 2**126:
         fail.because("amount_range")
-    portfolio.cash[convert(account, uint256)] += convert(amount, int256)
+    portfolio.add_cash(convert(account, uint256), convert(amount, int256))
     log Deposited(action_id=actions.next(), account=account, amount=amount)
 
 
@@ -241,17 +248,16 @@ def settle_signed(
     if (order_count << 7) + (trade_count << 5) != len(body) or trade_count > MAX_TRADES:
         fail.because("batch_format")
 
-    # Of each order, the cash its account receives above 64 bits of filled quantity.
-    tally: int256[MAX_ORDERS] = empty(int256[MAX_ORDERS])
-    pot: int256 = 0
+    # First the trades. Of each order, the cash its account receives above 64 bits of filled quantity.
+    tally: uint256[MAX_ORDERS] = empty(uint256[MAX_ORDERS])
     for t: uint256 in range(trade_count, bound=MAX_TRADES):
         trade: uint256 = extract32(body, unsafe_add(order_count << 7, t << 5), output_type=uint256)
         maker: uint256 = trade >> 240
         taker: uint256 = (trade >> 224) & MASK_16
         if maker >= order_count or taker >= order_count:
             fail.because("batch_format")
-        for_maker: int256 = 0
-        for_taker: int256 = 0
+        for_maker: uint256 = 0
+        for_taker: uint256 = 0
         for_maker, for_taker = orders.match(
             trade,
             extract32(body, maker << 7, output_type=uint256),
@@ -259,18 +265,20 @@ def settle_signed(
         )
         tally[maker] = unsafe_add(tally[maker], for_maker)
         tally[taker] = unsafe_add(tally[taker], for_taker)
-        pot = unsafe_sub(pot, unsafe_add(for_maker >> 64, for_taker >> 64))
 
     stable: uint256 = 0
     if order_count != 0:
         stable = rounds.stable_of(convert(batch.round_id, uint256), hashes, sheets)
-    # The orders are sorted, so each account and each position slot is one run of the loop: it is read when the
+    # Then the orders. They are sorted, so each account and each position slot is one run of the loop: it is read when the
     # run begins and written when it ends. One pass beyond the last order ends the last run.
     key: uint256 = 0
     first: uint256 = 0
+    pot: int256 = 0
     account_word: uint256 = 0
     cash_delta: int256 = 0
+    expiry_id: uint256 = 0
     strikes: uint256 = 0
+    held: uint256 = 0
     word: uint256 = 0
     for i: uint256 in range(order_count + 1, bound=MAX_ORDERS + 1):
         a: uint256 = max_value(uint256)
@@ -282,31 +290,41 @@ def settle_signed(
             fail.because("order_sequence")
         if key >> 2 != last >> 2 or i == 0:
             if i != 0:
-                portfolio.store(last >> 2, word)
+                portfolio.store(last >> 2, held, word)
             if key >> 32 != last >> 32 or i == 0:
                 if i != 0:
-                    before: int256 = portfolio.cash[last >> 32]
-                    portfolio.cash[last >> 32] = before + cash_delta
-                    margin: int256 = portfolio.margin_of(last >> 32, before + cash_delta, True, stable, sheets)
+                    ledger: int256 = portfolio.ledger[last >> 32] + cash_delta * 2**128
+                    portfolio.ledger[last >> 32] = ledger
+                    pot = unsafe_sub(pot, cash_delta)
+                    # A lower bound first: most accounts pass without the netting of their positions.
+                    margin: int256 = portfolio.margin_of(last >> 32, ledger, False, True, stable, sheets)
                     if margin < 0:
-                        # Not sufficient; then it must not be worse than before. Undo, look, and do again.
+                        margin = portfolio.margin_of(last >> 32, ledger, True, True, stable, sheets)
+                    if margin < 0:
+                        # Not sufficient, so it must be no worse than before: undo, look, and do again.
                         for undo: bool in [True, False]:
                             for j: uint256 in range(first, i, bound=MAX_ORDERS):
                                 order: uint256 = extract32(body, j << 7, output_type=uint256)
-                                delta: int256 = tally[j] & convert(MASK_64, int256)
+                                delta: int256 = convert(tally[j] & MASK_64, int256)
                                 if (order & 1 == 1) == undo:
                                     delta = -delta
                                 portfolio.shift_lane(order >> 192, delta)
-                            if undo and margin < portfolio.margin_of(last >> 32, before, True, stable, sheets):
-                                fail.because("account_margin")
+                            if undo:
+                                ledger = portfolio.ledger[last >> 32] - cash_delta * 2**128
+                                if margin < portfolio.margin_of(last >> 32, ledger, True, True, stable, sheets):
+                                    fail.because("account_margin")
                 if i == order_count:
                     break
                 first = i
                 cash_delta = 0
                 account_word = accounts.words[key >> 32]
                 accounts.check_active(account_word)
-            strikes = listings.tradable((key >> 2) & MASK_30)
-            word = portfolio.positions[key >> 2]
+            if (key >> 16) & MASK_16 != expiry_id:
+                expiry_id = (key >> 16) & MASK_16
+                listings.check_tradable(expiry_id)
+            strikes = listings.strikes[(key >> 2) & MASK_30]
+            held = portfolio.positions[key >> 2]
+            word = held
         if (strikes >> ((key & 3) << 6)) & MASK_64 == 0:
             fail.because("series_unknown")
         delta: int256 = orders.execute(
@@ -316,11 +334,12 @@ def settle_signed(
             extract32(body, unsafe_add(i << 7, 64), output_type=uint256),
             extract32(body, unsafe_add(i << 7, 96), output_type=uint256),
             account_word,
-            convert(tally[i] & convert(MASK_64, int256), uint256),
+            tally[i] & MASK_64,
         )
         word = lanes.add(word, key & 3, delta)
-        cash_delta = unsafe_add(cash_delta, tally[i] >> 64)
-    portfolio.cash[0] += pot
+        cash_delta = unsafe_add(cash_delta, convert(convert(tally[i], bytes32), int256) >> 64)
+    # What the accounts together paid more than they received are the fees.
+    portfolio.add_cash(0, pot)
     self._record_batch(batch, trade_count, order_count != 0)
 
 
@@ -388,9 +407,9 @@ def account_state(account: uint256) -> (address, int256, uint256, uint256, uint2
     request: uint256 = exits.requests[account]
     return (
         convert(word & (2**160 - 1), address),
-        portfolio.cash[account],
+        portfolio.cash(account),
         (word >> 160) & MASK_64,
-        portfolio.live[account],
+        portfolio.live(account),
         request & (2**128 - 1),
         request >> 128,
     )
@@ -409,4 +428,4 @@ def margin_of(
     @notice Cash and claims less the requirement at a fresh round, in 1e-6 USDC.
     """
     stable: uint256 = rounds.stable_of(round_id, hashes, sheets)
-    return portfolio.margin_of(account, portfolio.cash[account], initial, stable, sheets)
+    return portfolio.margin_of(account, portfolio.ledger[account], True, initial, stable, sheets)

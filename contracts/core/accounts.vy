@@ -115,19 +115,15 @@ def frozen_from(account: uint32) -> uint256:
 
 @internal
 @view
-def check_signer(account: uint256, word: uint256, signer: address, filled: bool):
+def check_key(account: uint256, signer: address, filled: bool):
     """
-    @notice Refuse an order that neither the owner nor a session key with trade scope signed.
+    @notice Refuse an order that its owner did not sign unless a session key with trade scope did.
+    @param signer The zero address when the signature is malformed.
     @param filled False for an order that is listed only as an ancestor: it moves nothing, so it need not be
            in force any more.
     """
-    raw: uint256 = convert(signer, uint256)
-    if raw == 0:
-        fail.because("order_signature")
-    if raw == word & MASK_160:
-        return
-    key: uint256 = self.keys[(account << 160) | raw]
-    if key == 0:
+    key: uint256 = self.keys[(account << 160) | convert(signer, uint256)]
+    if signer == empty(address) or key == 0:
         fail.because("order_signature")
     if key & convert(SCOPE_TRADE, uint256) == 0:
         fail.because("key_scope")
@@ -142,12 +138,10 @@ def check_signer(account: uint256, word: uint256, signer: address, filled: bool)
 
 @internal
 @view
-def check_nonce(account: uint256, word: uint256, nonce: uint256):
+def check_nonce(account: uint256, nonce: uint256):
     """
-    @notice Refuse an order whose nonce is cancelled on chain.
+    @notice Refuse an order whose nonce is cancelled on chain. Only for accounts flagged HAS_CANCELS.
     """
-    if word & HAS_CANCELS == 0:
-        return
     entry: Cancels = self.cancels[(account << 64) | (nonce >> 8)]
     bits: uint256 = entry.bound
     if entry.pending != 0 and actions.binds(entry.pending_from):

@@ -177,7 +177,7 @@ def finalise_exit(
     free: int256 = self._free(key, round_id, hashes, sheets)
     if self.requests[key] != 0:
         self._drop_request(account)
-    if portfolio.live[key] == 0:
+    if portfolio.live(key) == 0:
         self._clear_exit(account)
     else:
         if free <= 0:
@@ -194,18 +194,19 @@ def _free(
     """
     @notice Cash that may leave: no more than there is, no more than initial margin leaves over.
     """
-    cash: int256 = portfolio.cash[account]
-    if portfolio.live[account] == 0:
+    ledger: int256 = portfolio.ledger[account]
+    cash: int256 = ledger >> 128
+    if portfolio.live(account) == 0:
         return cash
     stable: uint256 = 0
     # Claims of fixed expiries need no prices; a caller without sheets reads no round.
     if len(sheets) != 0:
         stable = rounds.stable_of(round_id, hashes, sheets)
-    return min(cash, portfolio.margin_of(account, cash, True, stable, sheets))
+    return min(cash, portfolio.margin_of(account, ledger, True, True, stable, sheets))
 
 
 @internal
 def _pay(account: uint32, amount: uint256):
-    portfolio.cash[convert(account, uint256)] -= convert(amount, int256)
+    portfolio.add_cash(convert(account, uint256), -convert(amount, int256))
     log Withdrawn(action_id=actions.next(), account=account, amount=amount)
     extcall Vault(VAULT).release(accounts.owner_of(account), amount)

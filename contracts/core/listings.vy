@@ -18,8 +18,8 @@ MASK_64: constant(uint256) = 2**64 - 1
 FIXED: constant(uint256) = 1 << 192
 FIXING_WINDOW: constant(uint256) = 1800
 MAX_GROUPS: constant(uint256) = 64
-# Live expiries of an account are bits of one word, so an id 256 later takes over the bit.
-RING: constant(uint256) = 256
+# Live expiries of an account are bits of one word, so an id 128 later takes over the bit.
+RING: constant(uint256) = 128
 
 event ExpiryListed:
     action_id: uint64
@@ -135,7 +135,7 @@ def fixing(expiry_id: uint256) -> uint256:
 @view
 def at_bit(bit: uint256) -> uint256:
     """
-    @notice The newest expiry whose id ends in `bit` modulo 256.
+    @notice The newest expiry whose id ends in `bit` modulo 128.
     """
     count: uint256 = self.count
     return count - (count + RING - bit) % RING
@@ -143,13 +143,12 @@ def at_bit(bit: uint256) -> uint256:
 
 @internal
 @view
-def tradable(group: uint256) -> uint256:
+def check_tradable(expiry_id: uint256):
     """
-    @notice Strikes of a group (series >> 2) whose fills may still be settled; 0 in the lanes of unlisted series.
+    @notice Refuse an expiry that is not listed and one whose fills had to be settled by now.
     """
-    if unsafe_add(self.expiries[group >> 14] & MASK_64, actions.window()) < block.timestamp:
+    if unsafe_add(self.expiries[expiry_id] & MASK_64, actions.window()) < block.timestamp:
         fail.because("series_expired")
-    return self.strikes[group]
 
 
 @external

@@ -13,17 +13,19 @@ from core import listings
 from lib import fail
 from lib import lanes
 from risk import payoff
+from risk import standard
 
 uses: actions
 uses: listings
+uses: standard
 
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 MAX_SHEETS: constant(uint256) = 64
 MAX_GROUPS: constant(uint256) = 64
 MASK_32: constant(uint256) = 2**32 - 1
+MASK_64: constant(uint256) = 2**64 - 1
 LOTS: constant(uint256) = 10**4
-# 1e-28 USDC, the unit of a requirement, in 1e-6 USDC.
-SCALE: constant(uint256) = 10**22
+LIVE: constant(int256) = 2**128 - 1
 
 interface Margin:
     def of_expiry(
@@ -38,10 +40,9 @@ event ExpirySettled:
 
 MARGIN: public(immutable(address))
 
-cash: HashMap[uint256, int256]
-
-# account -> bits of expiry_id % 256 in which it holds positions
-live: HashMap[uint256, uint256]
+# account -> cash i128 | bits of expiry_id % 128 in which it holds positions. Cash sits on top, so that adding
+# (amount << 128) moves it and nothing else.
+ledger: HashMap[uint256, int256]
 
 # (account << 16 | expiry_id) -> bits of the groups in which it holds positions
 groups: HashMap[uint256, uint256]
@@ -59,11 +60,36 @@ def __init__(margin: address):
 
 
 @internal
-def store(slot: uint256, word: uint256):
+@view
+def cash(account: uint256) -> int256:
     """
-    @notice Write a position slot and keep the bitmaps true.
+    @notice Cash of an account in 1e-6 USDC.
     """
-    before: uint256 = self.positions[slot]
+    return self.ledger[account] >> 128
+
+
+@internal
+@view
+def live(account: uint256) -> uint256:
+    """
+    @notice Bits of expiry_id % 128 in which the account holds positions.
+    """
+    return convert(self.ledger[account] & LIVE, uint256)
+
+
+@internal
+def add_cash(account: uint256, amount: int256):
+    """
+    @notice Move cash; leaving the range of 128 bits overflows and reverts.
+    """
+    self.ledger[account] += amount * 2**128
+
+
+@internal
+def store(slot: uint256, before: uint256, word: uint256):
+    """
+    @notice Write a position slot that holds `before`, and keep the bitmaps true.
+    """
     if before == word:
         return
     self.positions[slot] = word
@@ -76,7 +102,7 @@ def store(slot: uint256, word: uint256):
     now_held: uint256 = held ^ (1 << (slot & (2**14 - 1)))
     self.groups[key] = now_held
     if held == 0 or now_held == 0:
-        self.live[account] ^= 1 << (expiry_id & 255)
+        self.ledger[account] ^= convert(1 << (expiry_id & 127), int256)
         listings.change_holders(expiry_id, held == 0)
 
 
@@ -85,19 +111,22 @@ def shift_lane(key: uint256, delta: int256):
     """
     @notice Move one position; `key` is account << 32 | series.
     """
-    self.store(key >> 2, lanes.add(self.positions[key >> 2], key & 3, delta))
+    before: uint256 = self.positions[key >> 2]
+    self.store(key >> 2, before, lanes.add(before, key & 3, delta))
 
 
 @internal
 @view
 def margin_of(
-    account: uint256, cash: int256, initial: bool, stable: uint256, sheets: Bytes[MAX_SHEET_BYTES]
+    account: uint256, ledger: int256, exact: bool, initial: bool, stable: uint256, sheets: Bytes[MAX_SHEET_BYTES]
 ) -> int256:
     """
     @notice Cash and claims less the requirement, in 1e-6 USDC.
+    @param ledger The account's word in `ledger`.
+    @param exact False for a lower bound of the margin, at half the price: positions do not offset each other.
     @param sheets Checked sheets; one for each unfixed expiry in which the account holds positions.
     """
-    live: uint256 = self.live[account]
+    live: uint256 = convert(ledger & LIVE, uint256)
     scaled: uint256 = 0
     offset: uint256 = 0
     for _: uint256 in range(MAX_SHEETS):
@@ -106,14 +135,15 @@ def margin_of(
         head: uint256 = extract32(sheets, offset, output_type=uint256)
         expiry_id: uint256 = head >> 224
         listed: uint256 = (head >> 160) & MASK_32
-        bit: uint256 = 1 << (expiry_id & 255)
-        if live & bit != 0 and not listings.is_fixed(expiry_id):
+        if live & (1 << (expiry_id & 127)) != 0 and not listings.is_fixed(expiry_id):
             held: uint256 = self.groups[(account << 16) | expiry_id]
-            # The bit may belong to another expiry, 256 listings away.
+            # The bit may belong to another expiry, 128 listings away.
             if held != 0:
-                live ^= bit
+                live ^= 1 << (expiry_id & 127)
                 if held >> listed != 0:
                     fail.because("sheet_missing")
+                prices: uint256 = extract32(sheets, offset + 32, output_type=uint256)
+                shorts: uint256 = 0
                 words: DynArray[uint256, 3 * MAX_GROUPS] = []
                 series: uint256 = expiry_id << 14
                 at: uint256 = offset + 64
@@ -121,19 +151,32 @@ def margin_of(
                     if held == 0:
                         break
                     if held & 1 != 0:
-                        words.append(self.positions[(account << 30) | series])
-                        words.append(listings.strikes[series])
-                        words.append(extract32(sheets, at, output_type=uint256))
+                        position: uint256 = self.positions[(account << 30) | series]
+                        marks: uint256 = extract32(sheets, at, output_type=uint256)
+                        if exact:
+                            words.append(position)
+                            words.append(listings.strikes[series])
+                            words.append(marks)
+                        else:
+                            isolated: uint256 = 0
+                            sold: uint256 = 0
+                            isolated, sold = standard.isolated(
+                                position, listings.strikes[series], marks, prices >> 192, initial
+                            )
+                            scaled = unsafe_add(scaled, isolated)
+                            shorts = unsafe_add(shorts, sold)
                     held >>= 1
-                    series += 1
-                    at += 32
-                prices: uint256 = extract32(sheets, offset + 32, output_type=uint256)
-                scaled += staticcall Margin(MARGIN).of_expiry(words, prices, stable, initial)
-        offset += 64 + 32 * listed
+                    series = unsafe_add(series, 1)
+                    at = unsafe_add(at, 32)
+                if exact:
+                    scaled += staticcall Margin(MARGIN).of_expiry(words, prices, stable, initial)
+                elif initial:
+                    scaled += standard.contingency(shorts, prices >> 192, (prices >> 64) & MASK_64, stable)
+        offset = unsafe_add(offset, unsafe_add(64, listed << 5))
     claims: int256 = 0
     if live != 0:
         claims = self._claims(account, live)
-    return cash + claims - convert((scaled + SCALE - 1) // SCALE, int256)
+    return (ledger >> 128) + claims - convert(standard.to_cash(scaled), int256)
 
 
 @internal
@@ -144,7 +187,7 @@ def _claims(account: uint256, live: uint256) -> int256:
     """
     total: int256 = 0
     left: uint256 = live
-    for bit: uint256 in range(256):
+    for bit: uint256 in range(128):
         if left == 0:
             break
         if left & 1 != 0:
@@ -188,11 +231,11 @@ def settle_account(account: uint256, expiry_id: uint256, price: uint256) -> uint
         return 0
     value: int256 = self._payoff(account, expiry_id, price)
     delta: int256 = payoff.floor_cash(value)
-    self.cash[account] += delta
+    self.add_cash(account, delta)
     slot: uint256 = (account << 30) | (expiry_id << 14)
     for group: uint256 in range(MAX_GROUPS):
         if (held >> group) & 1 != 0:
-            self.store(slot + group, 0)
+            self.store(slot + group, self.positions[slot + group], 0)
     log ExpirySettled(
         action_id=actions.next(),
         expiry_id=convert(expiry_id, uint16),
@@ -209,7 +252,7 @@ def collect_dust(expiry_id: uint256, amount: uint256):
     """
     total: uint256 = self.dust[expiry_id] + amount
     self.dust[expiry_id] = total % LOTS
-    self.cash[0] += convert(total // LOTS, int256)
+    self.add_cash(0, convert(total // LOTS, int256))
 
 
 @external
@@ -218,7 +261,7 @@ def cash_of(account: uint256) -> int256:
     """
     @notice Cash of an account in 1e-6 USDC; account 0 is the treasury.
     """
-    return self.cash[account]
+    return self.cash(account)
 
 
 @external

@@ -26,12 +26,6 @@ def __init__(taker_rate: uint256, maker_rate: int256, cap: uint256):
 
 
 @internal
-@pure
-def _up(scaled: uint256) -> uint256:
-    return unsafe_div(unsafe_add(scaled, SCALE - 1), SCALE)
-
-
-@internal
 @view
 def of_fill(price: uint256, quantity: uint256, index: uint256) -> (int256, int256):
     """
@@ -39,11 +33,17 @@ def of_fill(price: uint256, quantity: uint256, index: uint256) -> (int256, int25
     @dev Price and index below 2**64, quantity below 2**32, rates at most 2**60: nothing can leave a word.
     """
     notional: uint256 = unsafe_mul(index, quantity)
-    most: uint256 = self._up(unsafe_mul(CAP, unsafe_mul(price, quantity)))
-    taker: uint256 = min(self._up(unsafe_mul(TAKER_RATE, notional)), most)
+    most: uint256 = unsafe_mul(CAP, unsafe_mul(price, quantity))
+    # The smaller of two roundings is the rounding of the smaller.
+    taker: uint256 = unsafe_mul(TAKER_RATE, notional)
+    if taker > most:
+        taker = most
+    taker = unsafe_div(unsafe_add(taker, SCALE - 1), SCALE)
     maker_rate: int256 = MAKER_RATE
     if maker_rate >= 0:
-        maker: uint256 = min(self._up(unsafe_mul(convert(maker_rate, uint256), notional)), most)
-        return convert(maker, int256), convert(taker, int256)
+        maker: uint256 = min(unsafe_mul(convert(maker_rate, uint256), notional), most)
+        return convert(unsafe_div(unsafe_add(maker, SCALE - 1), SCALE), int256), convert(taker, int256)
     rebate: uint256 = unsafe_div(unsafe_mul(convert(unsafe_sub(0, maker_rate), uint256), notional), SCALE)
-    return -convert(min(rebate, taker >> 1), int256), convert(taker, int256)
+    if rebate > taker >> 1:
+        rebate = taker >> 1
+    return unsafe_sub(0, convert(rebate, int256)), convert(taker, int256)

@@ -27,9 +27,10 @@ def signed(word: uint256) -> int256:
 def add(word: uint256, lane: uint256, delta: int256) -> uint256:
     """
     @notice `word` with `delta` added to one signed lane; refuses to leave the 64-bit range.
+    @param delta Less than 2**64 in size.
     """
-    offset: uint256 = lane * 64
-    total: int256 = (convert(convert((word >> offset) << 192, bytes32), int256) >> 192) + delta
+    offset: uint256 = lane << 6
+    total: int256 = unsafe_add(convert(convert((word >> offset) << 192, bytes32), int256) >> 192, delta)
     if not (total >= -(2**63) and total < 2**63):
         fail.because("position_range")
     raw: uint256 = convert(convert(total, bytes32), uint256) & MASK_64

@@ -14,8 +14,6 @@ from risk import standard
 
 initializes: standard
 
-exports: standard.of_expiry
-
 MAX_EXPIRIES: constant(uint256) = 8
 MAX_GROUPS: constant(uint256) = 64
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
@@ -30,11 +28,6 @@ interface Clearing:
         hashes: Bytes[MAX_HASH_BYTES],
         sheets: Bytes[MAX_SHEET_BYTES],
     ) -> int256: view
-
-interface Expiry:
-    def of_expiry(
-        words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
-    ) -> uint256: view
 
 # Positions of one expiry and what prices them: spot u64 | forward u64 | confidence u64 | 0, and three words for
 # each group of series: positions, strikes, marks.
@@ -53,13 +46,26 @@ def __init__(parameters: standard.Parameters):
 
 @external
 @view
+def of_expiry(
+    words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
+) -> uint256:
+    """
+    @notice Requirement of positions in one expiry, in 1e-28 USDC, so that a sum over expiries is rounded once.
+    @param words Three for each group of series: positions, strikes, marks.
+    @param prices Spot u64 | forward u64 | confidence u64 | 0.
+    """
+    return standard.of_expiry(words, prices, stable, initial)
+
+
+@external
+@view
 def requirement_of(holdings: DynArray[Holding, MAX_EXPIRIES], stable: uint256, initial: bool) -> uint256:
     """
     @notice Requirement of positions written out in full, in 1e-6 USDC, rounded up once.
     """
     scaled: uint256 = 0
     for holding: Holding in holdings:
-        scaled += staticcall Expiry(self).of_expiry(holding.words, holding.prices, stable, initial)
+        scaled += standard.of_expiry(holding.words, holding.prices, stable, initial)
     return standard.to_cash(scaled)
 
 

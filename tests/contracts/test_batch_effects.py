@@ -283,6 +283,26 @@ def test_the_look_back_leaves_every_group_as_the_batch_made_it(distressed):
     assert venue.clearing.call("account_state", taker.account)[3] == 1 << distressed.expiry_id
 
 
+def test_a_spread_needs_no_more_than_its_largest_loss(market):
+    """Bought 65,000 against sold 70,000 calls can lose nothing at expiry; each sold call alone would be refused."""
+    venue, maker, taker = market.venue, market.maker, market.taker
+    quantity = 12 * LOT
+    venue.deposit(maker, 10**6 * USDC)
+    venue.settle(venue.cross(taker, maker, market.calls[2], quantity, PRICE))
+    naked = venue.cross(maker, market.third, market.calls[3], 3 * quantity, PRICE)
+    assert venue.settle_refusal(naked) == Revert.ACCOUNT_MARGIN
+    # Withdraw what the spread does not need, then sell the second leg.
+    spare = venue.cash(taker.account) - 1_000 * USDC
+    venue.send("taker", venue.clearing, "request_withdrawal", taker.account, spare)
+    venue.chain.set_time(venue.now + WINDOW)
+    round_ = venue.post(venue.round())
+    proof = (round_.round_id, calldata.sheet_hashes(round_), calldata.select_sheets(round_, [market.expiry_id]))
+    venue.send("keeper", venue.clearing, "finalise_withdrawal", taker.account, *proof)
+    venue.settle(venue.cross(maker, taker, market.calls[3], quantity, PRICE // 2))
+    assert venue.clearing.call("margin_of", taker.account, True, *proof) == venue.cash(taker.account)
+    assert venue.settle_refusal(venue.cross(maker, taker, market.calls[3], LOT, PRICE)) == Revert.ACCOUNT_MARGIN
+
+
 def test_margin_spans_expiries_and_needs_a_sheet_of_each(market):
     venue = market.venue
     second = venue.list(venue.now // 1800 * 1800 + 16 * 1800, [(60_000 * USDC, True), (60_000 * USDC, False)])

@@ -124,7 +124,7 @@ def test_a_listing_bit_is_free_again_after_settlement(market):
     """Expiry ids share a bit with the one `RING` listings before; it must have no holders."""
     venue = market.venue
     venue.settle(venue.cross(market.maker, market.taker, market.call, LOT, PRICE))
-    ring = 256
+    ring = 128
     expiry = venue.expiries[market.expiry_id]
     for number in range(2, ring + 1):
         venue.send("operator", venue.clearing, "list_expiry", number, 1, expiry)
