@@ -269,8 +269,8 @@ def settle_signed(
     stable: uint256 = 0
     if order_count != 0:
         stable = rounds.stable_of(convert(batch.round_id, uint256), hashes, sheets)
-    # Then the orders. They are sorted, so each account and each position slot is one run of the loop: it is read when the
-    # run begins and written when it ends. One pass beyond the last order ends the last run.
+    # Then the orders. They are sorted, so each account and each position slot is one run of the loop: it is read
+    # when the run begins and written when it ends. One pass beyond the last order ends the last run.
     key: uint256 = 0
     first: uint256 = 0
     pot: int256 = 0

@@ -3,8 +3,8 @@
 @title Named refusals
 @license Apache-2.0
 @notice One place that builds the revert data of a refusal.
-@dev An assertion with a reason spends 115 bytes of code on each; a jump to this function spends half of that, which is what keeps Clearing in one contract under the code size limit. The path without a refusal
-     costs the same.
+@dev An assertion with a reason spends 115 bytes of code each time; a jump to this function spends half of that,
+     which is what keeps Clearing in one contract under the limit. The path without a refusal costs the same.
 @custom:kill Stateless; nothing to disable.
 """
 
