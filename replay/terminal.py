@@ -1,0 +1,176 @@
+"""What people see: reports as text on stdout, progress on stderr.
+
+Owns all wording for terminals. Tables and progress bars need rich, which is imported only where they are drawn, so that
+``verify`` prints its verdict on an interpreter that has nothing but msgspec.
+"""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from exchange.core.state_types import Order
+from replay.at import AccountView, BookView, StateView
+from replay.engine import Progress
+from replay.reconcile import Report as Reconciliation
+from replay.reconcile import Verdict
+from replay.verify import Report as Verification
+
+SHOWN_MAX: Final = 50
+WIDTH_PIPED: Final = 160
+ACCOUNT_HEADS: Final = ("account", "cash", "held", "initial", "maintenance", "open orders")
+BOOK_HEADS: Final = ("series", "bids", "asks", "mark", "open interest", "volume")
+ORDER_HEADS: Final = ("order", "account", "series", "side", "price", "filled", "of")
+
+
+def verification(report: Verification) -> list[str]:
+    """The lines of a verdict."""
+    lines = [
+        f"journal    {report.journal}",
+        f"records    {report.records:,} in {report.frames:,} frames, {report.events:,} events",
+        f"executed   up to seq {report.executed_seq:,}, {report.digests_checked:,} digests equal",
+        f"anchor     {'compared' if report.anchored else 'none'}",
+    ]
+    if report.orders_checked or report.rounds_checked:
+        signers = len(report.oracle_signers)
+        lines.append(
+            f"signed     {report.orders_checked:,} orders, {report.rounds_checked:,} rounds by {signers} signers"
+        )
+    if report.final_digest:
+        lines.append(f"digest     {report.final_digest}")
+    lines.append(f"speed      {report.events_per_second:,} events/s, {report.seconds:.2f} s")
+    for finding in report.findings[:SHOWN_MAX]:
+        note = " (repaired by the next start)" if finding.recoverable else ""
+        lines.append(f"seq {finding.seq:<10,} {finding.kind}: {finding.sentence}{note}")
+        if finding.expected or finding.actual:
+            lines += [f"    expected {finding.expected}", f"    actual   {finding.actual}"]
+    more = len(report.findings) - SHOWN_MAX
+    if more > 0 or report.findings_omitted:
+        lines.append(f"and {max(more, 0) + report.findings_omitted:,} more findings")
+    lines.append("verdict    " + ("the journal is what the machine did" if report.ok else "the journal is not sound"))
+    return lines
+
+
+def print_state(view: StateView, *, narrow: bool) -> None:
+    """The tables of a state; ``narrow`` when one account or series was asked for, whose orders are listed too."""
+    console = _console()
+    phase = "open" if view.is_open else "halted"
+    console.print(f"seq {view.seq:,} at {view.time}, {phase}, round {view.round_id}", highlight=False)
+    console.print(f"digest {view.digest}", highlight=False)
+    accounts = [_account_row(each) for each in view.accounts]
+    console.print(_table("Accounts (USDC)", ACCOUNT_HEADS, accounts))
+    held = [(each.account, name, _qty(qty)) for each in view.accounts for name, qty in each.positions.items()]
+    console.print(_table("Positions", ("account", "series", "contracts"), held))
+    console.print(_table("Books", BOOK_HEADS, [_book_row(each) for each in view.books]))
+    if narrow:
+        names = {each.series: each.name for each in view.books}
+        console.print(_table("Open orders", ORDER_HEADS, [_order_row(each, names) for each in view.orders]))
+    batches = [(b.id, b.last_trade - b.first_trade + 1, b.round_id, b.sealed_seq) for b in view.batches]
+    console.print(_table("Batches not final on chain", ("batch", "trades", "round", "sealed at seq"), batches))
+    mirror = view.mirror
+    reached = f"mirror: action {mirror.action_id}, batch {mirror.batch_id}, vault {_cash(mirror.vault)} USDC"
+    console.print(
+        f"{reached}; {len(view.orders):,} open orders, {len(view.unsettled):,} unsettled trades", highlight=False
+    )
+
+
+def _account_row(each: AccountView) -> tuple[Any, ...]:
+    margins = (_cash(each.initial_margin), _cash(each.maintenance_margin))
+    return (each.account, _cash(each.cash), _cash(each.held), *margins, len(each.open_orders))
+
+
+def _book_row(each: BookView) -> tuple[Any, ...]:
+    depths = (_depth(each.bids), _depth(each.asks))
+    return (each.name, *depths, _cash(each.mark), _qty(each.open_interest), _qty(each.volume))
+
+
+def _order_row(each: Order, names: dict[int, str]) -> tuple[Any, ...]:
+    side = "buy" if each.is_buy else "sell"
+    series = names.get(each.series, str(each.series))
+    return (each.id, each.account, series, side, _cash(each.price), _qty(each.filled), _qty(each.qty))
+
+
+def print_reconciliation(report: Reconciliation) -> None:
+    """The items that differ, and how many do not."""
+    console = _console()
+    differing = [
+        (
+            each.what,
+            each.key,
+            "" if each.series < 0 else each.series,
+            each.journal,
+            each.chain,
+            each.verdict,
+            each.sentence,
+        )
+        for each in report.items
+        if each.verdict is not Verdict.MATCHED
+    ]
+    if differing:
+        heads = ("what", "of", "series", "journal", "chain", "verdict", "because")
+        console.print(_table(f"Differences at block {report.block}", heads, differing))
+    counts = ", ".join(f"{report.count(verdict)} {verdict}" for verdict in Verdict if report.count(verdict))
+    console.print(f"seq {report.seq:,} against block {report.block:,}: {counts}", highlight=False)
+    console.print("verdict: " + ("both layers agree" if report.ok else "the layers disagree"), highlight=False)
+
+
+@contextmanager
+def progress(total: int, shown: bool) -> Iterator[Progress | None]:
+    """A progress bar over ``total`` records on stderr, where one can be seen and drawn."""
+    bar = _bar() if shown and total > 0 and sys.stderr.isatty() else None
+    if bar is None:
+        yield None
+        return
+    with bar:
+        task = bar.add_task("replaying", total=total)
+        yield lambda seq: bar.update(task, completed=seq)
+
+
+def _console() -> Any:
+    """Standard output; wide where nobody looks, so that nothing is cut off in a pipe."""
+    from rich.console import Console  # noqa: PLC0415 - verify must run without rich
+
+    return Console(width=None if sys.stdout.isatty() else WIDTH_PIPED)
+
+
+def _bar() -> Any:
+    try:
+        from rich.console import Console  # noqa: PLC0415 - as above
+        from rich.progress import Progress as Bar  # noqa: PLC0415 - as above
+    except ImportError:
+        return None
+    return Bar(console=Console(stderr=True), transient=True)
+
+
+def _table(title: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> Any:
+    from rich.table import Table  # noqa: PLC0415 - as above
+
+    table = Table(title=title, title_justify="left")
+    for head in heads:
+        table.add_column(head)
+    for row in rows:
+        table.add_row(*["" if cell is None else str(cell) for cell in row])
+    return table
+
+
+def _series(number: int) -> str:
+    return "" if number < 0 else str(number)
+
+
+def _scaled(value: int, digits: int) -> str:
+    """An integer of 10**-digits as decimal text, without a float on the way."""
+    whole, fraction = divmod(abs(value), 10**digits)
+    text = f"{whole:,}.{fraction:0{digits}d}".rstrip("0").rstrip(".")
+    return f"-{text}" if value < 0 else text
+
+
+def _cash(value: int | None) -> str:
+    return "" if value is None else _scaled(value, 6)
+
+
+def _qty(value: int) -> str:
+    return _scaled(value, 4)
+
+
+def _depth(levels: list[tuple[int, int]]) -> str:
+    return "\n".join(f"{_cash(price)} x {_qty(qty)}" for price, qty in levels)
