@@ -84,6 +84,18 @@ class Flow:
         return orders, fills
 
 
+def strangers(venue: Venue, series: int, trades: int) -> Workload:
+    """Two accounts that never traded before for every trade: the dearest batch there is."""
+    orders: list[SignedOrder] = []
+    fills: list[Trade] = []
+    for number in range(trades):
+        for side in (1, -1):
+            player = venue.open(f"stranger {number} {side}", 10**5 * USDC)
+            orders.append(venue.sign(venue.order(player, series, side * LOT, PRICE)))
+        fills.append(Trade(len(orders) - 2, len(orders) - 1, LOT, PRICE, 60_000 * USDC))
+    return orders, fills
+
+
 def settle(venue: Venue, work: Workload) -> tuple[int, int]:
     """Gas of a batch, and how many accounts it touched."""
     venue.post(venue.round())
@@ -110,6 +122,12 @@ def main() -> None:
             orders, accounts = len(runs[-1][0][0]), runs[-1][2]
             gas = sum(run[1] for run in runs) // RUNS
             print(f"{trades:>6} {orders:>6} {accounts:>8} {gas:>12,} {gas // trades:>10,}  {name}")
+    for trades in (64, 80):
+        work = strangers(venue, series[2], trades)
+        gas, accounts = settle(venue, work)
+        print(
+            f"{trades:>6} {len(work[0]):>6} {accounts:>8} {gas:>12,} {gas // trades:>10,}  accounts that never traded"
+        )
 
 
 if __name__ == "__main__":
