@@ -7,7 +7,6 @@ that a venue that goes on trading can still be compared to the unit. Imports the
 import contextlib
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Final
 
 from exchange import calldata
 from exchange.core.units import Cash, Price, Qty
@@ -17,8 +16,6 @@ from exchange.shell.devnode import DevNode
 from exchange.shell.rpc import RpcChain
 from replay.findings import CannotRun
 
-_BITS: Final = 256
-
 
 class ChainView:
     """The contracts of a deployment as of one block. Implements ``reconcile.ContractView``."""
@@ -26,6 +23,7 @@ class ChainView:
     def __init__(self, contracts: Contracts, block: int) -> None:
         self._contracts = contracts
         self._block = block
+        self._expiries: list[int] | None = None
 
     @classmethod
     async def at_head(cls, contracts: Contracts) -> "ChainView":
@@ -78,17 +76,21 @@ class ChainView:
         return int(await self._contracts.clearing.call("cash_of", account, block=self._block))
 
     async def positions(self, account: int) -> dict[int, Qty]:
-        """Positions by series, read through the bitmaps that the contract's own margin check uses."""
-        clearing, block = self._contracts.clearing, self._block
-        _, _, _, live, _, _ = await clearing.call("account_state", account, block=block)
-        if not live:
-            return {}
-        newest = int(await clearing.call("expiry_count", block=block))
+        """Positions by series, in every expiry that anybody still holds."""
         held: dict[int, Qty] = {}
-        for expiry_id in [newest - (newest - bit) % _BITS for bit in range(_BITS) if live >> bit & 1]:
-            groups, words = await clearing.call("positions_of", account, expiry_id, block=block)
+        for expiry_id in await self._held_expiries():
+            groups, words = await self._contracts.clearing.call("positions_of", account, expiry_id, block=self._block)
             held |= calldata.positions_from_words(expiry_id, groups, words)
         return held
+
+    async def _held_expiries(self) -> list[int]:
+        """Expiries in which the contract counts at least one holder; read once, the block does not change."""
+        if self._expiries is None:
+            clearing, block = self._contracts.clearing, self._block
+            newest = int(await clearing.call("expiry_count", block=block))
+            states = {each: await clearing.call("expiry_state", each, block=block) for each in range(1, newest + 1)}
+            self._expiries = [each for each, (_, _, holders, _, _) in states.items() if holders]
+        return self._expiries
 
     async def fixing(self, expiry_id: int) -> Price | None:
         """Settlement price of an expiry, None while it is not fixed or not listed."""

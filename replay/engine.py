@@ -68,7 +68,9 @@ class Replayer:
         self.run(read_frame(frame))
         if self.state.seq != frame.last_seq:
             ends = f"frame {frame.frame_no} says it ends at seq {frame.last_seq}, its records end at {self.state.seq}"
-            raise Diverged(Finding(seq=self.state.seq, kind=Kind.SEQ_NOT_DENSE, sentence=ends, frame_no=frame.frame_no))
+            raise Diverged(
+                Finding(seq=self.state.seq + 1, kind=Kind.SEQ_NOT_DENSE, sentence=ends, frame_no=frame.frame_no)
+            )
 
     def run(self, records: Sequence[Record]) -> None:
         """Re-execute records, comparing the bytes of their events. Raises Diverged at the first that differs."""

@@ -132,13 +132,14 @@ class _Run:
                 for finding in self._signatures.check(read_frame(frame)):
                     self._add(finding)
             self._replayer.run_frame(frame)
+            self.report.executed_seq = frame.last_seq
         except Diverged as diverged:
             self._diverged = True
+            self.report.executed_seq = diverged.finding.seq - 1
             self._add(msgspec.structs.replace(diverged.finding, frame_no=frame.frame_no))
 
     def _finish(self) -> None:
         report, replayer = self.report, self._replayer
-        report.executed_seq = replayer.state.seq
         report.events, report.digests_checked = replayer.events, replayer.digests
         if self._signatures is not None:
             report.orders_checked, report.rounds_checked = self._signatures.orders, self._signatures.rounds
