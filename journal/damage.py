@@ -153,7 +153,8 @@ def locate(frame: Frame) -> Finding | None:
     if found == kept and frame.body[:_BODY_START] == pack_framing(frame.n) and frame.n == len(kept):
         return None
     pairs = enumerate(zip(found, kept, strict=False))
-    at = next((i for i, (a, b) in pairs if a != b), min(len(found), len(kept)))
+    shorter = 0 if found == kept else min(len(found), len(kept))
+    at = next((i for i, (a, b) in pairs if a != b), shorter)
     kind, what = _difference(kept, found, at)
     seq = frame.first_seq + at
     return Finding(kind, frame.frame_no, seq, f"frame {frame.frame_no}: at seq {seq} {what}")
