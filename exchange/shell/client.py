@@ -1,0 +1,377 @@
+"""A typed client of the venue: signs what it sends, checks what it is told.
+
+One WebSocket, one reader task, bounded queues. Login and orders are signed locally; keys never leave the process. The
+domain that orders are signed for comes from the venue's status and can be pinned, so a venue cannot talk a trader into
+signing for other contracts. Imports wallet, signing, websockets.
+"""
+
+import asyncio
+import contextlib
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Any, Final, NamedTuple, Self
+
+import msgspec
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from exchange.core.commands import FOK, GTC, IOC
+from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price
+from exchange.shell.subscription import Disconnected, Notification, Subscription
+from exchange.shell.wallet import (
+    Nonces,
+    Number,
+    SignedReceipt,
+    Untrusted,
+    Venue,
+    exact_price,
+    exact_qty,
+    parse_receipt,
+    sign_login,
+    sign_order,
+    verify_receipt,
+)
+from exchange.signing import Order
+
+FRAME_MAX: Final = 16 * 2**20
+QUEUE_MAX: Final = 10_000
+ORDERS_KEPT: Final = 10_000
+TIFS: Final = {"good_til_cancelled": GTC, "immediate_or_cancel": IOC, "fill_or_kill": FOK}
+_encode: Final = msgspec.json.Encoder(decimal_format="number").encode
+
+
+class Refused(Exception):
+    """The venue answered with an error: its code, message and data."""
+
+    def __init__(self, code: int, message: str, data: Mapping[str, Any]) -> None:
+        super().__init__(f"{code} {message} {dict(data)}")
+        self.code = code
+        self.message = message
+        self.data = data
+
+
+class Instrument(NamedTuple):
+    """What a trader needs to know to sign an order: series number, steps (USDC, contracts) and the fee rate."""
+
+    name: str
+    series: int
+    price_index: str
+    tick_size: float
+    min_amount: float
+    taker_rate: float
+
+
+class Placed(NamedTuple):
+    """The venue's answer to an order: order and trades as the dialect has them, receipt, and the signed digest."""
+
+    order: dict[str, Any]
+    trades: list[dict[str, Any]]
+    receipt: SignedReceipt
+    order_hash: bytes
+
+    @property
+    def order_id(self) -> str:
+        """Id to edit or cancel it by."""
+        return str(self.order["order_id"])
+
+
+class _Signed(NamedTuple):
+    instrument: str
+    is_buy: bool
+    nonce: int
+    account: int
+
+
+class Client:
+    """One connection to the venue. Use as an async context manager, or call ``close``."""
+
+    def __init__(self, socket: ClientConnection, venue: Venue, nonces: Nonces) -> None:
+        self.venue = venue
+        self.nonces = nonces
+        self.account = -1
+        self.verify_receipts = True
+        self._socket = socket
+        self._key = b""
+        self._ids = 0
+        self._waiting: dict[int, asyncio.Future[Any]] = {}
+        self._subscriptions: dict[str, list[Subscription]] = {}
+        self._signed: OrderedDict[str, _Signed] = OrderedDict()
+        self._instruments: dict[str, Instrument] = {}
+        self._index: dict[str, float] = {}
+        self._replies: set[asyncio.Task[None]] = set()
+        self._over: Exception | None = None
+        self._reader = asyncio.create_task(self._read(), name="client reader")
+
+    @classmethod
+    async def connect(cls, url: str, *, pinned: Venue | None = None, nonces: Nonces | None = None) -> Self:
+        """Connect to ``ws://host:port/ws/api/v2``. Raises Untrusted when the venue is not the pinned one."""
+        socket = await connect(url, max_size=FRAME_MAX, compression=None, ping_interval=None)
+        client = cls(socket, Venue("", 0, "", ""), nonces or Nonces())
+        try:
+            status = await client.call("public/status")
+            client.venue = _pinned(msgspec.convert(status["x_venue"], Venue), pinned)
+        except BaseException:
+            await client.close()
+            raise
+        return client
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection; open calls and subscriptions end with Disconnected."""
+        await self._socket.close()
+        await asyncio.gather(self._reader, *self._replies, return_exceptions=True)
+
+    # -- calls --------------------------------------------------------------------------------------------------------
+
+    async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
+        """Call a method and return its result. Raises Refused or Disconnected."""
+        if self._over is not None:
+            raise self._over
+        self._ids += 1
+        number = self._ids
+        waiter = self._waiting[number] = asyncio.get_running_loop().create_future()
+        message = {"jsonrpc": "2.0", "id": number, "method": method, "params": params or {}}
+        try:
+            await self._socket.send(_encode(message), text=True)
+        except ConnectionClosed as error:
+            self._waiting.pop(number, None)
+            raise Disconnected(str(error)) from error
+        return await waiter
+
+    async def login(self, key: bytes, *, account: int | None = None, scope: str | None = None) -> dict[str, Any]:
+        """Log in as a wallet or session key; its first account, or the given one, becomes the default for orders."""
+        params = sign_login(key, int(time.time() * 1000), secrets.token_hex(8))
+        grant: dict[str, Any] = await self.call("public/auth", params | ({"scope": scope} if scope else {}))
+        self._key = key
+        where = {"currency": "USDC"} | ({"subaccount_id": account} if account is not None else {})
+        summary = await self.call("private/get_account_summary", where)
+        self.account = summary["id"]
+        self.nonces.start_at(self.account, summary["x_next_nonce"])
+        return grant
+
+    async def instruments(self, *, refresh: bool = False) -> dict[str, Instrument]:
+        """All live instruments by name; remembered."""
+        if refresh or not self._instruments:
+            listed = await self.call("public/get_instruments", {"currency": "any", "kind": "option"})
+            self._instruments = {item["instrument_name"]: _instrument(item) for item in listed}
+        return self._instruments
+
+    # -- orders -------------------------------------------------------------------------------------------------------
+
+    async def buy(self, instrument: str, amount: Number, price: Number, **terms: Any) -> Placed:
+        """Buy with a limit; terms as of ``place``."""
+        return await self.place(instrument, amount, price, is_buy=True, **terms)
+
+    async def sell(self, instrument: str, amount: Number, price: Number, **terms: Any) -> Placed:
+        """Sell with a limit; terms as of ``place``."""
+        return await self.place(instrument, amount, price, is_buy=False, **terms)
+
+    async def place(
+        self,
+        instrument: str,
+        amount: Number,
+        price: Number,
+        *,
+        is_buy: bool,
+        time_in_force: str = "good_til_cancelled",
+        post_only: bool = False,
+        reject_post_only: bool = False,
+        reduce_only: bool = False,
+        label: str = "",
+        max_fee: Price | None = None,
+        expiry_s: int = NO_EXPIRY,
+    ) -> Placed:
+        """Sign and send an order: amount in contracts, price in USDC. Raises Refused; Untrusted for a bad receipt."""
+        order = Order(
+            account=self.account,
+            series=(await self._known(instrument)).series,
+            is_buy=is_buy,
+            quantity=exact_qty(amount),
+            limit_price=exact_price(price),
+            max_fee=await self.default_max_fee(instrument) if max_fee is None else max_fee,
+            time_in_force=TIFS[time_in_force],
+            post_only=post_only,
+            reduce_only=reduce_only,
+            nonce=self.nonces.take(self.account),
+            expiry=expiry_s,
+        )
+        params = self._terms(order) | {"instrument_name": instrument, "time_in_force": time_in_force, "type": "limit"}
+        params |= {"reject_post_only": reject_post_only} if post_only else {}
+        params |= {"label": label} if label else {}
+        return await self._send("private/buy" if is_buy else "private/sell", params, instrument, order)
+
+    async def edit(self, order_id: str, amount: Number, price: Number, **terms: Any) -> Placed:
+        """Replace an order this client placed: total amount, filled part included, and the new price."""
+        before = self._signed[order_id]
+        order = Order(
+            account=before.account,
+            series=(await self._known(before.instrument)).series,
+            is_buy=before.is_buy,
+            quantity=exact_qty(amount),
+            limit_price=exact_price(price),
+            max_fee=terms.pop("max_fee", None) or await self.default_max_fee(before.instrument),
+            post_only=terms.pop("post_only", False),
+            reduce_only=terms.pop("reduce_only", False),
+            replaces=before.nonce + 1,
+            nonce=self.nonces.take(before.account),
+            expiry=terms.pop("expiry_s", NO_EXPIRY),
+        )
+        params = self._terms(order) | {"order_id": order_id} | terms
+        return await self._send("private/edit", params, before.instrument, order)
+
+    async def cancel(self, order_id: str) -> dict[str, Any]:
+        """Cancel one order; the order as it was left."""
+        order: dict[str, Any] = await self.call("private/cancel", {"order_id": order_id})
+        return order
+
+    async def cancel_all(self, instrument: str | None = None) -> int:
+        """Cancel all orders of the account, or those in one instrument; how many."""
+        where: dict[str, Any] = {"subaccount_id": self.account}
+        if instrument is None:
+            return int(await self.call("private/cancel_all", where))
+        return int(await self.call("private/cancel_all_by_instrument", where | {"instrument_name": instrument}))
+
+    async def default_max_fee(self, instrument: str) -> Price:
+        """Twice the taker's rate on the index, per contract: covers the fee until the index has doubled."""
+        known = await self._known(instrument)
+        if known.price_index not in self._index:
+            found = await self.call("public/get_index_price", {"index_name": known.price_index})
+            self._index[known.price_index] = found["index_price"]
+        return int(2 * known.taker_rate * self._index[known.price_index] * USDC_ONE) + 1
+
+    def _terms(self, order: Order) -> dict[str, Any]:
+        return {
+            "amount": Decimal(order.quantity) / QTY_ONE,
+            "price": Decimal(order.limit_price) / USDC_ONE,
+            "post_only": order.post_only,
+            "reduce_only": order.reduce_only,
+            "authorization": sign_order(self._key, self.venue.domain(), order),
+        }
+
+    async def _send(self, method: str, params: Mapping[str, Any], instrument: str, order: Order) -> Placed:
+        result = await self.call(method, params)
+        receipt = parse_receipt(result["receipt"])
+        if self.verify_receipts:
+            verify_receipt(self.venue, receipt)
+        placed = Placed(result["order"], result["trades"], receipt, bytes.fromhex(result["x_order_hash"][2:]))
+        self._signed[placed.order_id] = _Signed(instrument, order.is_buy, order.nonce, order.account)
+        if len(self._signed) > ORDERS_KEPT:
+            self._signed.popitem(last=False)
+        return placed
+
+    async def _known(self, name: str) -> Instrument:
+        known = (await self.instruments()).get(name) or (await self.instruments(refresh=True)).get(name)
+        if known is None:
+            raise LookupError(f"no instrument {name}")
+        return known
+
+    # -- channels -----------------------------------------------------------------------------------------------------
+
+    async def subscribe(self, channels: Iterable[str], *, limit: int = QUEUE_MAX) -> Subscription:
+        """Subscribe; messages queue up to ``limit``. Raises Refused when a channel was not accepted."""
+        wanted = tuple(channels)
+        subscription = Subscription(wanted, limit, self.unsubscribe)
+        for channel in wanted:
+            self._subscriptions.setdefault(channel, []).append(subscription)
+        scope = "private" if any(channel.startswith("user.") for channel in wanted) else "public"
+        accepted = await self.call(f"{scope}/subscribe", {"channels": list(wanted)})
+        missing = [channel for channel in wanted if channel not in accepted]
+        if missing:
+            self._drop(subscription)
+            raise Refused(0, "channels not accepted", {"channels": missing})
+        return subscription
+
+    async def unsubscribe(self, subscription: Subscription) -> None:
+        """End a subscription; channels nobody else here reads are unsubscribed at the venue."""
+        unread = self._drop(subscription)
+        subscription.end(Disconnected("unsubscribed"))
+        if unread and self._over is None:
+            await self.call("public/unsubscribe", {"channels": unread})
+
+    def _drop(self, subscription: Subscription) -> list[str]:
+        for channel in subscription.channels:
+            readers = self._subscriptions.get(channel, [])
+            if subscription in readers:
+                readers.remove(subscription)
+            if not readers:
+                self._subscriptions.pop(channel, None)
+        return [channel for channel in subscription.channels if channel not in self._subscriptions]
+
+    # -- reading ------------------------------------------------------------------------------------------------------
+
+    async def _read(self) -> None:
+        why = Disconnected("closed")
+        try:
+            async for frame in self._socket:
+                self._receive(msgspec.json.decode(frame))
+        except ConnectionClosed as error:
+            why = Disconnected(str(error))
+        finally:
+            self._end(why)
+
+    def _end(self, why: Exception) -> None:
+        self._over = why
+        for waiter in self._waiting.values():
+            if not waiter.done():
+                waiter.set_exception(why)
+        for readers in self._subscriptions.values():
+            for reader in readers:
+                reader.end(why)
+
+    def _receive(self, message: dict[str, Any]) -> None:
+        method = message.get("method")
+        if method == "subscription":
+            note = Notification(message["params"]["channel"], message["params"]["data"])
+            for reader in self._subscriptions.get(note.channel, ()):
+                reader.push(note)
+        elif method == "heartbeat":
+            if message["params"]["type"] == "test_request":
+                self._in_background(self.call("public/test"))
+        else:
+            self._answer(message)
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        waiter = self._waiting.pop(message["id"], None) if message.get("id") is not None else None
+        if waiter is None or waiter.done():
+            return
+        error = message.get("error")
+        if error is None:
+            waiter.set_result(message["result"])
+        else:
+            waiter.set_exception(Refused(error["code"], error["message"], error.get("data", {})))
+
+    def _in_background(self, calling: Any) -> None:
+        task = asyncio.create_task(_quietly(calling))
+        self._replies.add(task)
+        task.add_done_callback(self._replies.discard)
+
+
+async def _quietly(calling: Any) -> None:
+    """Answer a heartbeat; if the connection ends meanwhile, the reader tells everyone."""
+    with contextlib.suppress(Disconnected, Refused):
+        await calling
+
+
+def _pinned(venue: Venue, pinned: Venue | None) -> Venue:
+    if pinned is not None and venue != pinned:
+        raise Untrusted(f"{venue} is not {pinned}")
+    return venue
+
+
+def _instrument(item: Mapping[str, Any]) -> Instrument:
+    return Instrument(
+        item["instrument_name"],
+        item["instrument_id"],
+        item["price_index"],
+        item["tick_size"],
+        item["min_trade_amount"],
+        item["taker_commission"],
+    )
