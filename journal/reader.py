@@ -15,9 +15,9 @@ from pathlib import Path
 from journal.anchor import AnchorUnreadable, read_anchor
 from journal.damage import Damage, Damaged, Finding, Verifier, require
 from journal.record import Frame, Head, Record, genesis_head
-from journal.startup import anchor_path, lock_path, wal_path
+from journal.startup import anchor_path, lock_path
 from journal.table import PAGE, SELECT_FRAMES, connect_read_only, frame_from_row, malformed, select_head
-from journal.wal import WalScan, WalState, scan_wal
+from journal.wal import WalScan, WalState, scan_wal, wal_path
 
 
 def scan(

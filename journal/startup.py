@@ -29,7 +29,7 @@ from journal.table import (
     frame_from_row,
     select_head,
 )
-from journal.wal import WalScan, WalState, scan_wal
+from journal.wal import WalScan, WalState, scan_wal, wal_path
 
 
 class Ground(msgspec.Struct):
@@ -49,11 +49,6 @@ class Ground(msgspec.Struct):
 def anchor_path(journal: Path) -> Path:
     """Where the anchor of `journal` lies."""
     return journal.with_name(journal.name + ".anchor")
-
-
-def wal_path(journal: Path) -> Path:
-    """Where SQLite keeps the write-ahead log of `journal`."""
-    return journal.with_name(journal.name + "-wal")
 
 
 def lock_path(journal: Path) -> Path:

@@ -15,6 +15,7 @@ import msgspec
 
 from journal.damage import Damage, Damaged, Finding
 from journal.record import Frame, Head
+from journal.wal import WalState, scan_wal, wal_path
 
 APPLICATION_ID: Final = int.from_bytes(b"JRNL", "big")
 FORMAT_VERSION: Final = 1
@@ -76,22 +77,21 @@ def head_from_row(row: Sequence[Any]) -> Head:
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that changes neither the file nor its log. Raises `sqlite3.OperationalError` without a
-    file.
+    """A connection that changes neither the file nor its log. Raises `sqlite3.OperationalError`.
 
-    Where not even the index of the log can be made, as in an archive, the file is read as one that nobody
-    writes.
+    Where the index of the log cannot be made, as in an archive, and there is no log, the file is read as one
+    that nobody writes. With a log it is not: that reading would leave out what only the log holds.
     """
-    for options in ("mode=ro", "mode=ro&immutable=1"):
-        connection = sqlite3.connect(f"{path.absolute().as_uri()}?{options}", uri=True, isolation_level=None)
-        try:
-            connection.execute("PRAGMA schema_version").fetchone()
-        except sqlite3.OperationalError as error:
-            connection.close()
-            failure = error
-        else:
-            return connection
-    raise failure
+    uri = f"{path.absolute().as_uri()}?mode=ro"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    try:
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.OperationalError:
+        connection.close()
+        if scan_wal(wal_path(path)).state is not WalState.EMPTY:
+            raise
+        return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+    return connection
 
 
 def select_head(connection: sqlite3.Connection, frame_no: int | None = None) -> Head | None:

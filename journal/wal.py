@@ -43,6 +43,11 @@ class WalScan(msgspec.Struct, frozen=True):
     offset: int
 
 
+def wal_path(journal: Path) -> Path:
+    """Where SQLite keeps the write-ahead log of `journal`."""
+    return journal.with_name(journal.name + "-wal")
+
+
 def scan_wal(path: Path) -> WalScan:
     """Read a log that no writer is appending to, page by page. A log that does not exist is empty."""
     try:
