@@ -67,7 +67,7 @@ class HttpTransport:
             async with self._session.post(self._url, data=message, headers=headers) as response:
                 body = await _read(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ChainUnavailable(f"{self._url}: {error or type(error).__name__}") from error
+            raise ChainUnavailable(f"{self._url}: {_words(error)}") from error
         return _by_id(_parse(body, f"{self._url} answered {response.status}"), ids)
 
     async def close(self) -> None:
@@ -98,7 +98,7 @@ class WebSocketTransport:
                 await socket.send_str(message.decode())
                 return dict(zip(ids, await asyncio.gather(*futures.values()), strict=True))
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            raise ChainUnavailable(f"{self._url}: {error or type(error).__name__}") from error
+            raise ChainUnavailable(f"{self._url}: {_words(error)}") from error
         finally:
             for id_ in ids:
                 self._waiting.pop(id_, None)
@@ -111,7 +111,7 @@ class WebSocketTransport:
                     async with asyncio.timeout(self._timeout_s):
                         self._socket = await self._session.ws_connect(self._url, max_msg_size=_MESSAGE_MAX)
                 except (aiohttp.ClientError, TimeoutError, OSError) as error:
-                    raise ChainUnavailable(f"{self._url}: {error or type(error).__name__}") from error
+                    raise ChainUnavailable(f"{self._url}: {_words(error)}") from error
                 self._reader = asyncio.create_task(self._read(self._socket))
             return self._socket
 
@@ -148,6 +148,10 @@ class WebSocketTransport:
             await self._socket.close()
         await self._stop_reading()
         await self._session.close()
+
+
+def _words(error: Exception) -> str:
+    return str(error) or type(error).__name__  # a timeout has no words of its own
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

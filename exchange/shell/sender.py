@@ -118,8 +118,7 @@ class Replaced:
 
 @dataclass(frozen=True, slots=True)
 class Stalled:
-    """Waiting, and the node refuses to help: no funds, or the fee cap is reached. Tried again at each poll.
-    """
+    """Waiting, and the node refuses to help: no funds, or the fee cap is reached. Tried again at each poll."""
 
     ticket: Ticket
     reason: str

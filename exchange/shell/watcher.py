@@ -175,6 +175,8 @@ class Watcher:
     async def _ancestor(self, known: Block, head: Block) -> int:
         """The newest height at which the chain still holds the block we remember."""
         oldest = min(self._branch)
+        if head.number < oldest:
+            return head.number  # below all we remember; it may be older still
         for number in range(min(known.number, head.number), oldest - 1, -1):
             now = head if number == head.number else await self._chain.block(number)
             if now.hash == self._branch[number].hash:
@@ -193,6 +195,7 @@ class Watcher:
             if parent is not None and block.parent_hash != parent.hash:
                 raise _TornRead
             kept[block.number] = parent = block
+        kept.setdefault(head.number, head)
         self._branch = {n: b for n, b in kept.items() if n > head.number - _BRANCH_MAX}
 
     # The finalised blocks, on which the venue acts

@@ -18,7 +18,7 @@ from exchange.shell.rpc import RpcChain
 from exchange.shell.transactions import Payload, address_of, contract_address, sign_transaction, transaction_hash
 
 ETHER = 10**18
-SOURCE = '''
+SOURCE = """
 # pragma version 0.4.3
 
 event Marked:
@@ -62,7 +62,7 @@ def here() -> (uint256, uint256, bytes32):
 @external
 def recover(digest: bytes32, v: uint256, r: uint256, s: uint256) -> address:
     return ecrecover(digest, v, r, s)
-'''
+"""
 
 
 @pytest.fixture(scope="session")
@@ -110,8 +110,9 @@ class Node:
 
     async def mined(self, tx_hash: bytes) -> Receipt:
         async with asyncio.timeout(10):
-            while (receipt := await self.chain.receipt(tx_hash)) is None:
-                await asyncio.sleep(0.002)  # anvil mines a little after it has answered
+            # anvil mines a little after it has answered, and has no event to wait for
+            while (receipt := await self.chain.receipt(tx_hash)) is None:  # noqa: ASYNC110
+                await asyncio.sleep(0.002)
             return receipt
 
     async def deploy(self, code: Artifact) -> Contract:
@@ -122,15 +123,15 @@ class Node:
 
 
 @asynccontextmanager
-async def open_node(kind: str, key: bytes, **options: Any) -> AsyncIterator[Node]:
-    """A chain of this kind with finality two blocks behind the head."""
+async def open_node(kind: str, key: bytes, finality: int = 2, **options: Any) -> AsyncIterator[Node]:
+    """A chain of this kind; `finality` is even, since anvil counts it in pairs."""
     if kind == "devchain":
-        async with await DevNode.open(finality_depth=2, **options) as dev:
+        async with await DevNode.open(finality_depth=finality, **options) as dev:
             await dev.fund(address_of(key), 1000 * ETHER)
             yield Node(dev, dev, key, kind)
         return
     try:
-        anvil = await Anvil.start(slots_in_an_epoch=1, **options)
+        anvil = await Anvil.start(slots_in_an_epoch=finality // 2, **options)
     except AnvilUnavailable as error:
         pytest.skip(f"anvil: {error.reason}")
     async with anvil, await RpcChain.open(anvil.ws_url if kind == "anvil-ws" else anvil.url) as chain:
@@ -141,8 +142,15 @@ async def open_node(kind: str, key: bytes, **options: Any) -> AsyncIterator[Node
 
 @pytest.fixture(params=["devchain", "anvil-http", "anvil-ws"])
 async def node(request: pytest.FixtureRequest, key: bytes) -> AsyncIterator[Node]:
-    """Every kind of chain in turn."""
+    """Every kind of chain in turn, final two blocks behind the head."""
     async with open_node(request.param, key) as opened:
+        yield opened
+
+
+@pytest.fixture(params=["devchain", "anvil-http", "anvil-ws"])
+async def deep_node(request: pytest.FixtureRequest, key: bytes) -> AsyncIterator[Node]:
+    """The same, final four blocks behind the head: room for a reorganisation of three."""
+    async with open_node(request.param, key, finality=4) as opened:
         yield opened
 
 

@@ -1,5 +1,7 @@
 """The Chain interface, asked of the embedded chain and of anvil alike: same questions, same answers, same gas."""
 
+from itertools import pairwise
+
 import pytest
 
 from exchange.shell import chain as errors
@@ -109,7 +111,7 @@ def _payload_of(to):
     return Payload(to, b"", 0, 100_000, 10**11, 10**9)
 
 
-async def test_what_waits_can_be_seen_and_outbid(open_any, key, marker):
+async def test_what_waits_can_be_seen_and_outbid(open_any, key):
     for kind in ("devchain", "anvil-http"):
         async with open_any(kind, key, automine=False) as node:
             to = b"\x77" * 20
@@ -124,9 +126,7 @@ async def test_what_waits_can_be_seen_and_outbid(open_any, key, marker):
                 await node.chain.send_raw(first)
             with pytest.raises(errors.ReplacementUnderpriced):
                 await node.chain.send_raw(await node.sign(to, b"", gas=30_001, nonce=0, max_fee=10**11))
-            dearer = await node.sign(
-                to, b"", value=5, gas=30_000, nonce=0, max_fee=2 * 10**11, priority_fee=2 * 10**9
-            )
+            dearer = await node.sign(to, b"", value=5, gas=30_000, nonce=0, max_fee=2 * 10**11, priority_fee=2 * 10**9)
             await node.chain.send_raw(dearer)
             await node.controls.mine()
             assert await node.chain.receipt(transaction_hash(first)) is None
@@ -141,7 +141,7 @@ async def test_finality_follows_two_blocks_behind(node):
     assert (await node.chain.block("finalized")).number == head.number - 2
     blocks = await node.chain.blocks(0, head.number)
     assert [block.number for block in blocks] == list(range(head.number + 1))
-    assert all(a.hash == b.parent_hash for a, b in zip(blocks, blocks[1:], strict=False))
+    assert all(a.hash == b.parent_hash for a, b in pairwise(blocks))
 
 
 async def test_the_past_can_be_read(node, marker):
@@ -192,7 +192,7 @@ async def test_a_reorganisation_of_depth_three_drops_a_transaction_that_can_be_s
     new = await node.chain.blocks(kept.number, kept.number + 3)
     assert new[0].hash == kept.hash
     assert not {block.hash for block in old[1:]} & {block.hash for block in new[1:]}
-    assert all(a.hash == b.parent_hash for a, b in zip(new, new[1:], strict=False))
+    assert all(a.hash == b.parent_hash for a, b in pairwise(new))
     for raw in (lost, remined):
         assert await node.chain.receipt(transaction_hash(raw)) is None
         assert await node.chain.transaction(transaction_hash(raw)) is None
