@@ -1,5 +1,4 @@
-"""An append-only, hash-chained journal of records: what happened, in order, and proof that it was not
-changed.
+"""An append-only, hash-chained journal of records: what happened, in order, unchanged.
 
 It stores bytes and knows nothing of options. A *writer* groups encoded records into *frames*; a *store*
 makes each frame durable by compare-and-set on the head of the chain; an *anchor* outside the store

@@ -1,5 +1,4 @@
-"""Reading a journal file from outside the process that writes it: in order, in constant memory, trusting
-nothing.
+"""Reading a journal from outside the process that writes it: in order, in constant memory, trusting nothing.
 
 Owns `scan`, which the offline audit is built on. Standard library and this package only; blocking. It
 neither writes nor locks, and works on a file that is being written as on one from an archive.

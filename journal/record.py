@@ -48,10 +48,10 @@ class _Numbered(msgspec.Struct, array_like=True, gc=False):
 class Head(msgspec.Struct, frozen=True, gc=False):
     """Where the chain stands: the last frame and record, its writer's epoch, the hash that covers it all."""
 
-    frame_no: int
-    last_seq: int
-    epoch: int
-    hash: bytes
+    frame_no: Count
+    last_seq: Count
+    epoch: Count
+    hash: Bytes32
 
 
 class Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):

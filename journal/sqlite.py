@@ -52,6 +52,17 @@ class SqliteSettings(msgspec.Struct, frozen=True):
 _DEFAULTS: Final = SqliteSettings()
 
 
+class _Upkeep(msgspec.Struct):
+    """How far the keeper has come: the head last seen, folded in and anchored, and the bytes in the log."""
+
+    seen: Head
+    seen_at: float
+    folded: Head
+    anchored: Head
+    anchored_at: float
+    log_bytes: int
+
+
 class SqliteStore:
     """The store behind a single-machine exchange. Made by `open`; must be closed on every path."""
 
@@ -87,8 +98,7 @@ class SqliteStore:
         ignore_lock: bool = False,
         settings: SqliteSettings = _DEFAULTS,
     ) -> Self:
-        """Open the journal at `path`, creating it if it is new. Raises `StartupRefused` with the rule it
-        breaks.
+        """Open the journal at `path`, creating it if it is new. Raises `StartupRefused`.
 
         `genesis` is hashed into the first head. `schemas` are the record encodings the caller can read; None
         reads any. `ignore_lock` is for taking over from a writer that cannot be reached: then the fence alone
@@ -228,33 +238,31 @@ class SqliteStore:
 
     async def _keep(self) -> None:
         """Beside the writer: fold the log into the file, cut it when idle or long, anchor the head."""
-        folded = anchored = moved = self._durable
-        clock = asyncio.get_running_loop().time
-        moved_at = anchored_at = clock()
-        log_bytes = 0
+        now = asyncio.get_running_loop().time()
+        done = _Upkeep(self._durable, now, self._durable, self._durable, now, 0)
         try:
             while not await self._stops_within(self._settings.checkpoint_s):
-                head = self._durable
-                if head is not moved:
-                    moved, moved_at = head, clock()
-                if head is not folded:
-                    folded, log_bytes = head, await self._fold("PASSIVE")
-                if log_bytes and (
-                    clock() - moved_at >= self._settings.idle_s or log_bytes >= self._settings.wal_bytes_max
-                ):
-                    async with self._gate:
-                        log_bytes = await self._fold("TRUNCATE")
-                if head is not anchored and clock() - anchored_at >= self._settings.anchor_s:
-                    await asyncio.to_thread(self._ground.anchor.write, head)
-                    anchored, anchored_at = head, clock()
+                await self._tend(done, asyncio.get_running_loop().time())
         except (sqlite3.Error, OSError) as error:
             self._failure = f"folding in the log or anchoring: {error}"
 
-    async def _fold(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> int:
-        """Checkpoint;
+    async def _tend(self, done: _Upkeep, now: float) -> None:
+        """One round of upkeep at loop time `now`, in seconds."""
+        head, settings = self._durable, self._settings
+        if head is not done.seen:
+            done.seen, done.seen_at = head, now
+        if head is not done.folded:
+            done.folded, done.log_bytes = head, await self._fold("PASSIVE")
+        idle = now - done.seen_at >= settings.idle_s
+        if done.log_bytes and (idle or done.log_bytes >= settings.wal_bytes_max):
+            async with self._gate:
+                done.log_bytes = await self._fold("TRUNCATE")
+        if head is not done.anchored and now - done.anchored_at >= settings.anchor_s:
+            await asyncio.to_thread(self._ground.anchor.write, head)
+            done.anchored, done.anchored_at = head, now
 
-        the bytes the log holds afterwards. Readers may keep it from being cut; the next try will.
-        """
+    async def _fold(self, mode: Literal["PASSIVE", "TRUNCATE"]) -> int:
+        """Checkpoint, and say how many bytes the log still holds: a reader may keep it from being cut."""
         ((_, pages, _),) = await self._keeper.execute_fetchall(f"PRAGMA wal_checkpoint({mode})")
         return int(pages) * _PAGE_BYTES
 

@@ -134,8 +134,7 @@ def guard(path: Path, genesis: Head, anchored: Head, schemas: Container[bytes] |
 
 
 def adopt(path: Path, busy_s: float) -> None:
-    """Fold the log into the file and sync it, so that what the writer reads next is durable and not only
-    cached.
+    """Fold the log into the file and sync it, so that what is read next is durable, not only cached.
 
     A kill between a commit's write and its sync leaves frames that were told to nobody and would not
     survive a power loss. After this they would, and may be announced.

@@ -21,10 +21,7 @@ class StoreError(Exception):
 
 
 class Fenced(StoreError):
-    """Another writer has extended the journal:
-
-    the head is not where this writer left it. Nothing was written.
-    """
+    """The head is not where this writer left it: another has extended the journal. Nothing was written."""
 
 
 class StoreFailed(StoreError):
@@ -79,10 +76,7 @@ class Store(Protocol):
         ...
 
     async def resolve(self, frame: Frame) -> Written:
-        """Whether `frame` was written:
-
-        the one answer to doubt, taken from the storage and not from memory.
-        """
+        """Whether `frame` was written, asked of the storage and not of memory: the one answer to doubt."""
         ...
 
     async def anchor_now(self) -> None:

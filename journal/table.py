@@ -19,6 +19,8 @@ from journal.wal import WalState, scan_wal, wal_path
 
 APPLICATION_ID: Final = int.from_bytes(b"JRNL", "big")
 FORMAT_VERSION: Final = 1
+_PATIENCE_S: Final = 0.5
+_PRIMARY: Final = 0xFF
 
 CREATE: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -83,12 +85,13 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     that nobody writes. With a log it is not: that reading would leave out what only the log holds.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE_S)
     try:
         connection.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.OperationalError:
+    except sqlite3.OperationalError as error:
         connection.close()
-        if scan_wal(wal_path(path)).state is not WalState.EMPTY:
+        archived = error.sqlite_errorcode & _PRIMARY in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not archived or scan_wal(wal_path(path)).state is not WalState.EMPTY:
             raise
         return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
     return connection

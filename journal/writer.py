@@ -58,10 +58,7 @@ class Backlog(msgspec.Struct, frozen=True):
 
 
 class Durable(msgspec.Struct, frozen=True, gc=False):
-    """The receipt of one append:
-
-    the frame it went into, the head before that frame, and its own records' leaves.
-    """
+    """The receipt of one append: its frame, the head before that frame, and the leaves of its own records."""
 
     frame: Frame
     prev_head: bytes
@@ -155,8 +152,7 @@ class Writer:
         )
 
     def append(self, records: Sequence[bytes]) -> asyncio.Future[Durable]:
-        """Queue encoded records that continue `seq`; the future resolves once they are durable, in order of
-        calls.
+        """Queue encoded records that continue `seq`; the futures resolve in order, once durable.
 
         Raises `Backlogged` beyond the hard bound and `JournalFailed` once stopped; the future may fail with
         `JournalFailed`. Cancelling the future gives up the receipt, not the write.

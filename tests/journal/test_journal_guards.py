@@ -161,6 +161,7 @@ async def test_an_anchored_head_that_is_not_on_the_chain(path: Path, genesis: by
         "UPDATE frame SET body = CAST(body || x'00' AS BLOB) WHERE frame_no = 6",
         "DELETE FROM frame WHERE frame_no = 5",
         "UPDATE frame SET wall_ns = -1 WHERE frame_no = 6",
+        "UPDATE frame SET epoch = -1 WHERE frame_no = 5",
         "UPDATE frame SET n = n + 1 WHERE frame_no = 6",
     ],
 )

@@ -1,9 +1,11 @@
 """The offline reader: whole, live and archived journals, and each kind of damage in the file."""
 
 import contextlib
+import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,7 @@ from journal.wal import wal_path
 
 Frames = Callable[..., list[Frame]]
 N = 8
+NOBODY = 65534
 
 
 @pytest.fixture
@@ -84,10 +87,31 @@ async def test_a_live_journal_is_read_to_its_present_end(path: Path, genesis: by
         assert list(scan(path))[-1] == more
 
 
-def test_a_journal_in_a_read_only_archive_is_read(path: Path, frames: list[Frame]) -> None:
-    """Root may write anywhere, so the index that cannot be made is one whose name is taken."""
-    path.with_name(path.name + "-shm").mkdir()
-    assert list(scan(path)) == frames
+@pytest.fixture
+def read_only(path: Path) -> Iterator[Path]:
+    """The journal in a directory that this process may only read; root sheds its privilege for the time."""
+    shelf = Path(tempfile.mkdtemp())
+    archived = Path(shutil.copy(path, shelf / path.name))
+    shelf.chmod(0o555)
+    user = os.geteuid()
+    if user == 0:
+        os.seteuid(NOBODY)
+    yield archived
+    os.seteuid(user)
+    shelf.chmod(0o755)
+    shutil.rmtree(shelf)
+
+
+def test_a_journal_in_a_read_only_archive_is_read(read_only: Path, frames: list[Frame]) -> None:
+    assert list(scan(read_only)) == frames
+
+
+def test_a_journal_that_another_program_locks_is_not_read_around_the_lock(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA locking_mode=EXCLUSIVE")
+        other.execute("CREATE TABLE noise(x)")
+        ((finding),) = [item for item in scan(path) if isinstance(item, Finding) and item.frame_no == 1][:1]
+        assert "locked" in finding.sentence
 
 
 async def test_an_archive_is_read_with_the_log_that_belongs_to_it(

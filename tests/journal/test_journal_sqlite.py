@@ -15,6 +15,7 @@ from journal.startup import anchor_path
 from journal.wal import wal_path
 
 Frames = Callable[..., list[Frame]]
+LEAF = 0x0D
 QUICK = SqliteSettings(checkpoint_s=0.005, idle_s=0.02, anchor_s=0.01)
 
 
@@ -188,9 +189,10 @@ async def test_pages_that_sqlite_cannot_read_are_damage(path: Path, genesis: byt
     async with await SqliteStore.open(path, genesis) as store:
         await put(store, frames_of([40] * 30))
     data = bytearray(path.read_bytes())
-    data[2 * 4096 : 4 * 4096] = bytes(2 * 4096)
+    leaves = [at for at in range(4096, len(data), 4096) if data[at] == LEAF]
+    data[leaves[1] : leaves[1] + 4096] = bytes(4096)
     path.write_bytes(data)
     async with await SqliteStore.open(path, genesis) as store:
-        with pytest.raises(Damaged) as caught:
+        with pytest.raises(Damaged, match="malformed") as caught:
             _ = [frame async for frame in store.frames()]
     assert caught.value.finding.kind is Damage.ALTERED
