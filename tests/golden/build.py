@@ -9,149 +9,25 @@ the change is then reviewed as such.
 import asyncio
 import hashlib
 import random
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
-
-import msgspec
 
 from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core import settlement
-from exchange.core.events import Accepted, ExpiryFixed, Rejected
-from exchange.core.machine import apply
+from exchange.core.events import Accepted, ExpiryFixed
 from exchange.core.margin import settlement_value
-from exchange.core.oracle import implied_marks
-from exchange.core.state import State
-from exchange.core.units import NO_EXPIRY, TWAP_SECONDS, WAD
+from exchange.core.units import NO_EXPIRY, TWAP_SECONDS
 from exchange.shell.boot import GENESIS
-from exchange.shell.feeds import digest_of
 from journal import Anchor, Record, SqliteStore, Writer, encode_record
 
+# Tests load this file by its path, so its neighbour is found the same way.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from golden_venue import BTC, CENT, ETH, FEES, STANDARD, T0, USDC, Venue, Wallet, key_of, wallet
+
 GOLDEN = Path(__file__).with_name("venue.journal")
-T0 = 1_786_910_400  # 2026-08-16T20:00Z, a half hour
-CENT = WAD // 100
-USDC = 10**6
-STANDARD = c.StandardModel(
-    *[cents * CENT for cents in (15, 13, 9, 9, 9, 120, 110, 105, 55, 100, 99, 200)],
-)
-FEES = c.FeeSchedule(4 * CENT // 100, -CENT // 100, 125 * CENT // 10)
-BTC, ETH = 0, 1
-
-
-def key_of(name: str) -> bytes:
-    """The private key of a person of this story."""
-    return hashlib.sha256(b"verbatim golden journal: " + name.encode()).digest()
-
-
-class Wallet(NamedTuple):
-    """An account and who signs for it."""
-
-    account: int
-    key: bytes
-    address: bytes
-
-
-def wallet(account: int, name: str) -> Wallet:
-    return Wallet(account, key_of(name), signing.address_of(key_of(name)))
-
-
-class Venue:
-    """A machine that writes down what it does. ``signed`` false leaves signatures blank, which is much faster."""
-
-    def __init__(self, *, signed: bool, digest_every: int) -> None:
-        self.state = State()
-        self.records: list[Record] = []
-        self.time_ns = T0 * 10**9
-        self.signed = signed
-        self.digest_every = digest_every
-        self.acc = {BTC: 0, ETH: 0}
-        self.nonces: dict[int, int] = {}
-        self.oracle_keys = sorted((key_of(f"oracle {n}") for n in range(5)), key=signing.address_of)[:4]
-
-    def do(self, command: c.AnyCommand) -> tuple[object, ...]:
-        seq = self.state.seq + 1
-        events = apply(self.state, seq, self.time_ns, command)
-        self.records.append(Record(seq, self.time_ns, codec.encode_command(command), codec.encode_events(events)))
-        if seq % self.digest_every == 0 and type(command) is not c.TakeDigest:
-            self.do(c.TakeDigest())
-        return events
-
-    def must(self, command: c.AnyCommand) -> tuple[object, ...]:
-        events = self.do(command)
-        assert type(events[0]) is not Rejected, (command, events)
-        return events
-
-    def observe(self, kind: Callable[..., c.Observation], *facts: object) -> tuple[object, ...]:
-        return self.must(kind(self.state.mirror.action_id + 1, *facts))
-
-    def order(self, who: Wallet, series: int, is_buy: bool, qty: int, price: int, **terms: object) -> c.Authorisation:
-        """A signed order with the next nonce of its account."""
-        nonce = self.nonces[who.account] = self.nonces.get(who.account, -1) + 1
-        fields = {
-            "account": who.account,
-            "series": series,
-            "is_buy": is_buy,
-            "qty": qty,
-            "price": price,
-            "max_fee": 10_000 * USDC,
-            "tif": c.GTC,
-            "post_only": False,
-            "reduce_only": False,
-            "replaces": 0,
-            "nonce": nonce,
-            "expiry_s": NO_EXPIRY,
-            "signer": who.address,
-            "signature": bytes(65),
-        }
-        auth = c.Authorisation(**(fields | terms))
-        return msgspec.structs.replace(auth, signature=self._sign(who.key, auth)) if self.signed else auth
-
-    def _sign(self, key: bytes, auth: c.Authorisation) -> bytes:
-        config = self.state.config
-        assert config is not None
-        order = signing.Order(
-            account=auth.account,
-            series=auth.series,
-            is_buy=auth.is_buy,
-            quantity=auth.qty,
-            limit_price=auth.price,
-            max_fee=auth.max_fee,
-            time_in_force=auth.tif,
-            post_only=auth.post_only,
-            reduce_only=auth.reduce_only,
-            replaces=auth.replaces,
-            nonce=auth.nonce,
-            expiry=auth.expiry_s,
-        )
-        return signing.sign(
-            key, signing.order_digest(signing.domain_separator(config.chain_id, config.clearing), order)
-        )
-
-    def round(self, time_s: int, spots: dict[int, int], vol: int) -> tuple[object, ...]:
-        """An oracle round at a moment, its accumulators continued."""
-        state, last = self.state, self.state.round
-        self.time_ns = max(self.time_ns, time_s * 10**9)
-        for underlying in self.acc:
-            if last is not None:
-                self.acc[underlying] += state.spots[underlying].spot * (time_s - last.time_s)
-        sheets = []
-        for expiry in state.expiries.values():
-            if expiry.fixing < 0:
-                forward = spots[expiry.underlying]
-                bare = c.Sheet(expiry.id, forward, WAD, tuple(vol for _ in expiry.series), ())
-                marks = implied_marks(bare, expiry, state.series, time_s)
-                sheets.append(msgspec.structs.replace(bare, marks=marks))
-        words = tuple(c.Spot(key, spots[key], WAD, self.acc[key]) for key in self.acc)
-        number = last.round_id + 1 if last is not None else 1
-        bare_round = c.PostRound(number, time_s, WAD, words, tuple(sheets), ())
-        return self.must(self._witnessed(bare_round))
-
-    def _witnessed(self, command: c.PostRound) -> c.PostRound:
-        if not self.signed:
-            return command
-        digest = digest_of(self.state, command)
-        return msgspec.structs.replace(command, signatures=tuple(signing.sign(key, digest) for key in self.oracle_keys))
 
 
 class Story:
@@ -164,6 +40,7 @@ class Story:
         self.spots = {BTC: 63_000 * USDC, ETH: 2_500 * USDC}
         self.vol = 50 * CENT
         self.wallets = [wallet(number, f"trader {number}") for number in range(1, 7)]
+        self.poor = wallet(7, "trader 7")
         self.session = Wallet(4, key_of("session key"), signing.address_of(key_of("session key")))
         self.settled = 0
 
@@ -197,6 +74,8 @@ class Story:
         for who in self.wallets:
             self.venue.observe(c.ObserveAccount, who.account, who.address)
             self.venue.observe(c.ObserveDeposit, who.account, 300_000 * USDC)
+        self.venue.observe(c.ObserveAccount, self.poor.account, self.poor.address)
+        self.venue.observe(c.ObserveDeposit, self.poor.account, 500 * USDC)
         self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE | c.SCOPE_CANCEL, NO_EXPIRY)
         self.venue.round(T0, self.spots, self.vol)
 
@@ -210,6 +89,7 @@ class Story:
     def close(self) -> None:
         self.venue.do(c.SealBatch())
         self.venue.do(c.SealBatch())  # nothing is left to seal, and the refusal is journaled too
+        self.venue.must(c.SealBatch(heartbeat=True))
         self.settle(lag=0)
         self.venue.do(c.SetTrading(is_open=False, cause="the story ends"))
         self.venue.do(c.Place(self.quote(self.wallets[0])))
@@ -262,7 +142,7 @@ class Story:
         self.venue.do(c.Place(self.venue.order(who, series, is_buy, self.qty(series), price, tif=tif)))
 
     def owner_of(self, account: int) -> Wallet:
-        return self.wallets[account - 1]
+        return (*self.wallets, self.poor)[account - 1]
 
     def amend(self) -> None:
         """Shrink an order, or move its price; sometimes after it is gone."""
@@ -289,31 +169,35 @@ class Story:
 
     def odd(self) -> None:
         """Orders that close, expire or are refused."""
-        which, who = self.rng.randrange(6), self.rng.choice(self.wallets)
-        if which == 0:
-            self.reduce(who)
-        elif which == 1:
-            dies = self.venue.time_ns // 10**9 + 90
-            self.venue.do(c.Place(self.quote(who, expiry_s=dies)))
-        elif which == 2:
-            self.venue.do(c.Tick())
-        elif which == 3:
-            self.venue.do(c.Place(self.venue.order(who, self.series(), True, 7, 3 * USDC)))
-        elif which == 4:
-            self.venue.do(c.Place(self.venue.order(who, 9 << 16, True, 100, 3 * USDC)))
-        else:
-            self.venue.do(c.CancelAll(who.account, self.series() if self.rng.random() < 0.7 else -1))
+        place, order = self.place, self.venue.order
+        who, series = self.rng.choice(self.wallets), self.series()
+        acts = (
+            lambda: self.reduce(who),
+            lambda: place(self.quote(who, expiry_s=self.venue.time_ns // 10**9 + 90)),
+            lambda: self.venue.do(c.Tick()),
+            lambda: place(order(who, series, True, 7, 3 * USDC)),  # off the lot
+            lambda: place(order(who, 9 << 16, True, 100, 3 * USDC)),  # no such series
+            lambda: place(order(self.poor, series, False, self.qty(series), self.price(series, 90))),  # no margin
+            lambda: place(self.quote(who, max_fee=0)),
+            lambda: place(order(self.poor, series, True, self.qty(series), self.price(series, 99), reduce_only=True)),
+            lambda: self.venue.do(c.CancelAll(who.account, series if self.rng.random() < 0.7 else -1)),
+        )
+        self.rng.choice(acts)()
+
+    def place(self, auth: c.Authorisation) -> None:
+        self.venue.do(c.Place(auth))
 
     def reduce(self, who: Wallet) -> None:
+        """Close a position at once, or leave an order behind that may only ever close it."""
         positions = self.venue.state.accounts[who.account].positions
         assert self.venue.state.view is not None
         live = [series for series in positions if series in self.venue.state.view.marks]
         if live:
             series = self.rng.choice(live)
-            is_buy = positions[series] < 0
-            price = self.price(series, 130 if is_buy else 70)
-            auth = self.venue.order(who, series, is_buy, abs(positions[series]), price, tif=c.IOC, reduce_only=True)
-            self.venue.do(c.Place(auth))
+            is_buy, tif = positions[series] < 0, self.rng.choice((c.IOC, c.GTC))
+            patient = self.price(series, 95 if is_buy else 105)
+            price = patient if tif == c.GTC else self.price(series, 130 if is_buy else 70)
+            self.place(self.venue.order(who, series, is_buy, abs(positions[series]), price, tif=tif, reduce_only=True))
 
     # -- the chain ----------------------------------------------------------------------------------------------------
 
@@ -343,17 +227,30 @@ class Story:
             5: lambda: self.venue.observe(c.ObserveWithdrawal, 1, 5_000 * USDC),
             7: lambda: self.venue.observe(c.ObserveWithdrawalRequest, 2, 9_000 * USDC),
             9: lambda: self.venue.observe(c.ObserveWithdrawalCancelled, 2),
-            12: lambda: self.venue.observe(c.ObserveRevocation, 4, self.session.address),
+            12: self.revoke,
             14: self.cancel_on_chain,
             16: lambda: self.venue.must(c.SetTrading(is_open=False, cause="a drill")),
             17: lambda: self.venue.must(c.SetTrading(is_open=True, cause="the drill is over")),
             20: lambda: self.venue.observe(c.ObserveExit, 6),
             24: lambda: self.venue.observe(c.ObserveExitCleared, 6),
             26: lambda: self.venue.do(c.ObserveDeposit(1, 1, USDC)),
+            27: self.refuse_batch,
             28: lambda: self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE, T0 + 50 * 120),
         }
         if number in happenings:
             happenings[number]()
+
+    def revoke(self) -> None:
+        """A session key is revoked while an order under it rests."""
+        self.venue.must(c.Place(self.venue.order(self.session, 3 << 16, True, 1000, USDC)))
+        self.venue.observe(c.ObserveRevocation, 4, self.session.address)
+
+    def refuse_batch(self) -> None:
+        """The contract will not take a batch, the venue halts; somebody finds the cause and opens it again."""
+        for batch_id in list(self.venue.state.batches)[:1]:
+            self.venue.must(c.BatchRefused(batch_id, "account_margin"))
+            self.place(self.quote(self.wallets[0]))
+            self.venue.must(c.SetTrading(is_open=True, cause="the cause was found"))
 
     def cancel_on_chain(self) -> None:
         """The owner of a resting order cancels its nonce on chain, without asking the venue."""

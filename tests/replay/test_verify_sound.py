@@ -1,5 +1,6 @@
 """A sound journal is found sound, whoever reads it and however."""
 
+import asyncio
 import gc
 import os
 import stat
@@ -8,7 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from exchange import codec
 from exchange.core.state import digest
+from journal import SqliteStore, Writer, encode_record
 from journal.damage import Damage
 from replay.engine import Moment, Replayer, replay, steps
 from replay.findings import Kind
@@ -117,3 +120,14 @@ def test_reading_leaves_the_journal_as_it_was(sample, tmp_path: Path):
     before = path.read_bytes()
     verify(path)
     assert path.read_bytes() == before
+
+
+async def test_a_journal_is_verified_while_its_writer_goes_on(golden, sample, tmp_path):
+    path, half = tmp_path / "live.journal", len(sample.records) // 2
+    async with await SqliteStore.open(path, golden.GENESIS) as store, Writer(store, codec.SCHEMA_FP) as writer:
+        await writer.append([encode_record(record) for record in sample.records[:half]])
+        report = await asyncio.to_thread(verify, path)
+        assert (report.ok, report.records) == (True, half)
+        await writer.append([encode_record(record) for record in sample.records[half:]])
+        report = await asyncio.to_thread(verify, path)
+        assert (report.ok, report.records) == (True, len(sample.records))
