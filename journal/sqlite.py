@@ -9,7 +9,7 @@ restarts, reads.
 import asyncio
 import contextlib
 import sqlite3
-from collections.abc import AsyncGenerator, Container
+from collections.abc import AsyncGenerator, Container, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -98,17 +98,19 @@ class SqliteStore:
         ignore_lock: bool = False,
         settings: SqliteSettings = _DEFAULTS,
     ) -> Self:
-        """Open the journal at `path`, creating it if it is new. Raises `StartupRefused`.
+        """Open the journal at `path`, creating it if it is new. Raises `StartupRefused`, and `StoreFailed`
+        if the disk does.
 
         `genesis` is hashed into the first head. `schemas` are the record encodings the caller can read; None
         reads any. `ignore_lock` is for taking over from a writer that cannot be reached: then the fence alone
         protects.
         """
-        ground = await asyncio.to_thread(
-            prepare, path, genesis, schemas, ignore_lock=ignore_lock, busy_s=settings.busy_s
-        )
-        path = ground.path
         async with contextlib.AsyncExitStack() as held:
+            held.enter_context(_translated("opening"))
+            ground = await asyncio.to_thread(
+                prepare, path, genesis, schemas, ignore_lock=ignore_lock, busy_s=settings.busy_s
+            )
+            path = ground.path
             held.callback(ground.release)
             writer = await held.enter_async_context(
                 aiosqlite.connect(path, isolation_level=None, timeout=settings.busy_s)
@@ -141,10 +143,8 @@ class SqliteStore:
         async with self._gate:
             self._check_usable()
             self._doubt = frame
-            try:
+            with _translated(f"appending frame {frame.frame_no}"):
                 cursor = await self._writer.execute(APPEND, append_parameters(frame, prev_head))
-            except (sqlite3.Error, OSError) as error:
-                raise StoreFailed(f"appending frame {frame.frame_no}: {error}") from error
             self._doubt = None
             if cursor.rowcount != 1:
                 raise Fenced(f"frame {frame.frame_no} does not follow the head of the journal")
@@ -273,6 +273,15 @@ class SqliteStore:
         return self._stopping.is_set()
 
 
+@contextlib.contextmanager
+def _translated(doing: str) -> Iterator[None]:
+    """Whatever the disk or SQLite raises is a failure of the store."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreFailed(f"{doing}: {error}") from error
+
+
 async def _set_pragmas(connection: aiosqlite.Connection, settings: SqliteSettings) -> None:
     """Set what durability rests on, and believe only what the connection answers."""
     ((mode,),) = await connection.execute_fetchall("PRAGMA journal_mode")
@@ -288,18 +297,14 @@ async def _set_pragmas(connection: aiosqlite.Connection, settings: SqliteSetting
 async def _fetch_head(connection: aiosqlite.Connection, frame_no: int | None = None) -> Head | None:
     """The last head, or the one at `frame_no`; None if there is no such frame."""
     sql, parameters = (SELECT_HEAD, ()) if frame_no is None else (SELECT_HEAD_AT, (frame_no,))
-    try:
+    with _translated("reading the head"):
         rows = list(await connection.execute_fetchall(sql, parameters))
-    except sqlite3.Error as error:
-        raise StoreFailed(f"reading the head: {error}") from error
     return head_from_row(rows[0]) if rows else None
 
 
 def _reread(path: Path, frame_no: int, busy_s: float) -> Head | None:
     """The head at `frame_no` as the next writer will find it, made durable first."""
-    try:
+    with _translated(f"frame {frame_no} cannot be resolved yet"):
         adopt(path, busy_s)
         with contextlib.closing(connect_read_only(path)) as connection:
             return select_head(connection, frame_no)
-    except sqlite3.Error as error:
-        raise StoreFailed(f"frame {frame_no} cannot be resolved yet: {error}") from error
