@@ -70,7 +70,7 @@ async def test_equal_layers_match_in_every_item(final):
     assert report.settled
     assert (report.seq, report.block) == (final.seq, 7)
     assert {item.what for item in report.items} >= {"action_id", "batch_id", "vault", "cash", "position", "fixing"}
-    assert {item.key for item in report.items if item.what == "cash"} == set(range(7))
+    assert {item.key for item in report.items if item.what == "cash"} == set(range(8))
     assert {item.key for item in report.items if item.what == "fixing"} == {1, 2, 3}
     assert report.count(Verdict.MATCHED) == len(report.items)
 
