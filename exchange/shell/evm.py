@@ -22,25 +22,35 @@ from eth.vm.message import Message
 
 from exchange.shell.chain import InsufficientFunds, Reverted, revert_reason
 from exchange.shell.flatstore import FlatStore
+from exchange.shell.opcodes import fast_opcodes
 from exchange.shell.transactions import contract_address
 
 
 @lru_cache(maxsize=512)
-def _positions(_code: bytes) -> tuple[set[int], set[int]]:
-    """Jump analysis of one code, shared by all its executions; CodeStream fills it as it goes."""
-    return set(), set()
+def _analysis(_code: bytes) -> tuple[set[int], set[int], dict[int, int]]:
+    """What has been learnt of one code: valid and invalid jump targets, literals. Its executions fill and
+    share it.
+    """
+    return set(), set(), {}
 
 
 class _SharedCodeStream(CodeStream):
     def __init__(self, code: bytes) -> None:
         super().__init__(code)
-        self.valid_positions, self.invalid_positions = _positions(code)
+        self.valid_positions, self.invalid_positions, self.literals = _analysis(code)
 
 
 class _Computation(PragueComputation):
+    opcodes = fast_opcodes(PragueComputation.opcodes)
+
     def __init__(self, state: Any, message: Any, transaction_context: Any) -> None:
         super().__init__(state, message, transaction_context)
         self.code = _SharedCodeStream(message.code)
+
+    def extend_memory(self, start_position: int, size: int) -> None:
+        """Charge for and add what memory lacks; most often it lacks nothing, and that is seen at once."""
+        if size and start_position + size > len(self._memory):
+            super().extend_memory(start_position, size)
 
 
 class _Executor(PragueTransactionExecutor):
