@@ -16,6 +16,7 @@ from typing import Any, Final, Literal, Self
 import aiosqlite
 import msgspec
 
+from journal.anchor import sync_directory
 from journal.damage import Damage, Damaged, Finding, Verifier
 from journal.record import Frame, Head
 from journal.startup import Ground, adopt, prepare, require_wal
@@ -119,6 +120,8 @@ class SqliteStore:
             await _set_pragmas(writer, settings)
             await _set_pragmas(keeper, settings)
             head = await _fetch_head(writer)
+            # SQLite has just made the log, and does not look whether syncing its directory entry succeeded.
+            await asyncio.to_thread(sync_directory, path.parent)
             held.pop_all()
         assert head is not None
         return cls(path, settings, schemas, ground, (writer, keeper), head)

@@ -5,9 +5,10 @@
  *                       in which they took effect (one lock around both)
  *   SHIM_KILL_AT=n      at the n-th write, write only a part of it and die by SIGKILL
  *   SHIM_KILL_PART=p    that part, in 256ths
- *   SHIM_EIO_AT=n       the n-th sync fails with EIO, and nothing is synced
+ *   SHIM_EIO_AT=n       the n-th sync fails with EIO, and nothing is synced; ROOT/failed then holds what it was of
  *   SHIM_EIO_PERMILLE=p each sync fails with this probability instead; SHIM_SEED makes it repeatable
- * While the file ROOT/full exists, a write that would lengthen a file fails with ENOSPC.
+ * While the file ROOT/full exists, a write that would lengthen a file fails with ENOSPC; ROOT/acks, which stands for
+ * the clients, is spared.
  * SQLite's -shm index and the lock file are no part of what a disk keeps and are left alone.
  */
 #define _GNU_SOURCE
@@ -73,15 +74,15 @@ static void note(char kind, const char *path, uint64_t offset, const void *data,
   if (data) put(data, length);
 }
 
-static int full(int fd, uint64_t end) {
+static int full(int fd, uint64_t end, const char *path) {
   char flag[PATH_MAX];
   struct stat st;
   snprintf(flag, sizeof flag, "%s/full", getenv("SHIM_ROOT"));
-  return !access(flag, F_OK) && (fstat(fd, &st) || end > (uint64_t)st.st_size);
+  return !ends(path, "/acks") && !access(flag, F_OK) && (fstat(fd, &st) || end > (uint64_t)st.st_size);
 }
 
 static ssize_t write_at(int fd, const void *data, size_t n, off64_t offset, const char *path) {
-  if (full(fd, offset + n)) {
+  if (full(fd, offset + n, path)) {
     errno = ENOSPC;
     return -1;
   }
@@ -126,15 +127,24 @@ static int sync_fails(void) {
   return (long)(dice % 1000) < permille;
 }
 
+static void remember(const char *path) {
+  char to[PATH_MAX];
+  snprintf(to, sizeof to, "%s/failed", getenv("SHIM_ROOT"));
+  int fd = syscall(SYS_openat, AT_FDCWD, to, O_WRONLY | O_CREAT | O_TRUNC, 0644);
+  syscall(SYS_write, fd, path, strlen(path));
+  syscall(SYS_close, fd);
+}
+
 static int sync_with(int fd, long call) {
   char path[PATH_MAX];
   struct stat st;
   if (!path_of(fd, path)) return syscall(call, fd);
   pthread_mutex_lock(&gate);
   int result = -1;
-  if (sync_fails())
+  if (sync_fails()) {
+    remember(path);
     errno = EIO;
-  else if (!(result = syscall(call, fd)))
+  } else if (!(result = syscall(call, fd)))
     note(!fstat(fd, &st) && S_ISDIR(st.st_mode) ? 'd' : 's', path, 0, 0, 0);
   pthread_mutex_unlock(&gate);
   return result;

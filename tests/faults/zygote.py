@@ -19,7 +19,7 @@ from journal import Fenced, JournalFailed, Record, SqliteSettings, SqliteStore, 
 
 GENESIS = b"a journal among faults"
 SCHEMA = bytes(32)
-FAILED, FENCED, REFUSED = 3, 4, 5
+FAILED, FENCED, REFUSED, CRASHED = 3, 4, 5, 6
 SIZES = (1, 1, 2, 5, 40)
 
 UNFENCED = """
@@ -91,7 +91,11 @@ def serve() -> None:
         child = os.fork()
         if child == 0:
             os.environ.update(request.get("env", {}))
-            os._exit(asyncio.run(write(**request["fork"])))
+            code = CRASHED
+            try:
+                code = asyncio.run(write(**request["fork"]))
+            finally:
+                os._exit(code)
         print(child, flush=True)
 
 
