@@ -8,7 +8,6 @@ signing for other contracts. Imports wallet, signing, websockets.
 import asyncio
 import contextlib
 import secrets
-import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -148,7 +147,7 @@ class Client:
 
     async def login(self, key: bytes, *, account: int | None = None, scope: str | None = None) -> dict[str, Any]:
         """Log in as a wallet or session key; its first account, or the given one, becomes the default for orders."""
-        params = sign_login(key, int(time.time() * 1000), secrets.token_hex(8))
+        params = sign_login(key, await self.call("public/get_time"), secrets.token_hex(8))
         grant: dict[str, Any] = await self.call("public/auth", params | ({"scope": scope} if scope else {}))
         self._key = key
         where = {"currency": "USDC"} | ({"subaccount_id": account} if account is not None else {})

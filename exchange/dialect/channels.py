@@ -1,0 +1,87 @@
+"""Names of channels, taken apart.
+
+A channel is a *stem* (what) and an *interval* (how often). The publisher thinks in stems; intervals belong to whoever
+sends. Private stems are per account. Imports nothing.
+"""
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+
+class Family(Enum):
+    """What a channel is about."""
+
+    BOOK = "book"
+    DEPTH = "depth"
+    TICKER = "ticker"
+    TRADES = "trades"
+    INDEX = "deribit_price_index"
+    ORDERS = "user.orders"
+    FILLS = "user.trades"
+    PORTFOLIO = "user.portfolio"
+
+
+PRIVATE: Final = (Family.ORDERS, Family.FILLS, Family.PORTFOLIO)
+INTERVALS: Final = ("raw", "100ms", "agg2")
+DEPTHS: Final = ("1", "10", "20")
+KINDS: Final = ("any", "option")
+PARTS_MAX: Final = 6
+
+
+class Channel(NamedTuple):
+    """A channel: its full name, family, subject (instrument, ``kind.currency``, index or currency) and interval."""
+
+    name: str
+    family: Family
+    subject: str
+    interval: str
+    depth: int = 0
+
+    @property
+    def stem(self) -> str:
+        """Family and subject: what the publisher watches."""
+        return f"{self.family.value}.{self.subject}"
+
+    @property
+    def is_private(self) -> bool:
+        """Whether it needs a login."""
+        return self.family in PRIVATE
+
+
+def parse_channel(name: str) -> Channel | None:
+    """The channel of a name, or None for one this venue does not have. Subjects are not looked up here."""
+    parts = name.split(".", PARTS_MAX)
+    match parts:
+        case ["book", subject, interval] if interval in INTERVALS:
+            return Channel(name, Family.BOOK, subject, interval)
+        case ["book", subject, "none", depth, "100ms"] if depth in DEPTHS:
+            return Channel(name, Family.DEPTH, subject, "100ms", int(depth))
+        case ["ticker", subject, interval] if interval in INTERVALS:
+            return Channel(name, Family.TICKER, subject, interval)
+        case ["trades", *rest]:
+            return _pattern(name, Family.TRADES, rest)
+        case ["deribit_price_index", subject]:
+            return Channel(name, Family.INDEX, subject, "raw")
+        case ["user", "orders", *rest]:
+            return _pattern(name, Family.ORDERS, rest)
+        case ["user", "trades", *rest]:
+            return _pattern(name, Family.FILLS, rest)
+        case ["user", "portfolio", currency]:
+            return Channel(name, Family.PORTFOLIO, currency.upper(), "100ms")
+    return None
+
+
+def _pattern(name: str, family: Family, rest: list[str]) -> Channel | None:
+    """``instrument.interval`` or ``kind.currency.interval``."""
+    match rest:
+        case [subject, interval] if interval in INTERVALS:
+            return Channel(name, family, subject, interval)
+        case [kind, currency, interval] if kind in KINDS and interval in INTERVALS:
+            return Channel(name, family, f"{kind}.{currency.upper()}", interval)
+    return None
+
+
+def subjects_of(instrument: str, base: str) -> tuple[str, ...]:
+    """Every subject under which something about an instrument is published."""
+    currencies = ("any", base, "USDC", f"{base}_USDC")
+    return (instrument, *(f"{kind}.{currency.upper()}" for kind in KINDS for currency in currencies))

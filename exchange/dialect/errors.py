@@ -1,0 +1,252 @@
+"""What the venue answers when it will not: the dialect's codes, and how each of the machine's refusals maps to one.
+
+Every ``Reject`` has a row with its code, the units of its value and limit, the rule in a sentence and the cure; the
+table in docs/API.md is checked against it. Imports core.
+"""
+
+from collections.abc import Callable
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+from exchange.core.events import Reject, Rejected
+from exchange.dialect.numbers import contracts, usdc
+
+
+class Code(Enum):
+    """Codes of the dialect that this venue uses: number and message."""
+
+    PARSE_ERROR = (-32700, "parse_error")
+    INVALID_REQUEST = (-32600, "invalid_request")
+    METHOD_NOT_FOUND = (-32601, "method_not_found")
+    INVALID_PARAMS = (-32602, "invalid_params")
+    AUTHORIZATION_REQUIRED = (10000, "authorization_required")
+    QTY_TOO_LOW = (10002, "qty_too_low")
+    ORDER_NOT_FOUND = (10004, "order_not_found")
+    PRICE_TOO_LOW = (10005, "price_too_low")
+    PRICE_TOO_HIGH = (10007, "price_too_high")
+    NOT_ENOUGH_FUNDS = (10009, "not_enough_funds")
+    BOOK_CLOSED = (10012, "book_closed")
+    TOO_MANY_OPEN_ORDERS = (10015, "pme_max_option_open_orders")
+    INVALID_INSTRUMENT = (10020, "invalid_or_unsupported_instrument")
+    INVALID_AMOUNT = (10021, "invalid_amount")
+    INVALID_QUANTITY = (10022, "invalid_quantity")
+    TOO_MANY_REQUESTS = (10028, "too_many_requests")
+    NOT_OWNER_OF_ORDER = (10029, "not_owner_of_order")
+    MUST_BE_WEBSOCKET = (10030, "must_be_websocket_request")
+    NOT_IMPLEMENTED = (10033, "not_implemented")
+    PRICE_WRONG_TICK = (10043, "price_wrong_tick")
+    QUEUE_FULL = (10047, "matching_engine_queue_full")
+    ALREADY_FILLED = (11008, "already_filled")
+    INVALID_ARGUMENTS = (11029, "invalid_arguments")
+    OTHER_REJECT = (11030, "other_reject")
+    NOT_OPEN_ORDER = (11044, "not_open_order")
+    BAD_REQUEST = (11050, "bad_request")
+    MAINTENANCE = (11051, "system_maintenance")
+    POST_ONLY_REJECT = (11054, "post_only_reject")
+    ACCOUNT_LOCKED = (11098, "account_locked")
+    INVALID_CREDENTIALS = (13004, "invalid_credentials")
+    USER_NOT_FOUND = (13007, "user_not_found")
+    UNAUTHORIZED = (13009, "unauthorized")
+    FORBIDDEN = (13021, "forbidden")
+    TEMPORARILY_UNAVAILABLE = (13028, "temporarily_unavailable")
+    TIMED_OUT = (13888, "timed_out")
+    NOT_FULLY_FILLED = (13907, "not_fully_filled")
+
+
+class DialectError(Exception):
+    """A refusal on its way to the client. ``data`` says which parameter or rule, and what would have been right."""
+
+    def __init__(self, code: Code, **data: Any) -> None:
+        super().__init__(f"{code.value[0]} {code.value[1]} {data}")
+        self.code = code
+        self.data = data
+
+    def object(self) -> dict[str, Any]:
+        """The JSON-RPC error object."""
+        number, message = self.code.value
+        return {"code": number, "message": message, "data": self.data} if self.data else _bare(number, message)
+
+
+def _bare(number: int, message: str) -> dict[str, Any]:
+    return {"code": number, "message": message}
+
+
+Unit = Callable[[int], float]
+
+
+class Refusal(NamedTuple):
+    """How one of the machine's refusals is told: code, rule, cure, and the units of value and limit."""
+
+    code: Code
+    rule: str
+    cure: str
+    value: Unit = int
+    limit: Unit = int
+
+
+_ADMIN: Final = "For the operator of the venue only; a client never sees it."
+
+REFUSALS: Final[dict[Reject, Refusal]] = {
+    Reject.VENUE_MUST_BE_CONFIGURED_ONCE: Refusal(Code.BAD_REQUEST, "A venue is opened once.", _ADMIN),
+    Reject.TRADING_MUST_BE_OPEN: Refusal(
+        Code.MAINTENANCE, "Orders are taken while trading is open.", "Wait for the venue to resume; cancels still work."
+    ),
+    Reject.LISTING_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Listings are numbered without gaps.", _ADMIN),
+    Reject.UNDERLYING_MUST_EXIST: Refusal(Code.BAD_REQUEST, "An expiry needs a listed underlying.", _ADMIN),
+    Reject.EXPIRY_MUST_EXIST: Refusal(Code.BAD_REQUEST, "A series needs a listed expiry.", _ADMIN),
+    Reject.EXPIRY_MUST_BE_AHEAD: Refusal(Code.BAD_REQUEST, "An expiry lies in the future.", _ADMIN),
+    Reject.EXPIRY_MUST_END_A_HALF_HOUR: Refusal(Code.BAD_REQUEST, "An expiry ends a half hour.", _ADMIN),
+    Reject.EXPIRY_SLOT_MUST_BE_FREE: Refusal(Code.BAD_REQUEST, "256 expiries may be open at once.", _ADMIN),
+    Reject.STRIKE_MUST_FIT: Refusal(Code.BAD_REQUEST, "A strike fits 63 bits.", _ADMIN, usdc, usdc),
+    Reject.LOT_AND_TICK_MUST_BE_EXACT: Refusal(
+        Code.BAD_REQUEST, "One lot at one tick is a whole 1e-6 USDC.", _ADMIN, usdc, contracts
+    ),
+    Reject.ROUND_MUST_ADVANCE: Refusal(Code.BAD_REQUEST, "A round is newer than the last.", _ADMIN),
+    Reject.ROUND_MUST_NOT_BE_AHEAD: Refusal(Code.BAD_REQUEST, "A round is not from the future.", _ADMIN),
+    Reject.ROUND_MUST_COVER_LISTINGS: Refusal(Code.BAD_REQUEST, "A round prices every live listing.", _ADMIN),
+    Reject.ROUND_MUST_CONTINUE_ACCUMULATOR: Refusal(Code.BAD_REQUEST, "A round continues the integral.", _ADMIN),
+    Reject.ROUND_MARKS_MUST_FOLLOW: Refusal(Code.BAD_REQUEST, "Marks follow from forward and vol.", _ADMIN),
+    Reject.ACCOUNT_MUST_EXIST: Refusal(
+        Code.USER_NOT_FOUND, "The account was opened on chain.", "Deposit first and wait until the deposit is final."
+    ),
+    Reject.ACCOUNT_MUST_BE_ACTIVE: Refusal(
+        Code.ACCOUNT_LOCKED,
+        "An account that is leaving takes no new orders.",
+        "Clear the exit request on chain, or let it complete.",
+    ),
+    Reject.SIGNER_MUST_BE_AUTHORISED: Refusal(
+        Code.AUTHORIZATION_REQUIRED,
+        "The order is signed by the owner or a live session key with the trade scope.",
+        "Check every signed field, the domain (public/status x_venue) and the key's scopes and expiry.",
+    ),
+    Reject.SERIES_MUST_EXIST: Refusal(
+        Code.INVALID_INSTRUMENT, "The instrument is listed.", "Refresh public/get_instruments."
+    ),
+    Reject.SERIES_MUST_BE_TRADING: Refusal(
+        Code.BOOK_CLOSED, "The instrument has not expired.", "Choose an active instrument."
+    ),
+    Reject.TIF_MUST_BE_KNOWN: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "Time in force is good_til_cancelled, immediate_or_cancel or fill_or_kill.",
+        "Send one of the three.",
+    ),
+    Reject.QTY_MUST_BE_POSITIVE: Refusal(
+        Code.QTY_TOO_LOW, "The amount is above zero.", "Send at least min_trade_amount.", contracts, contracts
+    ),
+    Reject.QTY_MUST_BE_ON_LOT: Refusal(
+        Code.INVALID_AMOUNT,
+        "The amount is a multiple of the lot.",
+        "Round to min_trade_amount before signing.",
+        contracts,
+        contracts,
+    ),
+    Reject.QTY_MUST_FIT: Refusal(
+        Code.INVALID_QUANTITY, "The amount fits the contract's 32-bit lane.", "Split the order.", contracts, contracts
+    ),
+    Reject.PRICE_MUST_BE_POSITIVE: Refusal(
+        Code.PRICE_TOO_LOW, "The price is above zero.", "Send at least one tick.", usdc, usdc
+    ),
+    Reject.PRICE_MUST_BE_ON_TICK: Refusal(
+        Code.PRICE_WRONG_TICK,
+        "The price is a multiple of the tick in force at that price.",
+        "Round to data.limit (tick_size, tick_size_steps) before signing.",
+        usdc,
+        usdc,
+    ),
+    Reject.PRICE_MUST_FIT: Refusal(
+        Code.PRICE_TOO_HIGH, "Price and max_fee fit 63 bits.", "Send a smaller number.", usdc, usdc
+    ),
+    Reject.ORDER_MUST_NOT_BE_EXPIRED: Refusal(
+        Code.TIMED_OUT, "The signed expiry lies ahead, before 2106.", "Sign again with a later expiry (seconds)."
+    ),
+    Reject.NONCE_MUST_BE_FRESH: Refusal(
+        Code.AUTHORIZATION_REQUIRED,
+        "A nonce is used once and fits 64 bits.",
+        "Take the next nonce (x_next_nonce of private/get_account_summary) and sign again.",
+    ),
+    Reject.MAX_FEE_MUST_COVER_FEE: Refusal(
+        Code.OTHER_REJECT,
+        "The signed max_fee covers the taker's fee at the limit price.",
+        "Sign a larger max_fee; data.limit is the fee due in USDC.",
+        usdc,
+        usdc,
+    ),
+    Reject.ORDER_MUST_BE_OPEN: Refusal(
+        Code.NOT_OPEN_ORDER, "The order is open.", "It has filled, expired or been cancelled; see get_order_state."
+    ),
+    Reject.ORDER_MUST_BE_OWN: Refusal(
+        Code.NOT_OWNER_OF_ORDER, "The order belongs to the account.", "Use the account that placed it."
+    ),
+    Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "An edit keeps instrument and side, and is good til cancelled.",
+        "Cancel and place a new order instead.",
+    ),
+    Reject.AMEND_MUST_NAME_REPLACED_NONCE: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "replaces is the nonce of the order replaced plus one in an edit, and zero in a new order.",
+        "Sign again with the nonce of the order's latest authorisation plus one.",
+    ),
+    Reject.AMEND_QTY_MUST_EXCEED_FILLED: Refusal(
+        Code.ALREADY_FILLED,
+        "The total amount of an edit exceeds what has filled.",
+        "Sign a larger total, or cancel the rest.",
+        contracts,
+        contracts,
+    ),
+    Reject.OPEN_ORDERS_MUST_FIT: Refusal(
+        Code.TOO_MANY_OPEN_ORDERS, "An account has at most 10,000 open orders.", "Cancel some."
+    ),
+    Reject.REDUCE_ONLY_MUST_REDUCE: Refusal(
+        Code.OTHER_REJECT,
+        "A reduce-only order is on the side that shrinks the position.",
+        "Check the position, or drop reduce_only.",
+        contracts,
+        contracts,
+    ),
+    Reject.ORACLE_MUST_BE_FRESH: Refusal(
+        Code.TEMPORARILY_UNAVAILABLE,
+        "Orders are taken on a round younger than the settlement window that prices the series.",
+        "Wait for the next oracle round.",
+    ),
+    Reject.POST_ONLY_MUST_NOT_CROSS: Refusal(
+        Code.POST_ONLY_REJECT,
+        "A post-only order does not trade at once.",
+        "Sign a price short of data.limit, or leave reject_post_only out to let it slide one tick away.",
+        usdc,
+        usdc,
+    ),
+    Reject.FILL_OR_KILL_MUST_FILL: Refusal(
+        Code.NOT_FULLY_FILLED,
+        "A fill-or-kill order fills whole or not at all.",
+        "Lower the amount, move the price, or use immediate_or_cancel.",
+        contracts,
+        contracts,
+    ),
+    Reject.ACCOUNT_MUST_HAVE_MARGIN: Refusal(
+        Code.NOT_ENOUGH_FUNDS,
+        "Initial margin holds with everything the account has open.",
+        "Deposit, cancel orders or close positions; data.limit is the shortfall in USDC.",
+        usdc,
+        usdc,
+    ),
+    Reject.BATCH_MUST_BE_PENDING: Refusal(Code.BAD_REQUEST, "A refusal names a sealed batch.", _ADMIN),
+    Reject.NOTHING_TO_SEAL: Refusal(Code.BAD_REQUEST, "A batch has trades.", _ADMIN),
+    Reject.CHAIN_ACTIONS_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Chain actions come without gaps.", _ADMIN),
+}
+
+
+def refuse(event: Rejected) -> DialectError:
+    """The dialect's error for a refusal of the machine."""
+    row = REFUSALS[event.reason]
+    return DialectError(
+        row.code,
+        reason=event.reason.value,
+        value=row.value(event.value),
+        limit=row.limit(event.limit),
+        rule=row.rule,
+    )
+
+
+OVERLOADED: Final = DialectError(Code.QUEUE_FULL, reason="inbox_full", wait=1)
+HALTED: Final = DialectError(Code.MAINTENANCE, reason="venue_stopped")

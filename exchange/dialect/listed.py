@@ -1,0 +1,106 @@
+"""Listings as clients see them: the catalogue entry of a series and its instrument object. Imports core, names."""
+
+from typing import Any, NamedTuple
+
+from exchange.core.commands import FeeSchedule
+from exchange.core.state import State
+from exchange.core.units import Price, Qty, Seconds, seconds_of
+from exchange.dialect.channels import subjects_of
+from exchange.dialect.names import base_currency, index_name, instrument_name, settlement_period
+from exchange.dialect.numbers import contracts, millis_of_seconds, ratio, usdc
+
+
+class Listed(NamedTuple):
+    """What never changes about a series: its names and steps. ``subjects`` are the channels that speak of it."""
+
+    series: int
+    name: str
+    base: str
+    price_index: str
+    underlying: int
+    expiry_id: int
+    expiry_s: Seconds
+    strike: Price
+    is_call: bool
+    lot: Qty
+    tick: Price
+    tick_above: Price
+    tick_step: Price
+    subjects: tuple[str, ...]
+
+    def tick_at(self, price: Price) -> Price:
+        """The tick that applies at a price."""
+        return self.tick_above if price >= self.tick_step else self.tick
+
+
+def listed_of(state: State, series: int) -> Listed:
+    """Catalogue entry of a listed series."""
+    option = state.series[series]
+    underlying = state.underlyings[option.underlying]
+    name = instrument_name(underlying.name, option.expiry_s, option.strike, is_call=option.is_call)
+    base = base_currency(underlying.name)
+    return Listed(
+        series=series,
+        name=name,
+        base=base,
+        price_index=index_name(underlying.name),
+        underlying=underlying.id,
+        expiry_id=option.expiry_id,
+        expiry_s=option.expiry_s,
+        strike=option.strike,
+        is_call=option.is_call,
+        lot=underlying.lot,
+        tick=underlying.tick,
+        tick_above=underlying.tick_above,
+        tick_step=underlying.tick_step,
+        subjects=subjects_of(name, base),
+    )
+
+
+def book_state(state: State, listed: Listed) -> str:
+    """open, halted, settlement (expired, price not fixed yet) or delivered."""
+    if state.expiries[listed.expiry_id].fixing >= 0:
+        return "delivered"
+    if listed.expiry_s <= seconds_of(state.time_ns):
+        return "settlement"
+    return "open" if state.is_open else "halted"
+
+
+def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
+    """The dialect's instrument. Creation times are not part of the state, so they read 0."""
+    status = book_state(state, listed)
+    assert state.config is not None
+    steps = [{"above_price": usdc(listed.tick_step), "tick_size": usdc(listed.tick_above)}]
+    return {
+        "instrument_name": listed.name,
+        "instrument_id": listed.series,
+        "kind": "option",
+        "option_type": "call" if listed.is_call else "put",
+        "strike": usdc(listed.strike),
+        "expiration_timestamp": millis_of_seconds(listed.expiry_s),
+        "creation_timestamp": 0,
+        "settlement_period": settlement_period(listed.expiry_s),
+        "base_currency": listed.base,
+        "quote_currency": "USDC",
+        "counter_currency": "USDC",
+        "settlement_currency": "USDC",
+        "price_index": listed.price_index,
+        "instrument_type": "linear",
+        "underlying_type": "crypto",
+        "tick_size": usdc(listed.tick),
+        "tick_size_steps": steps if listed.tick_above != listed.tick else [],
+        "min_trade_amount": contracts(listed.lot),
+        "contract_size": 1.0,
+        "is_active": status in {"open", "halted"},
+        "state": status,
+        **_commissions(state.config.fees),
+    }
+
+
+def _commissions(fees: FeeSchedule) -> dict[str, float]:
+    return {
+        "taker_commission": ratio(fees.taker_rate),
+        "maker_commission": ratio(fees.maker_rate),
+        "block_trade_commission": ratio(fees.taker_rate),
+        "x_fee_cap": ratio(fees.cap),
+    }

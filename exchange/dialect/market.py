@@ -1,0 +1,121 @@
+"""Tickers, books and indices as clients see them. Imports core, numbers, listed, quant."""
+
+from typing import Any, Final
+
+import numpy as np
+
+from exchange.core.state import State
+from exchange.core.units import U63_MAX, YEAR_SECONDS, Price, Qty
+from exchange.dialect.listed import Listed, book_state
+from exchange.dialect.numbers import contracts, millis, percent, usdc
+from exchange.quant import ZERO, Greeks, black76_greeks
+
+Levels = list[tuple[Price, Qty]]
+
+
+class GreekSheet:
+    """Greeks of every series in the round in force, computed once per round when first asked for."""
+
+    def __init__(self) -> None:
+        self._round = -1
+        self._greeks: dict[int, Greeks] = {}
+
+    def of(self, state: State, series: int) -> Greeks:
+        """Greeks of one contract; zero before the first round and for series it does not price."""
+        view = state.view
+        if view is None:
+            return ZERO
+        if view.id != self._round:
+            self._greeks = _all_greeks(state)
+            self._round = view.id
+        return self._greeks.get(series, ZERO)
+
+
+def _all_greeks(state: State) -> dict[int, Greeks]:
+    view = state.view
+    assert view is not None
+    options = [state.series[series] for series in view.marks]
+    forward = np.array([view.forwards[option.expiry_id] for option in options], dtype=np.float64) / 1e6
+    strike = np.array([option.strike for option in options], dtype=np.float64) / 1e6
+    vol = np.array([view.vols[option.id] for option in options], dtype=np.float64) / 1e18
+    years = np.array([option.expiry_s - view.time_s for option in options], dtype=np.float64) / YEAR_SECONDS
+    is_call = np.array([option.is_call for option in options], dtype=np.float64)
+    found = black76_greeks(forward, strike, vol, np.maximum(years, 0.0), is_call)
+    return {option.id: greeks for option, greeks in zip(options, found, strict=True)}
+
+
+def mark_of(state: State, series: int) -> Price:
+    """Mark of the round in force; 0 when no round prices the series."""
+    return state.view.marks.get(series, 0) if state.view is not None else 0
+
+
+def index_of_underlying(state: State, underlying: int) -> Price:
+    """Spot of the last round; 0 before the first."""
+    spot = state.spots.get(underlying)
+    return spot.spot if spot is not None else 0
+
+
+def ticker_object(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, Any]:
+    """The dialect's ticker. An empty side is 0.0, not null, and ``stats.volume`` counts since the listing."""
+    option = state.series[listed.series]
+    index = usdc(index_of_underlying(state, listed.underlying))
+    return {
+        "instrument_name": listed.name,
+        "timestamp": millis(state.time_ns),
+        "state": book_state(state, listed),
+        "stats": {"volume": contracts(option.volume), "low": None, "high": None},
+        "open_interest": contracts(option.open_interest),
+        **_best(state, listed),
+        "index_price": index,
+        "estimated_delivery_price": index,
+        "min_price": usdc(listed.tick),
+        "max_price": usdc(_PRICE_MAX // listed.tick_above * listed.tick_above),
+        "mark_price": usdc(mark_of(state, listed.series)),
+        "last_price": usdc(option.last_price) if option.last_price else None,
+        "interest_rate": 0.0,
+        **_priced(state, listed, sheet),
+    }
+
+
+_PRICE_MAX: Final = min(U63_MAX, 10**15)  # what clients' doubles still hold to the tick
+
+
+def _best(state: State, listed: Listed) -> dict[str, float]:
+    book = state.books[listed.series]
+    bid, ask = book.bids.best() or 0, book.asks.best() or 0
+    return {
+        "best_bid_price": usdc(bid),
+        "best_bid_amount": contracts(book.bids.total_at(bid)),
+        "best_ask_price": usdc(ask),
+        "best_ask_amount": contracts(book.asks.total_at(ask)),
+    }
+
+
+def _priced(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, Any]:
+    """What only a priced series has: forward, vol and Greeks; or the price it was delivered at."""
+    fixing = state.expiries[listed.expiry_id].fixing
+    if fixing >= 0:
+        return {"delivery_price": usdc(fixing), "settlement_price": usdc(fixing)}
+    view = state.view
+    if view is None or listed.series not in view.marks:
+        return {}
+    return {
+        "underlying_price": usdc(view.forwards[listed.expiry_id]),
+        "mark_iv": round(percent(view.vols[listed.series]), 4),
+        "greeks": sheet.of(state, listed.series)._asdict(),
+    }
+
+
+def order_book_object(state: State, listed: Listed, sheet: GreekSheet, change_id: int, depth: int) -> dict[str, Any]:
+    """The dialect's order book: the ticker's fields, ``depth`` levels of each side, and the stream's change id."""
+    book = state.books[listed.series]
+    return ticker_object(state, listed, sheet) | {
+        "bids": level_rows(book.bids.depth(depth)),
+        "asks": level_rows(book.asks.depth(depth)),
+        "change_id": change_id,
+    }
+
+
+def level_rows(levels: Levels) -> list[tuple[float, float]]:
+    """Rows of price and amount."""
+    return [(usdc(price), contracts(qty)) for price, qty in levels]

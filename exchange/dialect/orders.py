@@ -1,0 +1,163 @@
+"""Orders and trades as clients see them. Imports core, numbers, listed."""
+
+from typing import Any, Final
+
+import msgspec
+
+from exchange.core.commands import FOK, GTC, IOC
+from exchange.core.events import CancelReason
+from exchange.core.state_types import Order
+from exchange.core.units import QTY_ONE, Cash, Nanos, Price, Qty
+from exchange.dialect.listed import Listed
+from exchange.dialect.numbers import contracts, millis, usdc
+
+TIF_NAMES: Final = {GTC: "good_til_cancelled", IOC: "immediate_or_cancel", FOK: "fill_or_kill"}
+TIFS: Final = {name: tif for tif, name in TIF_NAMES.items()}
+UNKNOWN_VALUE: Final = -1
+_REASONS: Final = {
+    CancelReason.BY_OWNER: "user_request",
+    CancelReason.ON_CHAIN: "user_request",
+    CancelReason.SELF_TRADE: "risk_mitigation",
+    CancelReason.MARGIN: "risk_mitigation",
+    CancelReason.REDUCE_ONLY: "risk_mitigation",
+    CancelReason.SERIES_EXPIRED: "settlement",
+    CancelReason.KEY_REVOKED: "position_locked",
+    CancelReason.ACCOUNT_EXITING: "position_locked",
+}
+
+
+class Tracked(msgspec.Struct):
+    """An order the publisher follows: the machine's own record of it, where it rests (0: nowhere) and its fills.
+
+    ``value`` is the sum of price x quantity of its fills, or UNKNOWN_VALUE when some happened before this process
+    started. ``reason`` tells why it left without filling.
+    """
+
+    order: Order
+    resting_at: Price = 0
+    value: int = 0
+    reason: CancelReason | None = None
+    replaced: bool = False
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One side of a fill."""
+
+    order_id: int
+    account: int
+    is_buy: bool
+    fee: Cash
+    is_taker: bool
+
+
+class Fill(msgspec.Struct, frozen=True):
+    """A trade with the prices of its moment. ``ticks``: 0 up, 1 not down, 2 down, 3 not up, against the last trade."""
+
+    trade_id: int
+    listed: Listed
+    time_ns: Nanos
+    price: Price
+    qty: Qty
+    index: Price
+    mark: Price
+    vol: int
+    ticks: int
+    taker: Side
+    maker: Side
+
+
+def order_state(tracked: Tracked, *, is_open: bool) -> str:
+    """open, filled or cancelled."""
+    if is_open:
+        return "open"
+    return "filled" if tracked.order.filled == tracked.order.qty else "cancelled"
+
+
+def order_object(tracked: Tracked, listed: Listed, *, is_open: bool) -> dict[str, Any]:
+    """The dialect's order, as it stands now."""
+    order = tracked.order
+    shown = {
+        "order_id": str(order.id),
+        "order_state": order_state(tracked, is_open=is_open),
+        "order_type": "limit",
+        "time_in_force": TIF_NAMES[order.tif],
+        "instrument_name": listed.name,
+        "direction": direction(is_buy=order.is_buy),
+        "price": usdc(order.price),
+        "amount": contracts(order.qty),
+        "contracts": contracts(order.qty),
+        "filled_amount": contracts(order.filled),
+        "label": order.label,
+        "post_only": order.post_only,
+        "reduce_only": order.reduce_only,
+        "api": True,
+        "web": False,
+        "is_liquidation": False,
+        "replaced": tracked.replaced,
+        "creation_timestamp": millis(order.created_ns),
+        "last_update_timestamp": millis(order.updated_ns),
+        "x_account": order.account,
+        "x_max_fee": order.max_fee,
+    }
+    _add_optional(shown, tracked, is_open=is_open)
+    return shown
+
+
+def _add_optional(shown: dict[str, Any], tracked: Tracked, *, is_open: bool) -> None:
+    """Optional fields are left out, never null: real clients reject null."""
+    order = tracked.order
+    if order.filled and tracked.value != UNKNOWN_VALUE:
+        shown["average_price"] = usdc(tracked.value) / order.filled
+    if is_open or tracked.reason is None:
+        return
+    shown["x_cancel_reason"] = tracked.reason.value
+    if tracked.reason in _REASONS:
+        shown["cancel_reason"] = _REASONS[tracked.reason]
+
+
+def direction(*, is_buy: bool) -> str:
+    """Buy or sell."""
+    return "buy" if is_buy else "sell"
+
+
+def trade_object(fill: Fill) -> dict[str, Any]:
+    """The dialect's public trade; the direction is the taker's."""
+    return {
+        "trade_id": str(fill.trade_id),
+        "trade_seq": fill.trade_id,
+        "instrument_name": fill.listed.name,
+        "timestamp": millis(fill.time_ns),
+        "direction": direction(is_buy=fill.taker.is_buy),
+        "tick_direction": fill.ticks,
+        "index_price": usdc(fill.index),
+        "mark_price": usdc(fill.mark),
+        "iv": round(fill.vol / 10**16, 2),
+        "price": usdc(fill.price),
+        "amount": contracts(fill.qty),
+        "contracts": contracts(fill.qty),
+    }
+
+
+def user_trade_object(fill: Fill, side: Side, tracked: Tracked, *, is_open: bool) -> dict[str, Any]:
+    """The dialect's trade as one side sees it. A negative fee is a rebate; ``matching_id`` is present and null."""
+    order = tracked.order
+    return trade_object(fill) | {
+        "order_id": str(side.order_id),
+        "order_type": "limit",
+        "direction": direction(is_buy=side.is_buy),
+        "state": order_state(tracked, is_open=is_open),
+        "fee": usdc(side.fee),
+        "fee_currency": "USDC",
+        "liquidity": "T" if side.is_taker else "M",
+        "matching_id": None,
+        "label": order.label,
+        "post_only": order.post_only,
+        "reduce_only": order.reduce_only,
+        "api": True,
+        "x_account": side.account,
+    }
+
+
+def average(value: int, qty: Qty) -> float:
+    """USDC per contract of a premium in 1e-6 USDC and a quantity."""
+    return usdc(value) * QTY_ONE / qty if qty else 0.0

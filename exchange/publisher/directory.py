@@ -1,0 +1,48 @@
+"""Who may act for which account: wallets and session keys, looked up by address. Imports core."""
+
+from typing import Final
+
+from exchange.core import commands as c
+from exchange.core.commands import SCOPE_CANCEL, SCOPE_READ, SCOPE_TRADE
+from exchange.core.state import State
+from exchange.core.units import Seconds
+
+ALL_SCOPES: Final = SCOPE_TRADE | SCOPE_CANCEL | SCOPE_READ
+
+
+class Directory:
+    """An index over the accounts of the state, kept current record by record."""
+
+    def __init__(self) -> None:
+        self._owned: dict[bytes, dict[int, None]] = {}
+        self._delegated: dict[bytes, dict[int, c.ObserveKey]] = {}
+
+    def rebuild(self, state: State) -> None:
+        """From the accounts of the state."""
+        self._owned, self._delegated = {}, {}
+        for account in state.accounts.values():
+            if account.id:
+                self._owned.setdefault(account.owner, {})[account.id] = None
+            for address, key in account.keys.items():
+                grant = c.ObserveKey(0, account.id, address, key.scopes, key.expiry_s)
+                self._delegated.setdefault(address, {})[account.id] = grant
+
+    def note(self, command: c.AnyCommand) -> None:
+        """Follow one applied command."""
+        match command:
+            case c.ObserveAccount():
+                self._owned.setdefault(command.owner, {})[command.account] = None
+            case c.ObserveKey():
+                self._delegated.setdefault(command.key, {})[command.account] = command
+            case c.ObserveRevocation():
+                self._delegated.get(command.key, {}).pop(command.account, None)
+            case _:
+                pass
+
+    def accounts_of(self, address: bytes, now_s: Seconds) -> dict[int, int]:
+        """Accounts an address acts for at a moment, in ascending order, each with its scopes."""
+        found = dict.fromkeys(self._owned.get(address, ()), ALL_SCOPES)
+        for account, key in self._delegated.get(address, {}).items():
+            if key.expiry_s > now_s and account not in found:
+                found[account] = key.scopes
+        return {account: found[account] for account in sorted(found)}

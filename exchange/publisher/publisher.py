@@ -1,0 +1,336 @@
+"""From (state, outcome) to notifications, and the look-ups a session needs between records.
+
+``change_id`` of a book is the seq of the last record that changed it: the same number on REST and streams, rising, and
+a pointer into the journal. Work is skipped for what nobody watches. Tickers and portfolios are not built per record but
+marked, and collected at the sender's pace. Imports core, dialect, signing.
+"""
+
+from collections import Counter
+from typing import Final, NamedTuple, TypeVar
+
+from exchange.core import commands as c
+from exchange.core import events as e
+from exchange.core.state import State
+from exchange.core.units import Nanos, Price, Qty
+from exchange.dialect.channels import Channel, Family
+from exchange.dialect.listed import Listed, listed_of
+from exchange.dialect.market import GreekSheet, index_of_underlying, ticker_object
+from exchange.dialect.names import base_currency, index_name
+from exchange.dialect.numbers import millis, usdc
+from exchange.dialect.orders import Fill, Side, Tracked, order_object, trade_object, user_trade_object
+from exchange.dialect.portfolio import portfolio_object
+from exchange.publisher.directory import Directory
+from exchange.publisher.notes import BookDelta, BookSnapshot, Note, Notification, Outcome, Revoked, Row
+from exchange.publisher.orderlog import Level, Noted, OrderLog
+from exchange.signing import domain_separator, to_hex
+
+K = TypeVar("K")
+_SETTLEMENT_CURRENCIES: Final = ("USDC", "ANY")
+
+
+class Venue(NamedTuple):
+    """Who this venue is: what orders are signed for."""
+
+    name: str
+    chain_id: int
+    clearing: str
+    operator: str
+    domain: bytes
+
+
+class Shadow(NamedTuple):
+    """A watched book as last told: price to total, so that a delta knows new from change."""
+
+    bids: dict[Price, Qty]
+    asks: dict[Price, Qty]
+
+
+class Publisher:
+    """Follows every record; see the module."""
+
+    def __init__(self) -> None:
+        self.venue: Venue | None = None
+        self.listed: dict[str, Listed] = {}
+        self.by_series: dict[int, Listed] = {}
+        self.indices: dict[str, int] = {}
+        self.directory = Directory()
+        self.orders = OrderLog(self.by_series)
+        self.sheet = GreekSheet()
+        self.ready = False
+        self.time_ns: Nanos = 0
+        self._noted = Noted({}, [], {})
+        self._base_change_id = 0
+        self._change_ids: dict[int, int] = {}
+        self._shadows: dict[int, Shadow] = {}
+        self._watched: Counter[tuple[str, int]] = Counter()
+        self._families: Counter[Family] = Counter()
+        self._accounts: Counter[int] = Counter()
+        self._dirty_tickers: dict[int, None] = {}
+        self._dirty_accounts: dict[int, None] = {}
+
+    # -- following ----------------------------------------------------------------------------------------------------
+
+    def rebuild(self, state: State) -> None:
+        """Start from a state; what came before is unknown except as the state tells."""
+        self.listed.clear()
+        self.by_series.clear()
+        self.indices = {index_name(item.name): item.id for item in state.underlyings.values()}
+        self._adopt_venue(state)
+        for series in state.series:
+            self._list(state, series)
+        self.directory.rebuild(state)
+        self.orders.rebuild(state)
+        self._base_change_id = state.seq
+        self.time_ns = state.time_ns
+        self._change_ids.clear()
+        self.ready = True
+
+    def tap(self, state: State, outcome: Outcome) -> list[Notification]:
+        """Follow one record and tell what the watchers of anything it touched should hear."""
+        if not self.ready:
+            return []
+        self.time_ns = outcome.time_ns
+        kind = type(outcome.command)
+        if kind is not c.Place and kind is not c.Cancel and kind is not c.Amend:
+            self._note_rare(state, outcome)
+        noted = self._noted = self.orders.note(state, outcome)
+        told: list[Notification] = []
+        if noted.levels:
+            told += self._deltas(state, outcome, noted)
+        if noted.touched and self._watched:
+            self._tell_trades(told, noted)
+            self._tell_orders(told, state, noted)
+        if self._families[Family.PORTFOLIO] or self._families[Family.INDEX] or kind is c.ObserveRevocation:
+            self._tell_rare(told, state, outcome)
+        return told
+
+    @property
+    def noted(self) -> Noted:
+        """What the latest record did; for rendering its reply."""
+        return self._noted
+
+    def change_id(self, series: int) -> int:
+        """Seq of the last record that changed the book, or at which this process started."""
+        return self._change_ids.get(series, self._base_change_id)
+
+    def _note_rare(self, state: State, outcome: Outcome) -> None:
+        command, first = outcome.command, outcome.events[0] if outcome.events else None
+        if isinstance(first, e.Rejected):
+            return
+        self.directory.note(command)
+        match command:
+            case c.Configure():
+                self._adopt_venue(state)
+            case c.ListUnderlying():
+                self.indices[index_name(command.name)] = command.underlying
+            case c.ListSeries():
+                self._list(state, state.expiries[command.expiry_id].series[command.index])
+            case c.PostRound() | c.SetTrading() | c.BatchRefused():
+                self._dirty_tickers.update(dict.fromkeys(self.by_series))
+                self._dirty_accounts.update(dict.fromkeys(self._accounts))
+            case _:
+                account = getattr(command, "account", 0)
+                if account in self._accounts:
+                    self._dirty_accounts[account] = None
+
+    def _adopt_venue(self, state: State) -> None:
+        config = state.config
+        if config is not None:
+            domain = domain_separator(config.chain_id, config.clearing)
+            self.venue = Venue(config.venue, config.chain_id, to_hex(config.clearing), to_hex(config.operator), domain)
+
+    def _list(self, state: State, series: int) -> None:
+        listed = listed_of(state, series)
+        self.listed[listed.name] = self.by_series[series] = listed
+
+    # -- telling ------------------------------------------------------------------------------------------------------
+
+    def _deltas(self, state: State, outcome: Outcome, noted: Noted) -> list[Notification]:
+        changed: dict[int, list[Level]] = {}
+        for level in noted.levels:
+            changed.setdefault(level.series, []).append(level)
+        told: list[Notification] = []
+        for series, levels in changed.items():
+            self._dirty_tickers[series] = None
+            shadow = self._shadows.get(series)
+            if shadow is None:
+                self._change_ids[series] = outcome.seq
+                continue
+            delta = self._delta(state, outcome, shadow, series, levels)
+            if delta is not None:
+                told.append(delta)
+                self._change_ids[series] = outcome.seq
+        return told
+
+    def _delta(
+        self, state: State, outcome: Outcome, shadow: Shadow, series: int, levels: list[Level]
+    ) -> BookDelta | None:
+        """Rows for the levels whose totals really moved; None when they came out as they were."""
+        book = state.books[series]
+        bids: list[Row] = []
+        asks: list[Row] = []
+        for level in levels:
+            known = shadow.bids if level.is_buy else shadow.asks
+            row = _row(known, level.price, book.side(is_buy=level.is_buy).total_at(level.price))
+            if row is not None:
+                (bids if level.is_buy else asks).append(row)
+        if not bids and not asks:
+            return None
+        return BookDelta(series, outcome.seq, self.change_id(series), millis(outcome.time_ns), bids, asks)
+
+    def _tell_trades(self, told: list[Notification], noted: Noted) -> None:
+        if not noted.fills:
+            return
+        if self._families[Family.TRADES]:
+            for fill in noted.fills:
+                self._tell(told, Family.TRADES, fill.listed, 0, trade_object(fill))
+        for fill in noted.fills:
+            for side in (fill.taker, fill.maker):
+                if side.account in self._accounts:
+                    self._tell_fill(told, noted, fill, side)
+
+    def _tell_fill(self, told: list[Notification], noted: Noted, fill: Fill, side: Side) -> None:
+        self._dirty_accounts[side.account] = None
+        tracked = noted.touched[side.order_id]
+        is_open = side.order_id in self.orders.open
+        item = user_trade_object(fill, side, tracked, is_open=is_open)
+        self._tell(told, Family.FILLS, fill.listed, side.account, item)
+
+    def _tell_orders(self, told: list[Notification], state: State, noted: Noted) -> None:
+        for order_id, tracked in noted.touched.items():
+            account = tracked.order.account
+            if account in self._accounts:
+                self._dirty_accounts[account] = None
+                listed = self.by_series[tracked.order.series]
+                item = order_object(tracked, listed, is_open=order_id in state.orders)
+                self._tell(told, Family.ORDERS, listed, account, item)
+
+    def _tell(
+        self, told: list[Notification], family: Family, listed: Listed, account: int, item: dict[str, object]
+    ) -> None:
+        stems = tuple(
+            stem
+            for stem in (f"{family.value}.{subject}" for subject in listed.subjects)
+            if (stem, account) in self._watched
+        )
+        if stems:
+            told.append(Note(stems, account, item, latest=False))
+
+    def _tell_rare(self, told: list[Notification], state: State, outcome: Outcome) -> None:
+        command = outcome.command
+        if isinstance(command, c.ObserveRevocation) and isinstance(outcome.events[0], e.Applied):
+            told.append(Revoked(command.key, command.account))
+        for event in outcome.events:
+            if isinstance(event, e.AccountSettled):
+                self._dirty_accounts[event.account] = None
+        if isinstance(command, c.PostRound) and self._families[Family.INDEX]:
+            told += self._index_notes(state)
+
+    def _index_notes(self, state: State) -> list[Notification]:
+        told: list[Notification] = []
+        for name, underlying in self.indices.items():
+            stem = f"{Family.INDEX.value}.{name}"
+            if (stem, 0) in self._watched:
+                price = usdc(index_of_underlying(state, underlying))
+                item = {"timestamp": millis(state.time_ns), "price": price, "index_name": name}
+                told.append(Note((stem,), 0, item, latest=True))
+        return told
+
+    # -- watching -----------------------------------------------------------------------------------------------------
+
+    def knows(self, channel: Channel) -> bool:
+        """Whether the subject of a channel exists here."""
+        if channel.family is Family.INDEX:
+            return channel.subject in self.indices
+        if channel.family is Family.PORTFOLIO:
+            return channel.subject in _SETTLEMENT_CURRENCIES
+        if channel.subject in self.listed:
+            return True
+        kind, _, currency = channel.subject.partition(".")
+        return bool(kind and currency) and channel.family in (Family.TRADES, Family.ORDERS, Family.FILLS)
+
+    def watch(self, state: State, channel: Channel, account: int) -> BookSnapshot | None:
+        """Start telling about a channel's stem; a book starts with a snapshot as of this state."""
+        self._watched[channel.stem, account] += 1
+        self._families[channel.family] += 1
+        if account:
+            self._accounts[account] += 1
+            self._dirty_accounts[account] = None
+        if channel.family is Family.TICKER:
+            self._dirty_tickers[self.listed[channel.subject].series] = None
+        if channel.family in (Family.BOOK, Family.DEPTH):
+            return self._watch_book(state, self.listed[channel.subject])
+        return None
+
+    def _watch_book(self, state: State, listed: Listed) -> BookSnapshot:
+        book = state.books[listed.series]
+        shadow = self._shadows.get(listed.series)
+        if shadow is None:
+            shadow = Shadow(dict(book.bids.depth(len(book.bids.keys))), dict(book.asks.depth(len(book.asks.keys))))
+            self._shadows[listed.series] = shadow
+        change_id = self.change_id(listed.series)
+        now_ms = millis(state.time_ns)
+        return BookSnapshot(listed.series, listed.name, change_id, now_ms, dict(shadow.bids), dict(shadow.asks))
+
+    def unwatch(self, channel: Channel, account: int) -> None:
+        """Stop telling, when it was the last to watch."""
+        _decrease(self._watched, (channel.stem, account))
+        _decrease(self._families, channel.family)
+        if account:
+            _decrease(self._accounts, account)
+        if channel.family in (Family.BOOK, Family.DEPTH):
+            listed = self.listed[channel.subject]
+            stems = (f"{Family.BOOK.value}.{listed.name}", f"{Family.DEPTH.value}.{listed.name}")
+            if not any((stem, 0) in self._watched for stem in stems):
+                self._shadows.pop(listed.series, None)
+
+    # -- collecting ---------------------------------------------------------------------------------------------------
+
+    def has_marked(self) -> bool:
+        """Whether a collection would find tickers or portfolios to tell."""
+        return bool(
+            (self._dirty_tickers and self._families[Family.TICKER])
+            or (self._dirty_accounts and self._families[Family.PORTFOLIO])
+        )
+
+    def collect(self, state: State) -> list[Notification]:
+        """Tickers and portfolios of everything marked since the last collection, as they are now."""
+        told: list[Notification] = []
+        for series in self._dirty_tickers:
+            listed = self.by_series[series]
+            stem = f"{Family.TICKER.value}.{listed.name}"
+            if (stem, 0) in self._watched:
+                told.append(Note((stem,), 0, ticker_object(state, listed, self.sheet), latest=True))
+        stems = tuple(f"{Family.PORTFOLIO.value}.{currency}" for currency in _SETTLEMENT_CURRENCIES)
+        for account in self._dirty_accounts:
+            wanted = tuple(stem for stem in stems if (stem, account) in self._watched)
+            if wanted and account in state.accounts:
+                item = portfolio_object(state, state.accounts[account], self.sheet, self.bases(state))
+                told.append(Note(wanted, account, item, latest=True))
+        self._dirty_tickers, self._dirty_accounts = {}, {}
+        return told
+
+    def bases(self, state: State) -> tuple[str, ...]:
+        """Base currencies of the underlyings, in lower case."""
+        return tuple(base_currency(item.name).lower() for item in state.underlyings.values())
+
+    def find_order(self, order_id: int) -> Tracked | None:
+        """An order that is open, or closed not long ago."""
+        return self.orders.find(order_id)
+
+
+def _row(known: dict[Price, Qty], price: Price, total: Qty) -> Row | None:
+    before = known.get(price, 0)
+    if total == before:
+        return None
+    if not total:
+        del known[price]
+        return ("delete", price, 0)
+    known[price] = total
+    return ("change" if before else "new", price, total)
+
+
+def _decrease(counter: Counter[K], key: K) -> None:
+    counter[key] -= 1
+    if counter[key] <= 0:
+        del counter[key]

@@ -1,0 +1,68 @@
+"""Logging in and out, and the grant a connection holds. Imports access, call."""
+
+from typing import Any, Final
+
+from exchange.core.units import Nanos, seconds_of
+from exchange.dialect.errors import Code, DialectError
+from exchange.publisher import Publisher
+from exchange.session.access import DEFAULT_SCOPE, SCOPE_BYTES_MAX, Grant, Login, Tokens
+from exchange.session.call import Access
+from exchange.session.requests import Params
+
+_GRANTS: Final = ("client_signature", "refresh_token", "client_credentials")
+NONCE_CHARS_MAX: Final = 128
+
+
+def log_in(tokens: Tokens, desk: Publisher, params: Params, now_ns: Nanos) -> Grant:
+    """A grant for good credentials of a wallet or key that has an account here. Raises invalid_credentials."""
+    kind = params.choice("grant_type", _GRANTS)
+    scope = params.text("scope", chars_max=SCOPE_BYTES_MAX) if params.given("scope") else None
+    if kind == "client_credentials":
+        raise DialectError(
+            Code.INVALID_CREDENTIALS,
+            reason="no_shared_secrets",
+            rule="Log in with grant_type client_signature: client_id is an address, the signature is its wallet's.",
+        )
+    if kind == "refresh_token":
+        return tokens.renew(params.text("refresh_token"), scope, seconds_of(now_ns))
+    address = tokens.admit(_login_of(params), now_ns)
+    if not desk.directory.accounts_of(address, seconds_of(desk.time_ns)):
+        raise DialectError(Code.INVALID_CREDENTIALS, reason="account_must_exist")
+    return tokens.issue(address, DEFAULT_SCOPE if scope is None else scope, seconds_of(now_ns))
+
+
+def _login_of(params: Params) -> Login:
+    return Login(
+        client_id=params.text("client_id", chars_max=NONCE_CHARS_MAX),
+        timestamp_ms=params.whole("timestamp"),
+        nonce=params.text("nonce", "", chars_max=NONCE_CHARS_MAX),
+        data=params.text("data", ""),
+        signature=params.blob("signature", bytes_max=65),
+    )
+
+
+def grant_object(grant: Grant, params: Params, now_ns: Nanos) -> dict[str, Any]:
+    """The reply: all five fields clients insist on; the scope is what was asked."""
+    shown: dict[str, Any] = {
+        "access_token": grant.access_token,
+        "refresh_token": grant.refresh_token,
+        "expires_in": grant.expires_s - seconds_of(now_ns),
+        "scope": grant.scope,
+        "token_type": "bearer",
+    }
+    if params.given("state"):
+        shown["state"] = params.text("state", chars_max=NONCE_CHARS_MAX)
+    return shown
+
+
+def access_of(grant: Grant, desk: Publisher, now_ns: Nanos) -> Access:
+    """What a grant is good for right now. Raises unauthorized when it has run out or its key was revoked.
+
+    A token runs out by the clock of the edge, a key by the time of the venue: the one that the machine judges by.
+    """
+    if grant.expires_s <= seconds_of(now_ns):
+        raise DialectError(Code.UNAUTHORIZED, reason="token_expired")
+    accounts = desk.directory.accounts_of(grant.address, seconds_of(desk.time_ns))
+    if not accounts:
+        raise DialectError(Code.UNAUTHORIZED, reason="key_revoked_or_expired")
+    return Access(grant, {account: scopes & grant.rights for account, scopes in accounts.items()})

@@ -1,0 +1,280 @@
+"""One connection's conversation: each text becomes one piece of work.
+
+Keeps the login, the credits, the heartbeat and the topics of a connection. Imports everything of this package.
+"""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from exchange.core.units import NANOS_PER_SECOND, Nanos
+from exchange.dialect.channels import parse_channel
+from exchange.dialect.errors import Code, DialectError
+from exchange.publisher import Publisher
+from exchange.session import account, public, trading
+from exchange.session.access import Grant, Tokens
+from exchange.session.call import Access, Call
+from exchange.session.elsewhere import ELSEWHERE
+from exchange.session.limits import Bucket, Limits
+from exchange.session.login import access_of, grant_object, log_in
+from exchange.session.requests import Malformed, Params, Request, RequestId, parse, wrong
+from exchange.session.work import Envelope, Reply, Subscribe, Topic, Unsubscribe, Work
+
+HEARTBEAT_MIN_S: Final = 10
+HEARTBEAT_MAX_S: Final = 3_600
+MAINNETS: Final = (1,)
+CHANNEL_CHARS_MAX: Final = 128
+
+Handler = Callable[[Call], Work]
+
+_PUBLIC: Final[dict[str, Handler]] = {
+    "public/get_time": public.get_time,
+    "public/hello": public.hello,
+    "public/test": public.test,
+    "public/status": public.status,
+    "public/get_currencies": public.get_currencies,
+    "public/get_instruments": public.get_instruments,
+    "public/get_instrument": public.get_instrument,
+    "public/get_order_book": public.get_order_book,
+    "public/ticker": public.ticker,
+    "public/get_index_price": public.get_index_price,
+}
+_PRIVATE: Final[dict[str, Handler]] = {
+    "private/buy": trading.buy,
+    "private/sell": trading.sell,
+    "private/edit": trading.edit,
+    "private/cancel": trading.cancel,
+    "private/cancel_all": trading.cancel_all,
+    "private/cancel_all_by_instrument": trading.cancel_all_by_instrument,
+    "private/get_open_orders": account.get_open_orders,
+    "private/get_open_orders_by_currency": account.get_open_orders_by_currency,
+    "private/get_open_orders_by_instrument": account.get_open_orders_by_instrument,
+    "private/get_order_state": account.get_order_state,
+    "private/get_positions": account.get_positions,
+    "private/get_position": account.get_position,
+    "private/get_account_summary": account.get_account_summary,
+    "private/get_account_summaries": account.get_account_summaries,
+}
+_ON_SOCKET: Final = (
+    "public/set_heartbeat",
+    "public/disable_heartbeat",
+    "public/subscribe",
+    "public/unsubscribe",
+    "public/unsubscribe_all",
+    "private/subscribe",
+    "private/unsubscribe",
+    "private/unsubscribe_all",
+    "private/logout",
+)
+METHODS: Final = ("public/auth", *_PUBLIC, *_PRIVATE, *_ON_SOCKET)
+_MATCHING: Final = (
+    "private/buy",
+    "private/sell",
+    "private/edit",
+    "private/cancel",
+    "private/cancel_all",
+    "private/cancel_all_by_instrument",
+)
+
+
+class Polled(NamedTuple):
+    """What the passing of time asks for: texts to send, and why to close, if so."""
+
+    texts: tuple[str, ...] = ()
+    close: str = ""
+
+
+class Session:
+    """The conversation of one connection. Over HTTP each request is its own session, with a shared bucket."""
+
+    def __init__(
+        self,
+        desk: Publisher,
+        tokens: Tokens,
+        limits: Limits,
+        now_ns: Nanos,
+        *,
+        bucket: Bucket | None = None,
+        is_socket: bool = True,
+    ) -> None:
+        self.topics: dict[str, Topic] = {}
+        self.grant: Grant | None = None
+        self.has_spoken = False
+        self._desk = desk
+        self._tokens = tokens
+        self._limits = limits
+        self._bucket = bucket or Bucket(limits, now_ns)
+        self._is_socket = is_socket
+        self._beat_ns = 0
+        self._last_in_ns = now_ns
+        self._last_beat_ns = now_ns
+        self._probed = False
+
+    # -- what the shell calls -----------------------------------------------------------------------------------------
+
+    def receive(self, text: str | bytes, now_ns: Nanos, method: str | None = None) -> Work:
+        """One message in, one piece of work out; nothing raises. ``method`` replaces the one in the text."""
+        self._last_in_ns, self._probed = now_ns, False
+        limits = self._limits
+        try:
+            request = parse(text, bytes_max=limits.message_bytes_max, depth_max=limits.depth_max, method=method)
+        except Malformed as error:
+            envelope = self._envelope(error.request_id, now_ns)
+            return envelope.error(self._charged(limits.costs.malformed, now_ns) or error.error, now_ns)
+        self.has_spoken = True
+        return self.handle(request, now_ns)
+
+    def refuse(self, error: DialectError, now_ns: Nanos, request_id: RequestId = None) -> Reply:
+        """A refusal that the shell itself found cause for."""
+        return self._envelope(request_id, now_ns).error(error, now_ns)
+
+    def handle(self, request: Request, now_ns: Nanos) -> Work:
+        """A well-formed request in, one piece of work out."""
+        envelope = self._envelope(request.id, now_ns)
+        error = self._charged(self._cost_of(request.method), now_ns)
+        if error is not None:
+            return envelope.error(error, now_ns)
+        try:
+            return self._dispatch(request, envelope, now_ns)
+        except DialectError as refused:
+            return envelope.error(refused, now_ns)
+
+    def bear(self, access_token: str, now_ns: Nanos) -> None:
+        """Take the login of a bearer token. Raises DialectError unauthorized."""
+        self.grant = self._tokens.find(access_token, now_ns // NANOS_PER_SECOND)
+
+    def poll(self, now_ns: Nanos) -> Polled:
+        """Heartbeats due, and whether the connection has lost its right to what it hears."""
+        if self.grant is not None and any(topic.accounts for topic in self.topics.values()):
+            try:
+                access_of(self.grant, self._desk, now_ns)
+            except DialectError:
+                return Polled(close="authorization ended")
+        if not self._beat_ns or now_ns - self._last_beat_ns < self._beat_ns:
+            return Polled()
+        self._last_beat_ns = now_ns
+        if now_ns - self._last_in_ns < self._beat_ns:
+            return Polled((_heartbeat("heartbeat"),))
+        if self._probed:
+            return Polled(close="heartbeat close")
+        self._probed = True
+        return Polled((_heartbeat("heartbeat"), _heartbeat("test_request")))
+
+    # -- dispatch -----------------------------------------------------------------------------------------------------
+
+    def _envelope(self, request_id: RequestId, now_ns: Nanos) -> Envelope:
+        venue = self._desk.venue
+        return Envelope(request_id, now_ns // 1_000, venue is None or venue.chain_id not in MAINNETS)
+
+    def _charged(self, cost: int, now_ns: Nanos) -> DialectError | None:
+        try:
+            self._bucket.spend(cost, now_ns)
+        except DialectError as error:
+            return error
+        return None
+
+    def _cost_of(self, method: str) -> int:
+        costs = self._limits.costs
+        if method in _MATCHING:
+            return costs.matching
+        if method == "public/auth":
+            return costs.login
+        return costs.listing if method == "public/get_instruments" else costs.query
+
+    def _dispatch(self, request: Request, envelope: Envelope, now_ns: Nanos) -> Work:
+        method, params = request.method, request.params
+        if method == "public/auth":
+            return self._auth(params, envelope, now_ns)
+        if method in _ON_SOCKET:
+            return self._on_socket(method, params, envelope, now_ns)
+        handler = _PUBLIC.get(method) or _PRIVATE.get(method)
+        if handler is None:
+            raise DialectError(Code.NOT_IMPLEMENTED if method in ELSEWHERE else Code.METHOD_NOT_FOUND)
+        access = self._access(params, now_ns) if method in _PRIVATE else None
+        return handler(Call(self._desk, params, envelope, now_ns, access))
+
+    def _access(self, params: Params, now_ns: Nanos) -> Access:
+        """The login of this request: its own token, else the connection's."""
+        grant = self.grant
+        if params.given("access_token"):
+            grant = self._tokens.find(params.text("access_token"), now_ns // NANOS_PER_SECOND)
+        if grant is None:
+            raise DialectError(Code.UNAUTHORIZED, reason="login_required")
+        return access_of(grant, self._desk, now_ns)
+
+    def _auth(self, params: Params, envelope: Envelope, now_ns: Nanos) -> Work:
+        grant = log_in(self._tokens, self._desk, params, now_ns)
+        heard = any(topic.accounts for topic in self.topics.values())
+        if heard and self.grant is not None and self.grant.address != grant.address:
+            raise DialectError(Code.FORBIDDEN, reason="unsubscribe_before_changing_login")
+        self.grant = grant
+        return envelope.result(grant_object(grant, params, now_ns), now_ns)
+
+    # -- what only a connection has -----------------------------------------------------------------------------------
+
+    def _on_socket(self, method: str, params: Params, envelope: Envelope, now_ns: Nanos) -> Work:
+        if not self._is_socket:
+            raise DialectError(Code.MUST_BE_WEBSOCKET)
+        scope, name = method.split("/")
+        access = self._access(params, now_ns) if scope == "private" else None
+        match name:
+            case "set_heartbeat":
+                return self._set_heartbeat(params, envelope, now_ns)
+            case "disable_heartbeat":
+                self._beat_ns = 0
+                return envelope.result("ok", now_ns)
+            case "subscribe":
+                return self._subscribe(params, envelope, access)
+            case "unsubscribe":
+                names = params.words("channels", count_max=self._limits.channels_max)
+                return self._unsubscribe(names, envelope, now_ns)
+            case "unsubscribe_all":
+                return Unsubscribe(envelope.result("ok", now_ns), self._forget(list(self.topics)))
+            case _:
+                return self._log_out(params, envelope, now_ns)
+
+    def _set_heartbeat(self, params: Params, envelope: Envelope, now_ns: Nanos) -> Work:
+        seconds = params.number("interval")
+        if not HEARTBEAT_MIN_S <= seconds <= HEARTBEAT_MAX_S:
+            raise wrong("interval", "out_of_range", low=HEARTBEAT_MIN_S, high=HEARTBEAT_MAX_S)
+        self._beat_ns, self._last_beat_ns = int(seconds * NANOS_PER_SECOND), now_ns
+        return envelope.result("ok", now_ns)
+
+    def _subscribe(self, params: Params, envelope: Envelope, access: Access | None) -> Work:
+        """Accept the channels that exist and may be heard; the reply lists only those."""
+        topics: list[Topic] = []
+        for name in dict.fromkeys(params.words("channels", count_max=self._limits.channels_max)):
+            topic = self._topic_of(name, access)
+            if topic is not None and len(self.topics) + len(topics) < self._limits.channels_max:
+                topics.append(topic)
+        self.topics.update((topic.channel.name, topic) for topic in topics)
+        return Subscribe(envelope, tuple(topics))
+
+    def _topic_of(self, name: str, access: Access | None) -> Topic | None:
+        channel = parse_channel(name) if len(name) <= CHANNEL_CHARS_MAX else None
+        if channel is None or not self._desk.knows(channel):
+            return None
+        if not channel.is_private:
+            return self.topics.get(name) or Topic(channel, ())
+        if access is None or not access.readable():
+            return None
+        return self.topics.get(name) or Topic(channel, access.readable())
+
+    def _unsubscribe(self, names: Iterable[str], envelope: Envelope, now_ns: Nanos) -> Work:
+        dropped = self._forget(names)
+        return Unsubscribe(envelope.result([topic.channel.name for topic in dropped], now_ns), dropped)
+
+    def _forget(self, names: Iterable[str]) -> tuple[Topic, ...]:
+        return tuple(self.topics.pop(name) for name in dict.fromkeys(names) if name in self.topics)
+
+    def _log_out(self, params: Params, envelope: Envelope, now_ns: Nanos) -> Work:
+        if params.flag("invalidate_token", default=True) and self.grant is not None:
+            self._tokens.forget(self.grant)
+        self.grant = None
+        return Unsubscribe(envelope.result(None, now_ns), self._forget(list(self.topics)), ends=True)
+
+
+def _heartbeat(kind: str) -> str:
+    message: dict[str, Any] = {"jsonrpc": "2.0", "method": "heartbeat", "params": {"type": kind}}
+    return msgspec.json.encode(message).decode()

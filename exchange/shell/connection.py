@@ -1,0 +1,203 @@
+"""One WebSocket: reads text into its session, completes the work, writes from a bounded outbox.
+
+A reader that falls behind is closed, never throttled at the expense of others; what it had sequenced stays sequenced.
+Imports session, broadcast, outbox, sequencer's errors.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from typing import Final, Protocol, TypeVar
+
+import structlog
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from exchange.core.commands import AnyCommand
+from exchange.core.state import State
+from exchange.core.units import Nanos
+from exchange.dialect.errors import HALTED, OVERLOADED, DialectError
+from exchange.publisher.notes import Outcome
+from exchange.session import Read, Reply, Session, Submit, Subscribe, Unsubscribe, Work
+from exchange.session.work import Receipted
+from exchange.shell.broadcast import Hub
+from exchange.shell.clock import Clock
+from exchange.shell.outbox import Outbox, Overflow
+from exchange.shell.sequencer import Halted, Overloaded
+
+T = TypeVar("T")
+
+IN_FLIGHT_MAX: Final = 64
+HEARTBEAT_CLOSE: Final = 4000
+_log = structlog.get_logger(__name__)
+
+
+class Backend(Protocol):
+    """The sequencer, as the gateway sees it."""
+
+    async def submit(self, command: AnyCommand, render: Callable[[State, Outcome], T]) -> tuple[T, Receipted | None]:
+        """Sequence a command; returns once it is durable."""
+        ...
+
+    async def read(self, query: Callable[[State], T]) -> T:
+        """Ask the state; returns once what was seen is durable."""
+        ...
+
+
+async def complete(work: Submit | Read, backend: Backend, clock: Clock) -> Reply:
+    """Do what a piece of work asks and return its reply."""
+    try:
+        if isinstance(work, Submit):
+            rendered, receipt = await backend.submit(work.command, work.render)
+            return work.finish(rendered, receipt, clock.now_ns())
+        return work.finish(await backend.read(work.query), clock.now_ns())
+    except DialectError as error:
+        return work.fail(error, clock.now_ns())
+    except Overloaded:
+        return work.fail(OVERLOADED, clock.now_ns())
+    except Halted:
+        return work.fail(HALTED, clock.now_ns())
+
+
+class Connection:
+    """A WebSocket and its session. Also a listener of the hub."""
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        request: web.Request,
+        session: Session,
+        backend: Backend,
+        hub: Hub,
+        clock: Clock,
+        outbox: Outbox,
+    ) -> None:
+        self.session = session
+        self.born_ns = clock.now_ns()
+        self.is_open = True
+        self.why = ""
+        self._socket = socket
+        self._transport = request.transport
+        self._backend = backend
+        self._hub = hub
+        self._clock = clock
+        self._outbox = outbox
+        self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    # -- as a listener ------------------------------------------------------------------------------------------------
+
+    @property
+    def address(self) -> bytes:
+        """Who is logged in; empty if nobody."""
+        return self.session.grant.address if self.session.grant is not None else b""
+
+    def send(self, text: str) -> None:
+        """Queue a message; a full outbox closes the connection."""
+        if not self.is_open:
+            return
+        try:
+            self._outbox.put(text)
+        except Overflow:
+            self.end("slow consumer")
+
+    def send_latest(self, key: str, text: str) -> None:
+        """Queue a message that replaces an unsent one of the same key."""
+        if not self.is_open:
+            return
+        try:
+            self._outbox.put_latest(key, text)
+        except Overflow:
+            self.end("slow consumer")
+
+    def end(self, why: str) -> None:
+        """Close now. The peer may not be reading, so there is no closing handshake to wait for."""
+        if not self.is_open:
+            return
+        self.is_open, self.why = False, why
+        _log.info("connection_ended", why=why, waiting=len(self._outbox))
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Serve until either side ends it."""
+        writer = asyncio.create_task(self._write(), name="connection writer")
+        try:
+            await self._read()
+        finally:
+            self.is_open = False
+            self._hub.leave(self)
+            writer.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    async def _read(self) -> None:
+        async for frame in self._socket:
+            if frame.type is WSMsgType.TEXT:
+                await self._handle(self.session.receive(frame.data, self._clock.now_ns()))
+            elif frame.type is WSMsgType.BINARY:
+                await self._socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text only")
+            elif frame.type is WSMsgType.ERROR:
+                return
+
+    async def _handle(self, work: Work) -> None:
+        match work:
+            case Reply():
+                self.send(work.text)
+                await asyncio.sleep(0)  # a flood of refusals must not starve the writer
+            case Unsubscribe():
+                self._hub.detach(self, work.topics)
+                self.send(work.reply.text)
+                if work.ends:
+                    self._outbox.finish()
+            case _:
+                await self._in_flight.acquire()
+                task = asyncio.create_task(self._perform(work))
+                self._tasks.add(task)
+                task.add_done_callback(self._performed)
+
+    def _performed(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._in_flight.release()
+        if not task.cancelled() and task.exception() is not None:
+            _log.error("request_failed", exc_info=task.exception())
+            self.end("internal error")
+
+    async def _perform(self, work: Submit | Read | Subscribe) -> None:
+        if not isinstance(work, Subscribe):
+            self.send((await complete(work, self._backend, self._clock)).text)
+            return
+        try:
+            await self._hub.attach(self, work, lambda: work.finish(self._clock.now_ns()))
+        except Overloaded:
+            self.send(work.fail(OVERLOADED, self._clock.now_ns()).text)
+        except Halted:
+            self.send(work.fail(HALTED, self._clock.now_ns()).text)
+
+    async def _write(self) -> None:
+        with contextlib.suppress(ConnectionError):
+            while (text := await self._outbox.take()) is not None:
+                await self._socket.send_str(text)
+            await self._socket.close(code=WSCloseCode.OK, message=b"logged out")
+
+    def poll(self, now_ns: Nanos, deadline_ns: Nanos) -> None:
+        """What time asks for: heartbeats, and the end of connections that never spoke."""
+        if not self.session.has_spoken and now_ns - self.born_ns > deadline_ns:
+            self.end("silent")
+            return
+        polled = self.session.poll(now_ns)
+        for text in polled.texts:
+            self.send(text)
+        if polled.close:
+            self._tell_close(polled.close)
+
+    def _tell_close(self, why: str) -> None:
+        """Close with a code that says why; a peer that does not answer is cut off by the library's timeout."""
+        self.is_open, self.why = False, why
+        task = asyncio.create_task(self._close(why))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _close(self, why: str) -> None:
+        with contextlib.suppress(ConnectionError):
+            await self._socket.close(code=HEARTBEAT_CLOSE, message=why.encode())

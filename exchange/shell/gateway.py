@@ -1,0 +1,269 @@
+"""The edge: one port for WebSocket and HTTP, in front of the sequencer.
+
+Everything a stranger can do to it is bounded: bytes of a message, seconds until the first one, connections, work in
+flight, words waiting to be read. Imports session, broadcast, connection, aiohttp.
+"""
+
+import asyncio
+import secrets
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple, Self
+
+import msgspec
+import structlog
+from aiohttp import web
+
+from exchange.core.units import NANOS_PER_SECOND
+from exchange.dialect.errors import HALTED, Code, DialectError
+from exchange.publisher import Publisher
+from exchange.session import Bucket, Limits, Reply, Session, Tokens, Work
+from exchange.session.requests import Params, Request
+from exchange.session.work import Read, Submit
+from exchange.shell.broadcast import Hub
+from exchange.shell.clock import Clock, SystemClock
+from exchange.shell.connection import Backend, Connection, complete
+from exchange.shell.outbox import CHARS_MAX, MESSAGES_MAX, Outbox
+from exchange.shell.sequencer import Halted
+
+BUCKETS_MAX: Final = 65_536
+SWEEP_S: Final = 0.5
+_JSON: Final = "application/json"
+_log = structlog.get_logger(__name__)
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Settings(NamedTuple):
+    """Bounds of the edge."""
+
+    limits: Limits = Limits()
+    connections_max: int = 8_192
+    first_message_s: float = 10.0
+    body_s: float = 10.0
+    outbox_messages: int = MESSAGES_MAX
+    outbox_chars: int = CHARS_MAX
+
+
+class Door:
+    """Counts connections and shows out those that never ask for anything."""
+
+    def __init__(self, server: web.Server, settings: Settings) -> None:
+        self._server = server
+        self._max = settings.connections_max
+        self._patience_s = settings.first_message_s
+        self._silent: OrderedDict[Any, float] = OrderedDict()
+
+    def __call__(self) -> asyncio.Protocol:
+        """A protocol for a new connection; one too many is closed at once."""
+        if len(self._server.connections) >= self._max:
+            return _Full()
+        protocol = self._server()
+        self._silent[protocol] = asyncio.get_running_loop().time() + self._patience_s
+        return protocol
+
+    def spoke(self, request: web.Request) -> None:
+        """A whole request came: the connection is somebody's."""
+        self._silent.pop(request.protocol, None)
+
+    def sweep(self) -> None:
+        """Close what has been silent too long, and forget what has gone."""
+        now = asyncio.get_running_loop().time()
+        while self._silent and next(iter(self._silent.values())) <= now:
+            protocol, _ = self._silent.popitem(last=False)
+            if protocol.transport is not None:
+                protocol.transport.abort()
+
+
+class _Full(asyncio.Protocol):
+    """Hangs up: the venue has all the connections it takes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Close."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
+
+
+class Gateway:
+    """An async context manager that serves until left; ``url`` and ``port`` are known once entered."""
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        backend: Backend,
+        hub: Hub,
+        *,
+        clock: Clock | None = None,
+        settings: Settings | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+    ) -> None:
+        self.port = port
+        self.connections: dict[Connection, None] = {}
+        self._publisher = publisher
+        self._backend = backend
+        self._hub = hub
+        self._clock = clock or SystemClock()
+        self._settings = settings or Settings()
+        self._host = host
+        self._tokens = Tokens(lambda: secrets.token_urlsafe(32))
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
+        self._door: Door | None = None
+        self._listening: asyncio.Server | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def url(self) -> str:
+        """Where WebSocket clients connect."""
+        return f"ws://{self._host}:{self.port}/ws/api/v2"
+
+    async def __aenter__(self) -> Self:
+        """Catch up with the state, then listen."""
+        await self._backend.read(self._publisher.rebuild)
+        await self._runner.setup()
+        assert self._runner.server is not None
+        self._door = Door(self._runner.server, self._settings)
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(self._door, self._host, self.port, backlog=1024)
+        self.port = self._listening.sockets[0].getsockname()[1]
+        self._tasks = [
+            asyncio.create_task(self._hub.run(SystemClock()), name="hub"),
+            asyncio.create_task(self._sweep(), name="gateway sweep"),
+        ]
+        _log.info("gateway_listening", host=self._host, port=self.port)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        """Stop listening and close every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listening is not None:
+            self._listening.close()
+        for connection in list(self.connections):
+            connection.end("shutting down")
+        await self._runner.cleanup()
+
+    def _app(self) -> web.Application:
+        limit = self._settings.limits.message_bytes_max
+        app = web.Application(middlewares=[self._admit], client_max_size=limit)
+        app.router.add_get("/ws/api/v2", self._websocket)
+        app.router.add_post("/api/v2", self._post)
+        app.router.add_post("/api/v2/{method:(public|private)/.+}", self._post)
+        app.router.add_get("/api/v2/{method:(public|private)/.+}", self._get)
+        app.router.add_get("/health", self._health)
+        return app
+
+    @web.middleware
+    async def _admit(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        assert self._door is not None
+        self._door.spoke(request)
+        return await handler(request)
+
+    async def _sweep(self) -> None:
+        """Heartbeats and deadlines, on the machine's time."""
+        patience_ns = int(self._settings.first_message_s * NANOS_PER_SECOND)
+        while True:
+            await asyncio.sleep(SWEEP_S)
+            assert self._door is not None
+            self._door.sweep()
+            now_ns = self._clock.now_ns()
+            for connection in list(self.connections):
+                connection.poll(now_ns, patience_ns)
+
+    # -- WebSocket ----------------------------------------------------------------------------------------------------
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        limits = self._settings.limits
+        # The library counts a message of exactly the maximum as too long.
+        socket = web.WebSocketResponse(max_msg_size=limits.message_bytes_max + 1, compress=False, timeout=2.0)
+        await socket.prepare(request)
+        session = Session(self._publisher, self._tokens, limits, self._clock.now_ns())
+        outbox = Outbox(self._settings.outbox_messages, self._settings.outbox_chars)
+        connection = Connection(socket, request, session, self._backend, self._hub, self._clock, outbox)
+        self.connections[connection] = None
+        try:
+            await connection.run()
+        finally:
+            self.connections.pop(connection, None)
+        return socket
+
+    # -- HTTP ---------------------------------------------------------------------------------------------------------
+
+    async def _post(self, request: web.Request) -> web.StreamResponse:
+        """JSON-RPC in the body; the path may name the method instead."""
+        session, now_ns = self._session(request), self._clock.now_ns()
+        try:
+            async with asyncio.timeout(self._settings.body_s):
+                body = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            limit = self._settings.limits.message_bytes_max
+            error = DialectError(Code.INVALID_REQUEST, reason="message_too_long", limit=limit)
+            return _answer(session.refuse(error, now_ns), 413)
+        except TimeoutError:
+            return _answer(session.refuse(DialectError(Code.TIMED_OUT, reason="body_too_slow"), now_ns), 408)
+        refused = self._bear(request, session)
+        if refused is not None:
+            return refused
+        named = request.match_info.get("method")
+        return await self._done(session.receive(body.strip() or b'{"id":0}', now_ns, named))
+
+    async def _get(self, request: web.Request) -> web.StreamResponse:
+        """The method in the path, parameters as query text."""
+        session = self._session(request)
+        refused = self._bear(request, session)
+        if refused is not None:
+            return refused
+        values: dict[str, Any] = dict(request.query)
+        call = Request(values.pop("id", 0), request.match_info["method"], Params(values, textual=True))
+        return await self._done(session.handle(call, self._clock.now_ns()))
+
+    def _session(self, request: web.Request) -> Session:
+        now_ns, bucket = self._clock.now_ns(), self._bucket(request)
+        return Session(self._publisher, self._tokens, self._settings.limits, now_ns, bucket=bucket, is_socket=False)
+
+    async def _done(self, work: Work) -> web.Response:
+        if isinstance(work, Submit | Read):
+            return _answer(await complete(work, self._backend, self._clock))
+        assert isinstance(work, Reply)  # the session refuses subscriptions over HTTP
+        return _answer(work)
+
+    def _bear(self, request: web.Request, session: Session) -> web.Response | None:
+        """Take the bearer token, if any; the refusal when it is not good."""
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        now_ns = self._clock.now_ns()
+        if kind and kind.lower() != "bearer":
+            error = DialectError(Code.UNAUTHORIZED, reason="bearer_token_required")
+            return _answer(session.refuse(error, now_ns), 401)
+        try:
+            if kind:
+                session.bear(token.strip(), now_ns)
+        except DialectError as error:
+            return _answer(session.refuse(error, now_ns), 401)
+        return None
+
+    def _bucket(self, request: web.Request) -> Bucket:
+        """Credits of the remote address, shared by its requests; the longest unused address is forgotten first."""
+        remote = request.remote or ""
+        bucket = self._buckets.get(remote)
+        if bucket is None:
+            bucket = self._buckets[remote] = Bucket(self._settings.limits, self._clock.now_ns())
+            if len(self._buckets) > BUCKETS_MAX:
+                self._buckets.popitem(last=False)
+        self._buckets.move_to_end(remote)
+        return bucket
+
+    async def _health(self, request: web.Request) -> web.StreamResponse:
+        """Whether the venue still sequences, and how far it has come."""
+        del request
+        try:
+            seq = await self._backend.read(lambda state: state.seq)
+        except Halted:
+            return web.json_response({"status": "halted", "error": HALTED.object()}, status=503)
+        return web.json_response({"status": "ok", "seq": seq}, dumps=lambda value: msgspec.json.encode(value).decode())
+
+
+def _answer(reply: Reply, status: int = 0) -> web.Response:
+    """A reply; refusals are 400 over HTTP unless they have a status of their own."""
+    return web.Response(text=reply.text, content_type=_JSON, status=status or (400 if reply.failed else 200))
