@@ -1,0 +1,347 @@
+"""Plain-text scenarios: one command per line, and after the arrow what the machine must answer.
+
+    deposit alice 10_000                        -> Applied, Applied
+    order alice sell 1 62000C @ 900 as A        -> Accepted, Rested A @ 900
+    order bob buy 1 62000C @ 950 ioc            -> Accepted, Traded 1 @ 900 with A fees 24.8 / -6.2
+
+``play`` runs such a text and returns it with the answers the machine really gave; equal texts are a passed test. With
+``VERBATIM_RECORD=1`` the files in ``scenarios/`` are rewritten instead, and the difference is reviewed like code.
+"""
+
+import difflib
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from core_venue import T0, Venue, series_named, standard_venue, wallet
+
+from exchange.core import commands as c
+from exchange.core import events as e
+from exchange.core.units import WAD
+
+ARROW_COLUMN = 70
+TIF = {"gtc": c.GTC, "ioc": c.IOC, "fok": c.FOK}
+
+
+def usdc(text: str) -> int:
+    return int(Decimal(text.replace("_", "")) * 10**6)
+
+
+def lots(text: str) -> int:
+    return int(Decimal(text) * 10**4)
+
+
+def wad(text: str) -> int:
+    return int(Decimal(text) * WAD)
+
+
+def plain(value: int, digits: int) -> str:
+    """An integer in its unit, without trailing zeros."""
+    number = Decimal(value).scaleb(-digits).normalize()
+    return f"{number:f}"
+
+
+def duration(text: str) -> int:
+    """Seconds of ``90s``, ``15m``, ``18h`` or ``7d``."""
+    return int(text[:-1]) * {"s": 1, "m": 60, "h": 3600, "d": 86_400}[text[-1]]
+
+
+class Words:
+    """The words of a line, taken from the left; options may follow in any order."""
+
+    def __init__(self, line: str) -> None:
+        self.words = line.split()
+
+    def take(self) -> str:
+        return self.words.pop(0)
+
+    def flag(self, name: str) -> bool:
+        found = name in self.words
+        if found:
+            self.words.remove(name)
+        return found
+
+    def option(self, name: str) -> str | None:
+        if name not in self.words:
+            return None
+        at = self.words.index(name)
+        value = self.words[at + 1]
+        del self.words[at : at + 2]
+        return value
+
+    def done(self) -> None:
+        assert not self.words, f"words nobody understood: {self.words}"
+
+
+class Stage:
+    """A venue on which the lines of one scenario are played; people and orders have names."""
+
+    def __init__(self) -> None:
+        self.venue: Venue = standard_venue()
+        self.people: dict[str, int] = {}
+        self.keys: dict[str, bytes] = {}
+        self.orders: dict[str, int] = {}
+        self.signed: dict[str, c.Authorisation] = {}
+
+    def play_line(self, line: str) -> str:
+        """Run one command; its answer in words."""
+        words = Words(line)
+        verb = words.take()
+        answer: Any = getattr(self, f"do_{verb}")(words)
+        words.done()
+        if isinstance(answer, tuple):
+            self.venue.check()
+            return ", ".join(map(self.render, answer)) or "nothing"
+        return str(answer)
+
+    # -- people, series, orders ---------------------------------------------------------------------------------------
+
+    def person(self, name: str) -> int:
+        if name not in self.people:
+            self.people[name] = len(self.people) + 1
+        return self.people[name]
+
+    def key(self, name: str) -> bytes:
+        if name not in self.keys:
+            self.keys[name] = bytes([200 + len(self.keys)]) * 20
+        return self.keys[name]
+
+    def order_name(self, order_id: int) -> str:
+        names = [name for name, known in self.orders.items() if known == order_id]
+        return names[0] if names else f"#{order_id}"
+
+    # -- commands -----------------------------------------------------------------------------------------------------
+
+    def do_venue(self, words: Words) -> str:
+        changes = {}
+        for name, field in (("trades", "batch_trades_max"), ("age", "batch_age_max_s")):
+            value = words.option(name)
+            if value is not None:
+                changes[field] = int(value) if name == "trades" else duration(value)
+        self.venue = standard_venue(**changes)
+        return "open"
+
+    def do_wait(self, words: Words) -> str:
+        self.venue.wait(duration(words.take()))
+        return f"T+{self.venue.now_s - T0}s"
+
+    def do_deposit(self, words: Words) -> tuple[Any, ...]:
+        name = words.take()
+        opened: tuple[Any, ...] = ()
+        owner = words.option("owner")
+        if name not in self.people:
+            who = self.person(name)
+            opened = self.venue.observe(c.ObserveAccount, who, wallet(self.person(owner) if owner else who))
+        return opened + self.venue.observe(c.ObserveDeposit, self.person(name), usdc(words.take()))
+
+    def do_round(self, words: Words) -> tuple[Any, ...]:
+        terms = {name: wad(value) for name in ("vol", "conf", "stable") if (value := words.option(name)) is not None}
+        spots = dict.fromkeys(self.venue.state.underlyings, usdc(words.take()))
+        return self.venue.do(self.venue.round_of(spots, **terms))
+
+    def do_tick(self, words: Words) -> tuple[Any, ...]:
+        del words
+        return self.venue.do(c.Tick())
+
+    def _terms(self, who: int, words: Words) -> dict[str, Any]:
+        terms: dict[str, Any] = {"post_only": words.flag("post"), "reduce_only": words.flag("reduce")}
+        for name, tif in TIF.items():
+            if words.flag(name):
+                terms["tif"] = tif
+        expires, key, fee = words.option("expires"), words.option("by"), words.option("max_fee")
+        if expires is not None:
+            terms["expiry_s"] = self.venue.now_s + duration(expires)
+        if fee is not None:
+            terms["max_fee"] = usdc(fee)
+        owner = self.venue.state.accounts[who].owner if who in self.venue.state.accounts else wallet(who)
+        terms["signer"] = owner if key is None else self.key(key)
+        return terms
+
+    def do_order(self, words: Words) -> tuple[Any, ...]:
+        who, is_buy = self.person(words.take()), words.take() == "buy"
+        qty, series = lots(words.take()), series_named(words.take())
+        assert words.take() == "@"
+        price = usdc(words.take())
+        name, slide = words.option("as"), words.flag("slide")
+        auth = self.venue.auth(who, series, is_buy, qty, price, **self._terms(who, words))
+        if name is not None:
+            self.orders[name] = self.venue.state.seq + 1
+            self.signed[name] = auth
+        return self.venue.do(c.Place(auth, slide=slide))
+
+    def do_amend(self, words: Words) -> tuple[Any, ...]:
+        name, qty = words.take(), lots(words.take())
+        assert words.take() == "@"
+        price, old = usdc(words.take()), self.signed[name]
+        by = words.option("of")
+        terms = self._terms(old.account, words) | {"replaces": old.nonce + 1}
+        who = self.person(by) if by else old.account
+        auth = self.venue.auth(who, old.series, old.is_buy, qty, price, **terms)
+        events = self.venue.do(c.Amend(self.orders[name], auth))
+        if type(events[-1]) is not e.Rejected:
+            self.signed[name] = auth
+        return events
+
+    def do_cancel(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.do(c.Cancel(self.person(words.take()), self.orders[words.take()]))
+
+    def do_cancel_all(self, words: Words) -> tuple[Any, ...]:
+        who = self.person(words.take())
+        return self.venue.do(c.CancelAll(who, series_named(words.take()) if words.words else -1))
+
+    def do_halt(self, words: Words) -> tuple[Any, ...]:
+        del words
+        return self.venue.do(c.SetTrading(False, "test"))
+
+    def do_resume(self, words: Words) -> tuple[Any, ...]:
+        del words
+        return self.venue.do(c.SetTrading(True, "test"))
+
+    # -- batches ------------------------------------------------------------------------------------------------------
+
+    def do_seal(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.do(c.SealBatch(words.flag("heartbeat")))
+
+    def do_refuse(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.do(c.BatchRefused(int(words.take()), words.take()))
+
+    def do_settled(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.observe(c.ObserveBatch, int(words.take()), b"t" * 32, 1, 1)
+
+    # -- the chain ----------------------------------------------------------------------------------------------------
+
+    def do_key(self, words: Words) -> tuple[Any, ...]:
+        who, key = self.person(words.take()), self.key(words.take())
+        scopes = int(words.option("scopes") or c.SCOPE_TRADE)
+        expiry_s = self.venue.now_s + duration(words.option("expires") or "365d")
+        return self.venue.observe(c.ObserveKey, who, key, scopes, expiry_s)
+
+    def do_revoke(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.observe(c.ObserveRevocation, self.person(words.take()), self.key(words.take()))
+
+    def do_cancel_on_chain(self, words: Words) -> tuple[Any, ...]:
+        who, nonce = self.person(words.take()), int(words.take())
+        mask = (1 << (nonce & 255)).to_bytes(32, "big")
+        return self.venue.observe(c.ObserveCancellation, who, nonce >> 8, mask)
+
+    def do_withdraw(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.observe(c.ObserveWithdrawalRequest, self.person(words.take()), usdc(words.take()))
+
+    def do_unwithdraw(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.observe(c.ObserveWithdrawalCancelled, self.person(words.take()))
+
+    def do_withdrawn(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.observe(c.ObserveWithdrawal, self.person(words.take()), usdc(words.take()))
+
+    def do_exit(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.observe(c.ObserveExit, self.person(words.take()))
+
+    def do_stay(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.observe(c.ObserveExitCleared, self.person(words.take()))
+
+    def do_fixed_on_chain(self, words: Words) -> tuple[Any, ...]:
+        return self.venue.observe(c.ObserveFixing, int(words.take()), usdc(words.take()))
+
+    def do_paid_on_chain(self, words: Words) -> tuple[Any, ...]:
+        expiry_id, who = int(words.take()), self.person(words.take())
+        return self.venue.observe(c.ObserveExpirySettled, expiry_id, who, usdc(words.take()))
+
+    # -- looking ------------------------------------------------------------------------------------------------------
+
+    def do_book(self, words: Words) -> str:
+        book = self.venue.state.books[series_named(words.take())]
+        sides = []
+        for side in (book.bids, book.asks):
+            levels = [f"{plain(qty, 4)} @ {plain(price, 6)}" for price, qty in side.depth(9)]
+            sides.append(" ".join(levels) or "none")
+        return " | ".join(sides)
+
+    def do_position(self, words: Words) -> str:
+        account = self.venue.state.accounts[self.person(words.take())]
+        return plain(account.positions.get(series_named(words.take()), 0), 4)
+
+    def do_cash(self, words: Words) -> str:
+        name = words.take()
+        who = 0 if name == "treasury" else self.person(name)
+        return plain(self.venue.state.accounts[who].cash, 6)
+
+    def do_chain_cash(self, words: Words) -> str:
+        name = words.take()
+        return plain(self.venue.state.mirror.cash.get(0 if name == "treasury" else self.person(name), 0), 6)
+
+    def do_chain_position(self, words: Words) -> str:
+        held = self.venue.state.mirror.positions.get(self.person(words.take()), {})
+        return plain(held.get(series_named(words.take()), 0), 4)
+
+    def do_orders(self, words: Words) -> str:
+        account = self.venue.state.accounts[self.person(words.take())]
+        open_orders = sorted(account.orders.values(), key=lambda order: order.id)
+        return ", ".join(f"{self.order_name(o.id)} {plain(o.qty - o.filled, 4)}" for o in open_orders) or "none"
+
+    def do_interest(self, words: Words) -> str:
+        return plain(self.venue.state.series[series_named(words.take())].open_interest, 4)
+
+    # -- answers ------------------------------------------------------------------------------------------------------
+
+    def render(self, event: Any) -> str:
+        """An event in the words of the scenario."""
+        renderer: Callable[[Any], str] = getattr(self, f"_{type(event).__name__.lower()}", self._bare)
+        return renderer(event)
+
+    def _bare(self, event: Any) -> str:
+        return type(event).__name__
+
+    def _rejected(self, event: e.Rejected) -> str:
+        return f"Rejected {event.reason}"
+
+    def _roundadopted(self, event: e.RoundAdopted) -> str:
+        return f"RoundAdopted {event.round_id}"
+
+    def _amended(self, event: e.Amended) -> str:
+        return "Amended, place kept" if event.kept else "Amended, queued anew"
+
+    def _traded(self, event: e.Traded) -> str:
+        fees = f"{plain(event.taker_fee, 6)} / {plain(event.maker_fee, 6)}"
+        return f"Traded {plain(event.qty, 4)} @ {plain(event.price, 6)} with {self.order_name(event.maker_order)} fees {fees}"
+
+    def _rested(self, event: e.Rested) -> str:
+        return f"Rested {self.order_name(event.order_id)} @ {plain(event.price, 6)}"
+
+    def _cancelled(self, event: e.Cancelled) -> str:
+        return f"Cancelled {self.order_name(event.order_id)} {plain(event.remaining, 4)} {event.reason}"
+
+    def _batchsealed(self, event: e.BatchSealed) -> str:
+        return f"BatchSealed {event.batch_id} trades {event.first_trade}..{event.last_trade} round {event.round_id}"
+
+    def _expiryfixed(self, event: e.ExpiryFixed) -> str:
+        return f"ExpiryFixed {event.expiry_id} {plain(event.price, 6)}"
+
+    def _accountsettled(self, event: e.AccountSettled) -> str:
+        names = {number: name for name, number in self.people.items()} | {0: "treasury"}
+        return f"AccountSettled {names[event.account]} {plain(event.cash_delta, 6)}"
+
+    def _chaindisagreed(self, event: e.ChainDisagreed) -> str:
+        return f"ChainDisagreed {event.what} {event.expected} {event.actual}"
+
+
+def play(text: str) -> str:
+    """Play a scenario; the same text with the machine's answers."""
+    stage = Stage()
+    lines = []
+    for line in text.strip("\n").split("\n"):
+        command = re.split(r"\s+->", line)[0].rstrip()
+        if not command or command.lstrip().startswith("#"):
+            lines.append(line.rstrip())
+            continue
+        lines.append(f"{command.ljust(ARROW_COLUMN)} -> {stage.play_line(command)}")
+    stage.venue.check()
+    stage.venue.check_history()
+    return "\n".join(lines)
+
+
+def check(text: str) -> None:
+    """The scenario goes as it is written."""
+    written, played = text.strip("\n").split("\n"), play(text).split("\n")
+    if written != played:
+        raise AssertionError("\n".join(difflib.unified_diff(written, played, "written", "played", lineterm="", n=9)))

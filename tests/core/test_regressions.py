@@ -1,0 +1,111 @@
+"""Faults that were found once: each has a name and its smallest reproducer."""
+
+import msgspec
+from core_venue import HALF_HOUR, T0, USDC, Venue, series_named, standard_venue
+
+from exchange.core import commands as c
+from exchange.core import events as e
+from exchange.core import settlement
+from exchange.core.events import CancelReason, Reject
+from exchange.core.state import decode, encode
+from exchange.core.units import NO_EXPIRY
+
+CALL = series_named("62000C")
+KEY = b"k" * 20
+
+
+def test_an_order_is_not_filled_after_its_session_key_has_expired(venue):
+    """The contract refuses such a fill once the settlement window has passed as well: NO_BUST."""
+    expiry_s = venue.now_s + 60
+    venue.observe(c.ObserveKey, 1, KEY, c.SCOPE_TRADE, expiry_s)
+    venue.place(1, CALL, False, 10_000, 900 * USDC, signer=KEY)
+    placed = venue.state.seq
+    venue.place(1, CALL, False, 10_000, 901 * USDC)
+    amended = venue.state.seq
+    venue.amend(amended, 10_000, 902 * USDC, signer=KEY)
+    assert {venue.state.orders[key].expiry_s for key in (placed, amended)} == {expiry_s}
+    venue.wait(60)
+    events = venue.place(2, CALL, True, 20_000, 902 * USDC)
+    expired = [
+        event.order_id for event in events if type(event) is e.Cancelled and event.reason is CancelReason.EXPIRED
+    ]
+    assert expired == [placed, amended]
+    assert not any(type(event) is e.Traded for event in events)
+
+
+def test_an_order_amended_back_by_its_owner_lives_on(venue):
+    venue.observe(c.ObserveKey, 1, KEY, c.SCOPE_TRADE, venue.now_s + 60)
+    venue.place(1, CALL, False, 10_000, 900 * USDC, signer=KEY)
+    order_id = venue.state.seq
+    venue.amend(order_id, 5_000, 900 * USDC)
+    assert venue.state.orders[order_id].expiry_s == NO_EXPIRY
+
+
+def test_a_snapshot_taken_between_a_listing_and_the_next_round_can_be_restored(venue):
+    venue.must(c.ListSeries(1, 10, 65_000 * USDC, True))
+    data = encode(venue.state)
+    restored = decode(data)
+    assert encode(restored) == data
+    assert restored.view.marks == venue.state.view.marks
+
+
+def test_cancelling_nonces_beyond_the_last_one_does_not_stop_the_journal(venue):
+    """The contract takes any u64 as a word of 256 nonces; nonces end at 2**64."""
+    venue.observe(c.ObserveCancellation, 1, 2**64 - 1, b"\xff" * 32)
+    venue.observe(c.ObserveCancellation, 1, 2**56, b"\xff" * 32)
+    assert venue.state.accounts[1].nonces == {}
+    venue.observe(c.ObserveCancellation, 1, 2**56 - 1, b"\xff" * 32)
+    assert venue.state.accounts[1].nonce_used(2**64 - 1)
+    venue.must(c.TakeDigest())
+
+
+def test_rounds_are_numbered_from_one():
+    venue = Venue().open()
+    venue.list_expiry(T0 + 36 * HALF_HOUR)
+    honest = venue.round_of({0: 62_000 * USDC})
+    for number in (-1, 0):
+        assert venue.rejected(msgspec.structs.replace(honest, round_id=number)) is Reject.ROUND_MUST_ADVANCE
+
+
+def test_trades_that_need_several_batches_do_not_change_their_round():
+    """The account ends hedged and holds at the new round, but the first of the batches ends with it unhedged."""
+    venue = standard_venue(batch_trades_max=2)
+    for account, usdc in ((1, 200_000), (2, 30_000)):
+        venue.fund(account, usdc)
+    for price in (900, 901, 902, 903):
+        venue.place(1, CALL, True, 5_000, price * USDC)
+    venue.place(2, CALL, False, 20_000, 900 * USDC)
+    venue.wait(60)
+    events = venue.round(62_000)
+    assert [(event.first_trade, event.last_trade, event.round_id) for event in events[:-1]] == [(1, 2, 1), (3, 4, 1)]
+    assert events[-1] == e.RoundAdopted(2)
+
+
+def test_a_partly_filled_order_amended_without_end_still_fits_a_batch(venue):
+    """Every replaced order that carries fills travels with the next fill; a batch carries 256 orders."""
+    venue.place(1, CALL, False, 30_000, 900 * USDC)
+    order_id = venue.state.seq
+    venue.place(2, CALL, True, 10_000, 900 * USDC)
+    amends = 0
+    while type((events := venue.amend(order_id, 30_000, (901 + amends % 2) * USDC))[0]) is not e.Rejected:
+        amends += 1
+    assert events[0].reason is Reject.OPEN_ORDERS_MUST_FIT
+    venue.place(2, CALL, True, 10_000, 910 * USDC)
+    trade = venue.state.trades[2]
+    links = len(settlement.lineage(venue.state, trade.maker_auth))
+    assert links == amends + 1 == settlement.ORDERS_MAX // 2
+    # Once the chain has heard of them, they need not travel again, and the order may be amended again.
+    venue.must(c.SealBatch())
+    for batch_id in sorted(venue.state.batches):
+        venue.observe(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
+    assert type(venue.amend(order_id, 30_000, 950 * USDC)[0]) is e.Amended
+
+
+def test_an_untraded_quote_amended_all_day_leaves_nothing_behind(venue):
+    venue.place(1, CALL, False, 30_000, 900 * USDC)
+    order_id = venue.state.seq
+    for turn in range(200):
+        venue.amend(order_id, 30_000 - 100 * (turn % 3), (901 + turn % 2) * USDC)
+    assert len(venue.state.auths) == 1
+    venue.must(c.Cancel(1, order_id))
+    assert venue.state.auths == {}
