@@ -37,6 +37,7 @@ from exchange.core.units import (
 )
 
 OPEN_ORDERS_MAX = 10_000  # per account; bounds mass cancels and snapshots
+LINEAGE_MAX = settlement.ORDERS_MAX >> 1  # a trade has two lineages, and one batch must carry both
 
 
 # -- admission --------------------------------------------------------------------------------------------------------
@@ -380,6 +381,10 @@ def _refuse_amend(state: State, command: Amend) -> Rejected | None:
         return Rejected(Reject.AMEND_MUST_NAME_REPLACED_NONCE, auth.replaces, replaced + 1)
     if auth.qty <= order.filled:
         return Rejected(Reject.AMEND_QTY_MUST_EXCEED_FILLED, auth.qty, order.filled)
+    if order.filled:
+        links = len(settlement.lineage(state, order.auth_id))
+        if links >= LINEAGE_MAX:
+            return Rejected(Reject.OPEN_ORDERS_MUST_FIT, links, LINEAGE_MAX)
     return None
 
 
@@ -452,7 +457,7 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
         reduce_only=auth.reduce_only,
         post_only=auth.post_only,
         tif=auth.tif,
-        expiry_s=auth.expiry_s,
+        expiry_s=_good_until(account, auth),
         label=command.label,
         created_ns=time_ns,
         updated_ns=time_ns,
@@ -460,8 +465,15 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
     state.orders[seq] = account.orders[seq] = order
     if auth.reduce_only:
         account.reducing[seq] = order
-    if auth.expiry_s != NO_EXPIRY:
-        heappush(state.deadlines, (auth.expiry_s, seq))
+    if order.expiry_s != NO_EXPIRY:
+        heappush(state.deadlines, (order.expiry_s, seq))
+
+
+def _good_until(account: Account, auth: Authorisation) -> Seconds:
+    """An order dies with the session key that signed it: the contract would refuse a later fill."""
+    if auth.signer == account.owner:
+        return auth.expiry_s
+    return min(auth.expiry_s, account.keys[auth.signer].expiry_s)
 
 
 def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_ns: int) -> None:
@@ -476,16 +488,19 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
         _lift(state, order)
         order.price, order.priority = auth.price, seq
     order.qty = auth.qty
-    # The child takes over the order's reference to its parent, so the parent lives until the child is forgotten.
-    state.auths[seq] = AuthEntry(seq, auth, order.auth_id, order.filled, 1)
+    # The child takes over the order's reference to its parent, so the parent lives until the child is forgotten. A
+    # parent that never traded is forgotten at once: a quote may be amended all day.
+    state.auths[seq] = AuthEntry(seq, auth, order.auth_id if order.filled else 0, order.filled, 1)
+    if not order.filled:
+        settlement.release(state, order.auth_id)
     order.auth_id, order.max_fee, order.updated_ns = seq, auth.max_fee, time_ns
     order.reduce_only, order.post_only, order.label = auth.reduce_only, auth.post_only, command.label
     account.reducing.pop(order.id, None)
     if auth.reduce_only:
         account.reducing[order.id] = order
-    order.expiry_s = auth.expiry_s
-    if auth.expiry_s != NO_EXPIRY:
-        heappush(state.deadlines, (auth.expiry_s, order.id))
+    order.expiry_s = _good_until(account, auth)
+    if order.expiry_s != NO_EXPIRY:
+        heappush(state.deadlines, (order.expiry_s, order.id))
 
 
 def evolve_rested(state: State, event: Rested) -> None:
