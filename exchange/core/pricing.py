@@ -26,8 +26,11 @@ def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
     fixed = tuple(_fixings(state, command))
     view = view_of(command, state.expiries, state.series, risk.model_of(state))
     events: list[Event] = []
-    if state.first_unsealed < state.next_trade and (fixed or not _carries(state, view)):
-        events += settlement.seal(state)
+    if state.first_unsealed < state.next_trade:
+        sealed = settlement.seal(state)
+        # Trades that need several batches may not change their round: only where the last one ends is known to hold.
+        if fixed or len(sealed) > 1 or not _carries(state, view):
+            events += sealed
     events.append(RoundAdopted(command.round_id))
     for expiry, price in fixed:
         events += _expire_orders(state, expiry)
@@ -38,8 +41,9 @@ def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
 
 def _refuse(state: State, command: PostRound) -> Rejected | None:
     last = state.round
-    if last is not None and (command.round_id <= last.round_id or command.time_s <= last.time_s):
-        return Rejected(Reject.ROUND_MUST_ADVANCE, command.time_s, last.time_s)
+    last_id, last_s = (last.round_id, last.time_s) if last is not None else (0, 0)
+    if command.round_id <= last_id or command.time_s <= last_s:
+        return Rejected(Reject.ROUND_MUST_ADVANCE, command.time_s, last_s)
     if command.time_s > seconds_of(state.time_ns) or command.round_id > U64_MAX:
         return Rejected(Reject.ROUND_MUST_NOT_BE_AHEAD, command.time_s, seconds_of(state.time_ns))
     refused = _refuse_spots(state, command)
