@@ -60,7 +60,8 @@ def _index_sheet(
     view.forwards[expiry.id] = sheet.forward
     view.confs[expiry.id] = sheet.conf
     extra = contingency_rate(model, sheet.conf, view.stable) * spot
-    for series_id, vol, mark in zip(expiry.series, sheet.vols, sheet.marks, strict=True):
+    # Series listed since the round are not in it: a restored state indexes the round again, after such listings.
+    for series_id, vol, mark in zip(expiry.series, sheet.vols, sheet.marks, strict=False):
         option = series[series_id]
         units = short_units(model, spot, Leg(0, option.strike, option.is_call, mark))
         view.marks[series_id] = mark
