@@ -18,7 +18,7 @@ from exchange.core.events import (
 from exchange.core.margin import payoff
 from exchange.core.state import TREASURY, State
 from exchange.core.state_types import Account, Key, Trade
-from exchange.core.units import QTY_ONE, Cash, Qty, expiry_of, premium_of
+from exchange.core.units import QTY_ONE, U64_MAX, Cash, Qty, expiry_of, premium_of
 
 # -- deciding ---------------------------------------------------------------------------------------------------------
 
@@ -132,7 +132,9 @@ def _evolve_leaving(state: State, command: c.Observation) -> None:
 
 
 def _spend(state: State, command: c.ObserveCancellation) -> None:
-    """A 256-nonce word of the contract is four of ours."""
+    """A 256-nonce word of the contract is four of ours; words beyond the last nonce are allowed there, and empty."""
+    if command.word > U64_MAX >> 8:
+        return
     account = state.accounts[command.account]
     for part in range(4):
         chunk = command.mask[24 - 8 * part : 32 - 8 * part]
