@@ -10,7 +10,7 @@ from exchange.core.units import QTY_ONE, TWAP_SECONDS, U16_MAX, U32_MAX, U63_MAX
 # Bounds of the contracts: groups of four series in an expiry, slots of the bitmap of live expiries, and the words of
 # calldata that hold the sheets of a batch, which must be able to carry every live expiry at once.
 GROUPS_MAX = 64
-EXPIRY_SLOTS = 256
+EXPIRY_SLOTS = 128
 SHEET_WORDS_MAX = 512
 SHEET_HEAD_WORDS = 2
 
