@@ -169,9 +169,7 @@ class Anvil:
         state: Path | None = None,
         options: Sequence[str] = (),
     ) -> Self:
-        """Run it and wait until it listens. `finalized` is two epochs behind the head. Raises
-        AnvilUnavailable.
-        """
+        """Run it and wait until it listens. `finalized` is two epochs behind the head. Raises AnvilUnavailable."""
         path = await asyncio.to_thread(find)
         scratch = Path(tempfile.mkdtemp(prefix="verbatim-anvil-"))
         flags = ["--host", "127.0.0.1", "--port", str(port), "--chain-id", str(chain_id)]

@@ -55,9 +55,7 @@ class UnknownSnapshot(ChainError):
 
 
 class Reverted(ChainError):
-    """Execution failed; nothing moved. `reason` is the contract's own string, or the machine's name for the
-    fault.
-    """
+    """Execution failed; nothing moved. `reason` is the contract's own string, or the machine's name for the fault."""
 
     def __init__(self, reason: str, data: bytes = b"") -> None:
         """Keep the decoded reason and the raw return data."""
@@ -138,9 +136,7 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The fate of an included transaction. `ok` is false when it reverted: gas was paid, nothing else
-    moved.
-    """
+    """The fate of an included transaction. `ok` is false when it reverted: gas was paid, nothing else moved."""
 
     tx_hash: Hash
     block_number: int
@@ -209,9 +205,7 @@ class Chain(Protocol):
         ...
 
     async def send_raw(self, raw: bytes) -> Hash:
-        """Hand over a signed transaction; returns its hash. Raises a TransactionRefused. Never retried
-        inside.
-        """
+        """Hand over a signed transaction; returns its hash. Raises a TransactionRefused. Never retried inside."""
         ...
 
     async def receipt(self, tx_hash: Hash) -> Receipt | None:

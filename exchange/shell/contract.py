@@ -60,9 +60,7 @@ class Event:
 
 
 class Interface:
-    """Encodes calls and decodes results and events of one ABI. Raises KeyError for names the ABI does not
-    have.
-    """
+    """Encodes calls and decodes results and events of one ABI. Raises KeyError for names the ABI does not have."""
 
     def __init__(self, abi: Sequence[Mapping[str, Any]]) -> None:
         """Functions with default arguments have one entry for each count, as Vyper lists them."""

@@ -7,6 +7,7 @@ one, never a mixture.
 """
 
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -33,7 +34,10 @@ class ChainMeta(msgspec.Struct, frozen=True, array_like=True):
 
 
 class BlockRecord(msgspec.Struct, frozen=True, array_like=True):
-    """One sealed block: its environment, its balance edits (address, decimal wei), then its transactions."""
+    """One sealed block: its environment, its balance edits (address, decimal wei), its transactions.
+
+    `effects` is what executing them did, so that a start need not execute them again; `seal` vouches for it.
+    """
 
     number: int
     time_s: int
@@ -41,6 +45,8 @@ class BlockRecord(msgspec.Struct, frozen=True, array_like=True):
     hash: bytes
     edits: tuple[tuple[bytes, str], ...]
     transactions: tuple[bytes, ...]
+    effects: bytes
+    seal: bytes
 
 
 class BlockStore:
@@ -53,11 +59,10 @@ class BlockStore:
         self._db.execute("PRAGMA journal_mode = WAL")
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.executescript(_SCHEMA)
+        self._tip = self._last()
 
     def bind(self, meta: ChainMeta) -> ChainMeta:
-        """Keep `meta` in a new file, or return what an old file keeps. Raises StoreMismatch for another
-        chain id.
-        """
+        """Keep `meta` in a new file, or return what an old file keeps. Raises StoreMismatch for another chain id."""
         row = self._db.execute("SELECT body FROM meta").fetchone()
         if row is None:
             self._db.execute("INSERT INTO meta VALUES (1, ?)", (msgspec.msgpack.encode(meta),))
@@ -68,21 +73,42 @@ class BlockStore:
         return kept
 
     def records(self) -> list[BlockRecord]:
-        """Every block, oldest first."""
+        """Every block, oldest first. Raises StoreMismatch when one cannot be read."""
         rows = self._db.execute("SELECT body FROM blocks ORDER BY number").fetchall()
-        return [msgspec.msgpack.decode(body, type=BlockRecord) for (body,) in rows]
+        try:
+            return [msgspec.msgpack.decode(body, type=BlockRecord) for (body,) in rows]
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
+            raise StoreMismatch(f"a block in the file cannot be read: {error}") from error
 
     def replace(self, after: int, records: list[BlockRecord]) -> None:
-        """Drop every block above `after` and append `records`, all or nothing, durable on return."""
+        """Drop every block above `after` and append `records`, all or nothing, durable on return.
+
+        Raises StoreMismatch when somebody else has written to the file meanwhile, sqlite3.Error when the
+        disk fails.
+        """
         self._db.execute("BEGIN IMMEDIATE")
         try:
+            self._check_tip()
             self._db.execute("DELETE FROM blocks WHERE number > ?", (after,))
             rows = [(record.number, msgspec.msgpack.encode(record)) for record in records]
             self._db.executemany("INSERT INTO blocks VALUES (?, ?)", rows)
-        except sqlite3.Error:
-            self._db.execute("ROLLBACK")
+            tip = self._last()
+            self._db.execute("COMMIT")
+        except (sqlite3.Error, StoreMismatch):
+            with suppress(sqlite3.Error):  # a failed COMMIT may have ended the transaction already
+                self._db.execute("ROLLBACK")
             raise
-        self._db.execute("COMMIT")
+        self._tip = tip
+
+    def _check_tip(self) -> None:
+        if self._last() != self._tip:
+            raise StoreMismatch("another process writes to this chain")
+
+    def _last(self) -> tuple[int, bytes] | None:
+        row: tuple[int, bytes] | None = self._db.execute(
+            "SELECT number, body FROM blocks ORDER BY number DESC LIMIT 1"
+        ).fetchone()
+        return row
 
     def close(self) -> None:
         """Close the file."""

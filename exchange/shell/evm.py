@@ -28,9 +28,7 @@ from exchange.shell.transactions import contract_address
 
 @lru_cache(maxsize=512)
 def _analysis(_code: bytes) -> tuple[set[int], set[int], dict[int, int]]:
-    """What has been learnt of one code: valid and invalid jump targets, literals. Its executions fill and
-    share it.
-    """
+    """What has been learnt of one code: valid and invalid jump targets, literals. Its executions fill and share it."""
     return set(), set(), {}
 
 
@@ -107,9 +105,7 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an executed transaction did. `logs` are (emitter, topics, data); `output` is revert data when
-    not ok.
-    """
+    """What an executed transaction did. `logs` are (emitter, topics, data); `output` is revert data when not ok."""
 
     ok: bool
     gas_used: int
@@ -220,9 +216,7 @@ def _reverted(computation: Any) -> Reverted:
 
 
 def _fault(error: Exception) -> str:
-    """A bare revert has no reason; every other fault is named as py-evm names it (OutOfGas,
-    InvalidInstruction).
-    """
+    """A bare revert has no reason; every other fault is named as py-evm names it (OutOfGas, InvalidInstruction)."""
     return "" if type(error).__name__ == "Revert" else type(error).__name__
 
 

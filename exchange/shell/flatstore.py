@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+import msgspec
 from eth.constants import EMPTY_SHA3, ZERO_HASH32
 from eth_hash.auto import keccak
 
@@ -34,17 +35,38 @@ def _code_hash(code: bytes) -> bytes:
     return bytes(keccak(code)) if code else EMPTY_SHA3
 
 
-class FlatStore:
-    """Accounts and storage with an undo log; has the methods py-evm's state expects of its account
-    database.
+class Slots(dict[int, int]):
+    """The storage of one account."""
+
+    __slots__ = ("address",)
+
+    def __init__(self, address: bytes) -> None:
+        """Empty, and knowing whose it is."""
+        super().__init__()
+        self.address = address
+
+
+class Changes(msgspec.Struct, frozen=True, array_like=True):
+    """What a block left different: accounts as they are now (None: gone), storage wiped, slots as they are
+    now.
+
+    Numbers beyond 64 bits travel as big-endian bytes. Sorted, so that equal effects are equal bytes.
     """
+
+    accounts: list[tuple[bytes, tuple[int, bytes, bytes] | None]]
+    wiped: list[bytes]
+    slots: list[tuple[bytes, list[tuple[bytes, bytes]]]]
+
+
+class FlatStore:
+    """Accounts and storage with an undo log; has the methods py-evm's state expects of its account database."""
 
     state_root = ZERO_HASH32  # no trie, so no root: the devchain commits to receipts instead
 
     def __init__(self, _db: object = None, _root: bytes = ZERO_HASH32) -> None:
         """Start empty. The arguments are py-evm's calling convention and carry nothing here."""
         self.accounts: dict[bytes, Account] = {}
-        self.storage: dict[bytes, dict[int, int]] = {}
+        self.storage: dict[bytes, Slots] = {}
         self.undo: list[Undo] = []
         self._warm: dict[Any, bool] = {}
         self._transient: dict[tuple[bytes, int], bytes] = {}
@@ -75,6 +97,35 @@ class FlatStore:
         self.undo.clear()
         return list(first.values())
 
+    def changes(self, undo: list[Undo]) -> Changes:
+        """The present values of everything that `undo` would put back."""
+        accounts: dict[bytes, tuple[int, bytes, bytes] | None] = {}
+        slots: dict[bytes, list[tuple[bytes, bytes]]] = {}
+        wiped: list[bytes] = []
+        for table, key, old in undo:
+            if table is self.accounts:
+                account = self.accounts.get(key)
+                accounts[key] = account and (account.nonce, _shortest(account.balance), account.code)
+            elif table is self.storage:
+                wiped += [] if old is _ABSENT else [key]
+            elif isinstance(table, Slots) and self.storage.get(table.address) is table:
+                slots.setdefault(table.address, []).append((_shortest(key), _shortest(table.get(key, 0))))
+        for each in slots.values():
+            each.sort()
+        return Changes(sorted(accounts.items()), sorted(wiped), sorted(slots.items()))
+
+    def apply(self, changes: Changes) -> None:
+        """Write what a block changed, undoable like any other writing."""
+        for address in changes.wiped:
+            self.delete_storage(address)
+        for address, account in changes.accounts:
+            nonce, balance, code = account or (0, b"", b"")
+            value = Account(nonce, int.from_bytes(balance, "big"), code) if account else _ABSENT
+            self._put(self.accounts, address, value)
+        for address, slots in changes.slots:
+            for slot, word in slots:
+                self.set_storage(address, int.from_bytes(slot, "big"), int.from_bytes(word, "big"))
+
     # Storage
 
     def get_storage(self, address: bytes, slot: int, from_journal: bool = True) -> int:
@@ -88,7 +139,7 @@ class FlatStore:
         """Write a slot; zero removes it."""
         slots = self.storage.get(address)
         if slots is None:
-            slots = {}
+            slots = Slots(address)
             self._put(self.storage, address, slots)
         self._originals.setdefault((address, slot), slots.get(slot, 0))
         self._put(slots, slot, value or _ABSENT)
@@ -198,6 +249,10 @@ class FlatStore:
         self._warm.clear()
         self._transient.clear()
         self._originals.clear()
+
+
+def _shortest(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
 
 
 def swap(entries: Iterable[Undo]) -> list[Undo]:

@@ -54,9 +54,7 @@ def _int(value: Any) -> int:
 
 
 def _push(size: int) -> Instruction:
-    """Two of five instructions are pushes, so this one charges in line and reads each literal of a code
-    once.
-    """
+    """Two of five instructions are pushes, so this one charges in line and reads each literal of a code once."""
     gas = 3 if size else 2
 
     def push(computation: Any) -> None:

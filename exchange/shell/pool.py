@@ -35,11 +35,12 @@ _BLOB_TYPE = 3
 Decoded = Any  # py-evm's signed transaction: hash, sender, to, nonce, value, data, gas, max_fee_per_gas, ...
 
 
-def decode_transaction(raw: bytes, chain_id: int) -> Decoded:
-    """Decode and recover the sender. Raises MalformedTransaction or WrongChain."""
+def decode_transaction(raw: bytes, chain_id: int, *, recover: bool = True) -> Decoded:
+    """Decode and recover the sender, or leave that for whoever asks. Raises MalformedTransaction or WrongChain."""
     try:
         transaction = PragueTransactionBuilder.decode(raw)
-        transaction.sender  # noqa: B018 - the recovery is cached on the object
+        if recover:
+            transaction.sender  # noqa: B018 - the recovery is cached on the object
     except (RLPException, ValidationError, BadSignature, ValueError, IndexError, TypeError) as error:
         raise MalformedTransaction(str(error)) from error
     if transaction.type_id == _BLOB_TYPE:
@@ -52,9 +53,7 @@ def decode_transaction(raw: bytes, chain_id: int) -> Decoded:
 
 
 class Pool:
-    """Waiting transactions by account and nonce. Bounded by POOL_SIZE_MAX, and by NONCE_GAP_MAX ahead of an
-    account.
-    """
+    """Waiting transactions by account and nonce. Bounded by POOL_SIZE_MAX, and by NONCE_GAP_MAX ahead of an account."""
 
     def __init__(self) -> None:
         """Start empty."""
@@ -107,9 +106,7 @@ class Pool:
         return nonce
 
     def take(self, nonce_of: Callable[[Address], int], base_fee: int, room: int) -> list[Decoded]:
-        """Remove and return what fits a block of `room` gas: each account's in nonce order, accounts as
-        they came.
-        """
+        """Remove and return what fits a block of `room` gas: each account's in nonce order, accounts as they came."""
         chosen: list[Decoded] = []
         for sender in list(self._waiting):
             nonce = nonce_of(sender)

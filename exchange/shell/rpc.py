@@ -124,9 +124,7 @@ class RpcChain:
         concurrency: int = 32,
         finality_depth: int | None = None,
     ) -> Self:
-        """Connect and learn the chain id. Raises ChainUnavailable, NodeError, ValueError for a strange
-        address.
-        """
+        """Connect and learn the chain id. Raises ChainUnavailable, NodeError, ValueError for a strange address."""
         client = RpcClient(url, timeout_s=timeout_s, concurrency=concurrency)
         try:
             chain_id = _int(_text(await client.read("eth_chainId")))
@@ -191,9 +189,7 @@ class RpcChain:
             raise _execution_error(error) from error
 
     async def send_raw(self, raw: bytes) -> Hash:
-        """Hand over a signed transaction, once. Raises a TransactionRefused, or ChainUnavailable when in
-        doubt.
-        """
+        """Hand over a signed transaction, once. Raises a TransactionRefused, or ChainUnavailable when in doubt."""
         try:
             return _bytes(await self._client.act("eth_sendRawTransaction", _hex(raw)))
         except NodeError as error:

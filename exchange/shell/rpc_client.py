@@ -209,9 +209,7 @@ class RpcClient:
         return await self._ask(calls)
 
     async def act(self, method: str, *params: object) -> msgspec.Raw:
-        """Tell the node to do something; sent once. After ChainUnavailable it may or may not have been
-        done.
-        """
+        """Tell the node to do something; sent once. After ChainUnavailable it may or may not have been done."""
         return (await self._ask([(method, list(params))]))[0]
 
     async def _ask(self, calls: Sequence[Call]) -> list[msgspec.Raw]:

@@ -49,9 +49,7 @@ class TransactionFailed(ChainError):
 
 @dataclass(eq=False, slots=True)
 class Ticket:
-    """One nonce of one account. `raws` are the versions signed for it, the newest last; at most one can be
-    mined.
-    """
+    """One nonce of one account. `raws` are the versions signed for it, the newest last; at most one can be mined."""
 
     nonce: int
     payload: Payload
@@ -310,9 +308,7 @@ class Sender:
         return "reverted, because of what preceded it in its block"
 
     async def _on_missing(self, ticket: Ticket, head: int, next_nonce: int) -> list[Update]:
-        """Not in a block: send again what a reorganisation dropped or the node forgot; outbid what is
-        stuck.
-        """
+        """Not in a block: send again what a reorganisation dropped or the node forgot; outbid what is stuck."""
         dropped, ticket.receipt = ticket.receipt, None
         if dropped is not None:
             ticket.sent_at = head

@@ -35,9 +35,7 @@ _log = structlog.get_logger(__name__)
 
 
 class FinalityBroken(ChainError):
-    """A block the node called final is no longer part of its chain. No rule covers this: stop and call a
-    human.
-    """
+    """A block the node called final is no longer part of its chain. No rule covers this: stop and call a human."""
 
     def __init__(self, number: int, expected: Hash, found: Hash) -> None:
         """Name the height and both hashes."""
@@ -59,9 +57,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True)
 class FinalisedLogs:
-    """The watched logs of one finalised block, in order; delivered for every block, also when there are
-    none.
-    """
+    """The watched logs of one finalised block, in order; delivered for every block, also when there are none."""
 
     block: Block
     logs: tuple[Log, ...]
