@@ -284,6 +284,10 @@ class Publisher:
             if not any((stem, 0) in self._watched for stem in stems):
                 self._shadows.pop(listed.series, None)
 
+    def watching(self) -> int:
+        """How many watches are in force."""
+        return self._watched.total()
+
     # -- collecting ---------------------------------------------------------------------------------------------------
 
     def has_marked(self) -> bool:

@@ -15,6 +15,7 @@ from exchange.dialect.numbers import NotANumber, decimal_of
 RequestId = int | str | None
 ID_CHARS_MAX: Final = 256
 TEXT_CHARS_MAX: Final = 4_096
+CONTAINERS_MAX: Final = 256
 INT_MAX: Final = 2**64 - 1
 
 
@@ -40,23 +41,18 @@ _decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(float_hook=dec
 
 def decode(text: str | bytes, bytes_max: int) -> Any:
     """JSON value with exact decimals. Raises DialectError for anything that is not sensible JSON."""
-    size = len(text) if isinstance(text, bytes) else _utf8_length(text)
-    if size > bytes_max:
+    raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    if len(raw) > bytes_max:
         raise DialectError(Code.INVALID_REQUEST, reason="message_too_long", limit=bytes_max)
+    # The decoder recurses in C, and libraries raise the interpreter's recursion limit beyond what its stack holds.
+    if raw.count(b"[") + raw.count(b"{") > CONTAINERS_MAX:
+        raise DialectError(Code.PARSE_ERROR, reason="nested_too_deeply")
     try:
-        return _decoder.decode(text)
-    except NotANumber as error:
-        raise DialectError(Code.PARSE_ERROR, reason="number_out_of_range") from error
+        return _decoder.decode(raw)
     except msgspec.ValidationError as error:
         raise DialectError(Code.PARSE_ERROR, reason="number_out_of_range") from error
     except (msgspec.DecodeError, UnicodeError) as error:
         raise DialectError(Code.PARSE_ERROR, reason="not_json") from error
-    except RecursionError as error:
-        raise DialectError(Code.PARSE_ERROR, reason="nested_too_deeply") from error
-
-
-def _utf8_length(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def parse(text: str | bytes, *, bytes_max: int, depth_max: int, method: str | None = None) -> Request:

@@ -1,0 +1,103 @@
+"""An order's life over a real socket, signed, sequenced, journaled, receipted. # M03 M08 M10 M50"""
+
+import asyncio
+from decimal import Decimal
+
+import pytest
+
+from exchange import codec
+from exchange.core.commands import Place
+from exchange.shell.client import Refused
+from exchange.shell.wallet import Untrusted, Venue, verify_receipt
+
+
+async def test_sell_buy_edit_cancel(venue):
+    maker, taker = await venue.client(1), await venue.client(2)
+    sold = await maker.sell(venue.call, "0.5", 500)
+    assert sold.order["order_state"] == "open"
+    bought = await taker.buy(venue.call, Decimal("0.2"), 510, label="mine")
+    assert bought.order["order_state"] == "filled"
+    assert bought.order["label"] == "mine"
+    assert [trade["price"] for trade in bought.trades] == [500.0]
+    edited = await maker.edit(sold.order_id, "0.4", 505)
+    assert edited.order["amount"] == 0.4
+    assert edited.order["filled_amount"] == 0.2
+    assert (await maker.cancel(sold.order_id))["order_state"] == "cancelled"
+    assert (await maker.call("private/get_order_state", {"order_id": sold.order_id}))["order_state"] == "cancelled"
+    position = await taker.call("private/get_position", {"instrument_name": venue.call})
+    assert position["size"] == 0.2
+    await asyncio.gather(maker.close(), taker.close())
+
+
+async def test_every_acknowledged_order_is_in_the_journal_with_the_leaf_its_receipt_names(venue):
+    client = await venue.client(1)
+    placed = [await client.sell(venue.call, "0.01", 600 + number) for number in range(20)]
+    leaves = {}
+    for frame in venue.store.frames_held:
+        for record, leaf in zip(frame.records(), frame.leaves(), strict=True):
+            leaves[record.seq] = (codec.decode_command(record.command), leaf)
+    for item in placed:
+        command, leaf = leaves[item.receipt.receipt.seq]
+        assert isinstance(command, Place)
+        assert str(item.receipt.receipt.seq) == item.order_id
+        assert leaf == item.receipt.receipt.record_hash
+    assert len({item.order_hash for item in placed}) == 20
+    await client.close()
+
+
+async def test_orders_survive_the_connection_that_sent_them(venue):
+    first = await venue.client(1)
+    placed = await first.sell(venue.call, "0.1", 700)
+    await first.close()
+    second = await venue.client(1)
+    found = await second.call("private/get_open_orders")
+    assert [order["order_id"] for order in found] == [placed.order_id]
+    assert await second.cancel_all() == 1
+    await second.close()
+
+
+async def test_a_new_client_continues_the_nonces(venue):
+    first = await venue.client(1)
+    await first.sell(venue.call, "0.1", 700)
+    await first.close()
+    second = await venue.client(1)
+    await second.sell(venue.call, "0.1", 701)
+    assert len(await second.call("private/get_open_orders")) == 2
+    await second.close()
+
+
+async def test_a_refusal_carries_a_receipt_too(venue):
+    client = await venue.client(1)
+    with pytest.raises(Refused) as caught:
+        await client.buy(venue.call, 20_000, 500)
+    assert caught.value.code == 10009
+    assert caught.value.data["receipt"]["seq"] > 0
+    await client.close()
+
+
+async def test_a_client_notices_a_forged_receipt_and_a_foreign_venue(venue):
+    client = await venue.client(1)
+    placed = await client.sell(venue.call, "0.1", 700)
+    last = placed.receipt.signature[-1]
+    forged = placed.receipt._replace(signature=placed.receipt.signature[:-1] + bytes([55 - last]))
+    other = Venue(client.venue.name, client.venue.chain_id, client.venue.clearing, client.venue.clearing)
+    with pytest.raises(Untrusted):
+        verify_receipt(other, placed.receipt)
+    with pytest.raises(Untrusted):
+        verify_receipt(client.venue, forged)
+    with pytest.raises(Untrusted):
+        await type(client).connect(venue.gateway.url, pinned=other)
+    await client.close()
+
+
+async def test_user_channels_tell_both_sides(venue):
+    maker, taker = await venue.client(1), await venue.client(2)
+    orders = await maker.subscribe(["user.orders.any.any.raw"])
+    trades = await taker.subscribe([f"user.trades.{venue.call}.raw"])
+    sold = await maker.sell(venue.call, "0.5", 500)
+    assert (await orders.get()).data["order_state"] == "open"
+    await taker.buy(venue.call, "0.5", 500)
+    filled = (await orders.get()).data
+    assert (filled["order_id"], filled["order_state"]) == (sold.order_id, "filled")
+    assert (await trades.get()).data[0]["liquidity"] == "T"
+    await asyncio.gather(maker.close(), taker.close())
