@@ -16,7 +16,7 @@ from journal.damage import Damage, Damaged, Finding, Verifier, require
 from journal.record import Frame, Head, Record, genesis_head
 from journal.startup import anchor_path, lock_path
 from journal.table import PAGE, SELECT_FRAMES, connect_read_only, frame_from_row, malformed, select_head
-from journal.wal import WalScan, WalState, scan_wal, wal_path
+from journal.wal import WalScan, WalState, scan_wal
 
 
 def scan(
@@ -33,7 +33,7 @@ def scan(
     must be what the journal began with. The end of the journal is compared with the anchor and, unless a
     writer is at work, the log is searched for commits that SQLite does not show.
     """
-    log = None if _is_live(path) else scan_wal(wal_path(path))
+    log = None if _is_live(path) else scan_wal(path)
     anchored, findings = _read_anchor(anchor or anchor_path(path), anchor is not None)
     last = Head(0, 0, 0, b"")
     try:

@@ -24,6 +24,7 @@ from journal.table import (
     CREATE,
     FORMAT_VERSION,
     INSERT_GENESIS,
+    PRIMARY_CODE,
     SELECT_FRAMES,
     connect_read_only,
     frame_from_row,
@@ -69,7 +70,7 @@ def prepare(
         held.callback(anchor.close)
         if not path.exists():
             create(path, genesis)
-        scan = scan_wal(wal_path(path))
+        scan = scan_wal(path)
         if scan.state is WalState.ROTTEN:
             raise StartupRefused(
                 Refusal.WAL_MUST_BE_SOUND,
@@ -146,6 +147,8 @@ def adopt(path: Path, busy_s: float) -> None:
             connection.execute("ROLLBACK")
             _, logged, folded = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
         except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:
+                raise
             raise StartupRefused(Refusal.WRITER_MUST_BE_ALONE, f"someone holds it: {error}") from error
     if folded < 0 or logged != folded:
         reason = f"someone reads it: {folded} of {logged} pages of its log folded in"

@@ -15,12 +15,13 @@ import msgspec
 
 from journal.damage import Damage, Damaged, Finding
 from journal.record import Frame, Head
-from journal.wal import WalState, scan_wal, wal_path
+from journal.wal import WalState, scan_wal
 
 APPLICATION_ID: Final = int.from_bytes(b"JRNL", "big")
 FORMAT_VERSION: Final = 1
 _PATIENCE_S: Final = 0.5
-_PRIMARY: Final = 0xFF
+PRIMARY_CODE: Final = 0xFF
+"""The part of an extended SQLite error code that names its kind."""
 
 CREATE: Final = f"""
 PRAGMA application_id = {APPLICATION_ID};
@@ -90,8 +91,8 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()
-        archived = error.sqlite_errorcode & _PRIMARY in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-        if not archived or scan_wal(wal_path(path)).state is not WalState.EMPTY:
+        archived = error.sqlite_errorcode & PRIMARY_CODE in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+        if not archived or scan_wal(path).state is not WalState.EMPTY:
             raise
         return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
     return connection

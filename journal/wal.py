@@ -7,8 +7,8 @@ two commit frames of the current generation at or behind the break mean that syn
 """
 
 import struct
-from collections import Counter
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -48,16 +48,19 @@ def wal_path(journal: Path) -> Path:
     return journal.with_name(journal.name + "-wal")
 
 
-def scan_wal(path: Path) -> WalScan:
-    """Read a log that no writer is appending to, page by page. A log that does not exist is empty."""
+def scan_wal(journal: Path) -> WalScan:
+    """Read the log of `journal`, which no writer has open, page by page.
+
+    A log that does not exist is empty.
+    """
     try:
-        with path.open("rb") as file:
-            return _scan(file)
+        with wal_path(journal).open("rb") as file:
+            return _scan(file, journal)
     except FileNotFoundError:
         return WalScan(WalState.EMPTY, 0, 0, 0)
 
 
-def _scan(file: BinaryIO) -> WalScan:
+def _scan(file: BinaryIO, journal: Path) -> WalScan:
     head = file.read(_HEADER.size)
     if len(head) < _HEADER.size:
         return WalScan(WalState.TORN if head else WalState.EMPTY, 0, 0, 0)
@@ -65,7 +68,7 @@ def _scan(file: BinaryIO) -> WalScan:
     order = ">" if magic & 1 else "<"
     sound = magic | 1 == _MAGIC | 1 and page_size in _PAGE_SIZES
     if not sound or _checksum(head[:_CHECKED_HEADER_BYTES], order, (0, 0)) != tuple(sums):
-        return _scan_headless(file, any(head))
+        return _scan_headless(file, journal)
     return _scan_frames(file, page_size, (salt1, salt2), order, (sums[0], sums[1]))
 
 
@@ -93,19 +96,37 @@ def _scan_frames(file: BinaryIO, page_size: int, salts: tuple[int, int], order: 
     return WalScan(WalState.ROTTEN if hidden >= _COMMITS_OF_ROT else state, commits, hidden, offset)
 
 
-def _scan_headless(file: BinaryIO, written: bool) -> WalScan:
-    """The log's own header is wrong, so SQLite will see none of it.
+def _scan_headless(file: BinaryIO, journal: Path) -> WalScan:
+    """The log's own header is wrong, so SQLite will see none of it: does the database lack anything it held?
 
-    The header is one synced sector: a crash leaves the old one, the new one or blanks, never a wrong one.
+    SQLite writes a new header over the old one only when all that the log holds is in the database. A writer
+    killed in that instant leaves commits behind a broken header that nobody misses; rot leaves ones that are.
     """
     size = _FRAME.size + _USUAL_PAGE_SIZE
-    commits: Counter[tuple[int, int]] = Counter()
+    commits = 0
+    pending: dict[int, bytes] = {}
+    committed: dict[int, bytes] = {}
+    generation = None
     while len(data := file.read(size)) == size:
-        _, pages, salt1, salt2, _, _ = _FRAME.unpack_from(data)
-        commits[salt1, salt2] += pages != 0
-    hidden = max(commits.values(), default=0)
-    rotten = written or hidden >= _COMMITS_OF_ROT
-    return WalScan(WalState.ROTTEN if rotten else WalState.TORN, 0, hidden, 0)
+        number, pages, salt1, salt2, _, _ = _FRAME.unpack_from(data)
+        generation = generation or (salt1, salt2)
+        if (salt1, salt2) != generation:
+            break
+        pending[number] = sha256(data[_FRAME.size :]).digest()
+        if pages:
+            commits += 1
+            committed |= pending
+    return WalScan(WalState.TORN if _holds(journal, committed) else WalState.ROTTEN, 0, commits, 0)
+
+
+def _holds(journal: Path, pages: dict[int, bytes]) -> bool:
+    """Whether the database itself has each of these pages, given as hashes by number, with this content."""
+    with journal.open("rb") as file:
+        for number, digest in pages.items():
+            file.seek((number - 1) * _USUAL_PAGE_SIZE)
+            if sha256(file.read(_USUAL_PAGE_SIZE)).digest() != digest:
+                return False
+    return True
 
 
 def _checksum(data: bytes, order: str, sums: tuple[int, int]) -> tuple[int, int]:

@@ -126,7 +126,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     place.mkdir()
     with image.open("wb") as file:
         file.truncate(24 << 20)
-    subprocess.run([str(tools[0]), "-q", str(image)], check=True)
+    subprocess.run([str(tools[0]), "-q", "-m", "0", str(image)], check=True)
     if subprocess.run(
         [str(tools[1]), "-o", "loop", str(image), str(place)], capture_output=True, check=False
     ).returncode:
@@ -162,10 +162,10 @@ async def test_a_file_system_that_fills_up(
 
 
 def fill(path: Path) -> None:
-    """Take what the file system has left, but for some hundred kilobytes."""
+    """Take what the file system has left but for some hundred kilobytes."""
     free = os.statvfs(path.parent).f_bavail * os.statvfs(path.parent).f_frsize
     with path.open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, max(free - (600 << 10), 4096))
+        os.posix_fallocate(file.fileno(), 0, max(free - (400 << 10), 4096))
 
 
 async def write_until_failure(folder: Path, work: SimpleNamespace, seq: int, told: dict[int, str]) -> int:

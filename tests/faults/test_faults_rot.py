@@ -131,7 +131,7 @@ def test_a_bit_of_the_log(count: int, specimens: tuple[Specimen, Specimen]) -> N
     by_scanner = silent = 0
     for _ in range(count):
         bit = specimen.flip(wal_path, dice)
-        by_scanner += scan_wal(wal_path(specimen.copy)).state is WalState.ROTTEN
+        by_scanner += scan_wal(specimen.copy).state is WalState.ROTTEN
         frames, findings = read(specimen.copy)
         harmful = [finding for finding in findings if not finding.recoverable]
         assert is_same(frames, specimen.frames[: len(frames)]), bit

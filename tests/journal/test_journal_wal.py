@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from journal.wal import WalScan, WalState, scan_wal
+from journal.wal import WalScan, WalState, scan_wal, wal_path
 
 PAGE = 4096 + 24
 COMMITS = 9
@@ -19,18 +19,25 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """A log of `COMMITS` commits as it stands while the database is open, read from a copy."""
     folder = tmp_path_factory.mktemp("wal")
     with contextlib.closing(sqlite3.connect(folder / "w.sqlite", isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute("PRAGMA wal_autocheckpoint=0")
-        connection.execute("CREATE TABLE t(x BLOB)")
-        for _ in range(COMMITS - 1):
-            connection.execute("INSERT INTO t VALUES (randomblob(6000))")
+        fill(connection)
         shutil.copy(folder / "w.sqlite-wal", folder / "copy")
     return (folder / "copy").read_bytes()
 
 
+def fill(connection: sqlite3.Connection) -> None:
+    """`COMMITS` commits, all in the log."""
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA wal_autocheckpoint=0")
+    connection.execute("CREATE TABLE t(x BLOB)")
+    for _ in range(COMMITS - 1):
+        connection.execute("INSERT INTO t VALUES (randomblob(6000))")
+
+
 def scan(folder: Path, data: bytes) -> WalScan:
-    path = folder / "log"
-    path.write_bytes(data)
+    """Scan `data` as the log of a database that holds nothing of it."""
+    path = folder / "w.sqlite"
+    path.touch()
+    wal_path(path).write_bytes(data)
     return scan_wal(path)
 
 
@@ -94,10 +101,33 @@ def test_a_flip_in_the_header_is_rot(tmp_path: Path, written: bytes, at: int) ->
     assert (found.state, found.commits, found.hidden) == (WalState.ROTTEN, 0, COMMITS)
 
 
-def test_blanks_where_the_header_should_be_are_rot_only_over_commits(tmp_path: Path, written: bytes) -> None:
-    assert scan(tmp_path, bytes(32) + written[32:]).state is WalState.ROTTEN
-    assert scan(tmp_path, bytes(32) + written[32 : commit_ends(written)[0]]).state is WalState.TORN
+def test_a_broken_header_over_nothing_is_torn(tmp_path: Path, written: bytes) -> None:
     assert scan(tmp_path, bytes(32)).state is WalState.TORN
+    assert scan(tmp_path, bytes(32) + written[32 : commit_ends(written)[0] - PAGE]).state is WalState.TORN
+
+
+def test_a_broken_header_over_commits_that_the_database_holds_is_torn(tmp_path: Path) -> None:
+    """SQLite starts the log anew in place once all of it is folded in; a kill inside that write breaks the header."""
+    path = tmp_path / "w.sqlite"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        fill(connection)
+        connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+        for part in (path, wal_path(path)):
+            shutil.copy(part, tmp_path / part.name.replace("w.", "copy."))
+    copy = tmp_path / "copy.sqlite"
+    log = wal_path(copy).read_bytes()
+    wal_path(copy).write_bytes(log[:12] + b"torn" + log[16:])
+    assert scan_wal(copy) == WalScan(WalState.TORN, 0, COMMITS, 0)
+    with copy.open("r+b") as file:
+        file.seek(2 * 4096)
+        file.write(b"not what was folded in")
+    assert scan_wal(copy) == WalScan(WalState.ROTTEN, 0, COMMITS, 0)
+
+
+def test_a_broken_header_is_judged_by_the_latest_generation(tmp_path: Path, written: bytes) -> None:
+    older = bytearray(written)
+    struct.pack_into(">I", older, commit_ends(written)[0] + 8, 12345)
+    assert scan(tmp_path, bytes(32) + bytes(older[32:])) == WalScan(WalState.ROTTEN, 0, 1, 0)
 
 
 def test_an_earlier_generation_behind_the_end_is_clean(tmp_path: Path, written: bytes) -> None:
