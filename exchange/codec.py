@@ -1,7 +1,7 @@
 """Commands and events to bytes and back: the words of the journal.
 
 One msgpack array per value, first element the tag. Decoding is strict: unknown tags, missing or surplus fields and
-wrong types are refused with the reason. ``SCHEMA_FP`` fingerprints the field tables and stands in every frame: a journal
+wrong types are refused with the reason. ``SCHEMA_FP`` fingerprints the field tables and stands in each frame: a journal
 written in other words is recognised before it is read. Imports core.
 """
 

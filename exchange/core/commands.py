@@ -192,7 +192,12 @@ class CancelAll(Command, frozen=True, tag=13):
 
 
 class SealBatch(Command, frozen=True, tag=20):
-    """Close the open batch now instead of waiting for its size or age."""
+    """Close the open batch now instead of waiting for its size or age.
+
+    A heartbeat may be empty: it shows the contract that the operator is alive, and anchors the journal.
+    """
+
+    heartbeat: bool = False
 
 
 class BatchRefused(Command, frozen=True, tag=21):

@@ -78,11 +78,14 @@ def lineage(state: State, auth_id: int) -> list[AuthEntry]:
 
 
 def decide_seal(state: State, command: SealBatch) -> tuple[Event, ...]:
-    """Close the open batch on request (age, shutdown)."""
-    del command
-    if state.first_unsealed == state.next_trade:
+    """Close the open batch on request; an empty one only as a heartbeat."""
+    if state.round is None:
+        return (Rejected(Reject.ORACLE_MUST_BE_FRESH),)
+    if state.first_unsealed < state.next_trade:
+        return tuple(seal(state))
+    if not command.heartbeat:
         return (Rejected(Reject.NOTHING_TO_SEAL, state.next_trade),)
-    return tuple(seal(state))
+    return (BatchSealed(state.next_batch, state.next_trade, state.next_trade - 1, state.round.round_id),)
 
 
 def evolve_sealed(state: State, event: BatchSealed, seq: int, time_ns: int) -> None:

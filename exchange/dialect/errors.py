@@ -97,6 +97,9 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.EXPIRY_MUST_BE_AHEAD: Refusal(Code.BAD_REQUEST, "An expiry lies in the future.", _ADMIN),
     Reject.EXPIRY_MUST_END_A_HALF_HOUR: Refusal(Code.BAD_REQUEST, "An expiry ends a half hour.", _ADMIN),
     Reject.EXPIRY_SLOT_MUST_BE_FREE: Refusal(Code.BAD_REQUEST, "256 expiries may be open at once.", _ADMIN),
+    Reject.LISTING_MUST_FIT_A_BATCH: Refusal(
+        Code.BAD_REQUEST, "The sheets of all live listings fit one settlement transaction.", _ADMIN
+    ),
     Reject.STRIKE_MUST_FIT: Refusal(Code.BAD_REQUEST, "A strike fits 63 bits.", _ADMIN, usdc, usdc),
     Reject.LOT_AND_TICK_MUST_BE_EXACT: Refusal(
         Code.BAD_REQUEST, "One lot at one tick is a whole 1e-6 USDC.", _ADMIN, usdc, contracts

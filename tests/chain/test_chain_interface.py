@@ -236,7 +236,11 @@ async def _gas_of_a_session(node, marker):
     for data in (
         encode("mark", 1),  # fresh slots
         encode("mark", 1, "again"),  # warm contract, dirty slots
-        encode("unmark", 1),  # a refund
+        encode("churn", 1),  # set before, so it ends cleared
+        encode("churn", 9),  # unset before, so it ends as it began
+        encode("unmark", 2),  # nothing to clear
+        encode("mark", 3),
+        encode("unmark", 3),  # a refund
         encode("mark", 13),  # a revert
         encode("divide", 1, 0),
         encode("recover", *signature),  # a precompile

@@ -1,6 +1,7 @@
 """The sender: each action exactly once, whatever becomes of its blocks."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -67,11 +68,13 @@ async def test_what_a_reorganisation_drops_goes_out_again_byte_for_byte(deep_nod
     assert [receipt.block_number for receipt in old] == list(range(old[0].block_number, old[0].block_number + 3))
     await node.controls.reorg(3)
     assert await contract.call("total") == 0
-    updates = []
+    updates = await sender.poll()
+    assert [u.ticket for u in updates if isinstance(u, Dropped)] == tickets
+    for ticket in tickets:  # by now they are back already
+        assert await node.chain.transaction(transaction_hash(ticket.raws[0])) is not None
     async with asyncio.timeout(10):
         while len([u for u in updates if isinstance(u, Included)]) < 3:
             updates += await sender.poll()
-    assert [u.ticket for u in updates if isinstance(u, Dropped)] == tickets
     assert [ticket.raws for ticket in tickets] == raws  # same bytes, same nonce
     assert all(ticket.receipt.block_hash != was.block_hash for ticket, was in zip(tickets, old, strict=True))
     await node.controls.mine(4)
@@ -112,17 +115,20 @@ async def test_a_starved_transaction_is_outbid_under_its_own_nonce(marker):
         await _crowd(dev, blocks=8)
         sender = Sender(dev, KEY, SenderLimits(replace_after_blocks=3))
         ticket = await sender.submit(address, contract.encode("mark", 1), gas=GAS)
+        behind = await sender.submit(address, contract.encode("mark", 2), gas=GAS)
         first, updates = ticket.raws[0], []
         for _ in range(7):
             await dev.mine()
             updates += await sender.poll()
         assert [type(update) for update in updates] == [Replaced, Replaced]
+        assert [update.ticket for update in updates] == [ticket, ticket]  # the other waits for its turn only
         await dev.mine(3)
-        updates = await poll_until(sender, Finalised)
+        await poll_until(sender, Finalised)
         mined = transaction_hash(ticket.raws[-1])
-        assert updates[-1].receipt.tx_hash == mined != transaction_hash(first)
+        assert (await ticket.finalised()).tx_hash == mined != transaction_hash(first)
+        assert (await behind.finalised()).tx_hash == transaction_hash(behind.raws[0])
         assert await contract.call("times", 1) == 1
-        assert await dev.nonce(sender.address) == ticket.nonce + 1
+        assert await dev.nonce(sender.address) == behind.nonce + 1
 
 
 async def test_the_fee_cap_is_kept(marker):
@@ -233,6 +239,31 @@ async def test_an_unheard_answer_is_not_a_second_transaction():
         updates = await poll_until(sender, Finalised)
         assert updates[-1].ticket is ticket
         assert await dev.balance(b"\x99" * 20) == 1
+
+
+class Torn:
+    """A node that answers the receipt from one branch and the block from another, until told not to."""
+
+    def __init__(self, dev):
+        self._dev, self.torn = dev, True
+
+    def __getattr__(self, name):
+        return getattr(self._dev, name)
+
+    async def block(self, block="latest"):
+        found = await self._dev.block(block)
+        return replace(found, hash=bytes(32)) if self.torn and isinstance(block, int) else found
+
+
+async def test_a_receipt_of_another_branch_is_not_final():
+    async with await DevNode.open(allocation=RICH) as dev:
+        chain = Torn(dev)
+        sender = Sender(chain, KEY)
+        await sender.submit(b"\x99" * 20, b"", gas=21_000)
+        assert [type(update) for update in await sender.poll()] == [Included]
+        assert await sender.poll() == []
+        chain.torn = False
+        assert [type(update) for update in await sender.poll()] == [Finalised]
 
 
 MOVES = st.lists(

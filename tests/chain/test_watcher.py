@@ -1,6 +1,8 @@
 """The watcher: finalised logs exactly once and in order, whatever the chain and the node do meanwhile."""
 
 import asyncio
+from contextlib import suppress
+from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
@@ -142,10 +144,16 @@ MOVES = st.lists(
 class Meddled:
     """A chain that may change before each question is answered."""
 
-    def __init__(self, dev, contract, moves, finality_depth):
-        self.dev, self.contract, self.moves, self.depth = dev, contract, list(moves), finality_depth
+    def __init__(self, dev, contract, moves, *, keeps_finality):
+        self.dev, self.contract, self.moves, self.keeps_finality = dev, contract, list(moves), keeps_finality
         self.final_ever = 0
         self.quiet = False
+        self.archive = {}  # every block that ever was, with its logs
+        self.remember()
+
+    def remember(self):
+        for sealed in self.dev._blocks:
+            self.archive.setdefault(sealed.block.hash, (sealed.block, sealed.logs))
 
     def move(self):
         kind, number = self.moves.pop(0)
@@ -154,12 +162,21 @@ class Meddled:
         elif kind == "mine":
             self.dev.mine(number)
         elif kind in ("reorg", "shrink"):
-            depth = min(number, self.dev.head.number - self.final_ever)
+            depth = min(number, self.dev.head.number - (self.final_ever if self.keeps_finality else 1))
             if depth > 0:
                 lost = self.dev._blocks[-depth:]
                 remine = [(tx.encode(), i) for i, s in enumerate(lost) for tx in s.transactions if i % 2]
                 self.dev.reorg(depth, remine, new_blocks=depth // 2 if kind == "shrink" else depth + number % 2)
         self.final_ever = max(self.final_ever, self.dev.number_of("finalized"))
+        self.remember()
+
+    def lineage(self, block):
+        """The block and its ancestors, by hash."""
+        found = [block.hash]
+        while block.number:
+            block = self.archive[block.parent_hash][0]
+            found.append(block.hash)
+        return found
 
     def meddle(self):
         while self.moves and not self.quiet:
@@ -189,7 +206,7 @@ class Meddled:
 def test_exactly_once_under_any_reorganisation(marker, moves):
     dev = DevChain(allocation=RICH, finality_depth=4)
     contract = deploy_local(dev, KEY, marker)
-    chain = Meddled(dev, contract, [move for move in moves if move != ("mark", 13)], 4)
+    chain = Meddled(dev, contract, moves, keeps_finality=True)
     watcher = Watcher(chain, [contract.address], 0)
 
     async def watch():
@@ -204,6 +221,34 @@ def test_exactly_once_under_any_reorganisation(marker, moves):
     final = dev.number_of("finalized")
     assert [f.block for f in delivered] == [dev.block(n) for n in range(final + 1)]
     assert [log for f in delivered for log in f.logs] == dev.logs(0, final, [contract.address])
+
+
+@settings(max_examples=150, deadline=None)
+@given(moves=MOVES, finality_depth=st.integers(0, 2))
+def test_what_is_said_of_a_block_is_true_of_it_even_when_finality_is_not_kept(marker, moves, finality_depth):
+    dev = DevChain(allocation=RICH, finality_depth=finality_depth)
+    contract = deploy_local(dev, KEY, marker)
+    chain = Meddled(dev, contract, moves, keeps_finality=False)
+    watcher = Watcher(chain, [contract.address], 0)
+    delivered = []
+
+    async def watch():
+        while chain.moves:
+            for event in await watcher.step():
+                if isinstance(event, Reorged):
+                    shared = set(chain.lineage(event.new_head))
+                    gone = [hash_ for hash_ in chain.lineage(event.old_head) if hash_ not in shared]
+                    assert event.depth == len(gone)
+                elif isinstance(event, FinalisedLogs):
+                    delivered.append(event)
+            assert watcher._branch[watcher.head.number] == watcher.head
+            assert all(a.hash == b.parent_hash for a, b in pairwise(watcher._branch.values()))
+
+    with suppress(FinalityBroken):
+        asyncio.run(watch())
+    for event in delivered:
+        assert event.logs == chain.archive[event.block.hash][1]
+    assert all(a.block.hash == b.block.parent_hash for a, b in pairwise(delivered))
 
 
 # Nodes that go away

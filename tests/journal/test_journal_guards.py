@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from journal import Anchor, Frame, Refusal, SqliteSettings, SqliteStore, StartupRefused, read_anchor
+from journal import Anchor, Frame, Refusal, SqliteSettings, SqliteStore, StartupRefused, StoreFailed, read_anchor
 from journal import startup as startup_module
 from journal.startup import anchor_path, lock_path, require_wal
 from journal.wal import wal_path
@@ -207,3 +207,11 @@ async def test_the_lock_names_its_holder(path: Path, genesis: bytes) -> None:
 def test_a_directory_that_is_not_there_is_an_os_error(tmp_path: Path, genesis: bytes) -> None:
     with pytest.raises(FileNotFoundError):
         startup_module.prepare(tmp_path / "none" / "j", genesis, None, ignore_lock=False, busy_s=0)
+
+
+async def test_a_log_that_cannot_be_opened_is_no_question_of_who_holds_it(path: Path, genesis: bytes) -> None:
+    wal_path(path).mkdir()
+    with pytest.raises(sqlite3.OperationalError, match="unable to open"):
+        startup_module.adopt(path, 0)
+    with pytest.raises(StoreFailed, match="opening"):
+        await SqliteStore.open(path, genesis)

@@ -153,6 +153,7 @@ class Trader:
             "nonce": self.nonces.take(self.account),
             "expiry": NO_EXPIRY,
         }
+        fields["is_buy"] ^= signed.pop("flip", False)
         key = signed.pop("key", self.key)
         order = signing.Order(**(fields | signed))
         assert self.venue.publisher.venue is not None

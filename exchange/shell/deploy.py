@@ -1,0 +1,157 @@
+"""Putting the clearing layer on a chain, and remembering where it is.
+
+Owns the terms a venue is opened under, the order of deployment, and the deployment file kept beside the journal.
+Contracts are immutable: another venue is another deployment. Imports chain, contract, sender, core.
+"""
+
+import os
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from exchange.core.commands import Configure, FeeSchedule, StandardModel
+from exchange.core.units import WAD, Cash, Seconds
+from exchange.shell.chain import Address, Chain, checksum, to_address
+from exchange.shell.contract import Contract, artifact
+from exchange.shell.sender import Sender
+
+_CENT: Final = WAD // 100
+
+STANDARD: Final = StandardModel(
+    max_req=15 * _CENT,
+    min_req=13 * _CENT,
+    mm_call=9 * _CENT,
+    mm_put=9 * _CENT,
+    mm_put_mtm=9 * _CENT,
+    unpaired_im=120 * _CENT,
+    unpaired_mm=110 * _CENT,
+    mm_offset=105 * _CENT,
+    oc_threshold=55 * _CENT,
+    oc_factor=WAD,
+    depeg_threshold=99 * _CENT,
+    depeg_factor=2 * WAD,
+)
+FEES: Final = FeeSchedule(taker_rate=4 * _CENT // 100, maker_rate=-_CENT // 100, cap=125 * _CENT // 10)
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """Rules fixed at deployment. Times in seconds, the vault's cap in 1e-6 USDC."""
+
+    settlement_window_s: Seconds = 60
+    operator_timeout_s: Seconds = 3600
+    max_round_age_s: Seconds = 3600
+    batch_trades_max: int = 64
+    batch_age_max_s: Seconds = 10
+    vault_cap: Cash = 10**18
+    fees: FeeSchedule = FEES
+    standard: StandardModel = STANDARD
+
+
+class Deployment(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the contracts are; addresses as checksummed text, ``first_block`` is where to start reading."""
+
+    chain_id: int
+    first_block: int
+    usdc: str
+    vault: str
+    oracle: str
+    margin: str
+    clearing: str
+    operator: str
+    signers: list[str]
+    terms: Terms
+
+    def save(self, path: Path) -> None:
+        """Write the file whole or not at all, durably."""
+        temporary = path.with_suffix(".new")
+        with temporary.open("wb") as file:
+            file.write(msgspec.json.format(msgspec.json.encode(self), indent=2))
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Deployment":
+        """Read the file. Raises msgspec.ValidationError when it is not one."""
+        return msgspec.json.decode(path.read_bytes(), type=cls)
+
+    def configure(self, venue: str) -> Configure:
+        """The command that opens the machine under these terms."""
+        terms = self.terms
+        return Configure(
+            venue=venue,
+            chain_id=self.chain_id,
+            clearing=to_address(self.clearing),
+            oracle=to_address(self.oracle),
+            operator=to_address(self.operator),
+            settlement_window_s=terms.settlement_window_s,
+            batch_trades_max=terms.batch_trades_max,
+            batch_age_max_s=terms.batch_age_max_s,
+            fees=terms.fees,
+            standard=terms.standard,
+        )
+
+
+class Contracts:
+    """Bindings of a deployment on a chain."""
+
+    def __init__(self, chain: Chain, deployment: Deployment) -> None:
+        self.chain = chain
+        self.deployment = deployment
+        self.usdc = self._bind("TestUSDC", deployment.usdc)
+        self.vault = self._bind("Vault", deployment.vault)
+        self.oracle = self._bind("Oracle", deployment.oracle)
+        self.margin = self._bind("Margin", deployment.margin)
+        self.clearing = self._bind("Clearing", deployment.clearing)
+
+    def _bind(self, name: str, address: str) -> Contract:
+        return Contract(self.chain, to_address(address), artifact(name).interface)
+
+
+async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: Terms) -> Deployment:
+    """Deploy token, vault, oracle, margin and clearing for development; the operator governs and guards them."""
+    first = await chain.block("latest")
+    usdc = await _create(operator, "TestUSDC")
+    vault = await _create(operator, "Vault", checksum(usdc), checksum(operator.address), terms.vault_cap)
+    oracle = await _create(operator, "Oracle", sorted(checksum_all(signers), key=str.lower))
+    margin = await _create(operator, "Margin", msgspec.structs.astuple(terms.standard))
+    settings = (
+        checksum(operator.address),
+        checksum(operator.address),
+        *(checksum(address) for address in (vault, oracle, margin)),
+        terms.settlement_window_s,
+        terms.operator_timeout_s,
+        terms.max_round_age_s,
+        terms.fees.taker_rate,
+        terms.fees.maker_rate,
+        terms.fees.cap,
+    )
+    clearing = await _create(operator, "Clearing", settings)
+    data = artifact("Vault").interface.encode("set_clearing", checksum(clearing))
+    await (await operator.submit(vault, data)).included()
+    return Deployment(
+        chain_id=chain.chain_id,
+        first_block=first.number,
+        usdc=checksum(usdc),
+        vault=checksum(vault),
+        oracle=checksum(oracle),
+        margin=checksum(margin),
+        clearing=checksum(clearing),
+        operator=checksum(operator.address),
+        signers=checksum_all(signers),
+        terms=terms,
+    )
+
+
+def checksum_all(addresses: list[Address]) -> list[str]:
+    """Addresses as checksummed text."""
+    return [checksum(address) for address in addresses]
+
+
+async def _create(sender: Sender, name: str, *args: object) -> Address:
+    ticket = await sender.submit(None, artifact(name).creation_code(*args))
+    receipt = await ticket.included()
+    assert receipt.ok
+    assert receipt.contract_address is not None
+    return receipt.contract_address

@@ -1,0 +1,86 @@
+"""Oracle rounds: made by signers, checked at the door.
+
+``Maker`` turns spots and vols into a round and has its signers sign it; ``check`` is what the venue asks of any round
+before it is journaled. On a real venue the two live in different houses. Imports core, calldata, signing.
+"""
+
+from collections.abc import Callable, Sequence
+
+from exchange import calldata
+from exchange.core.commands import PostRound, Sheet, Spot
+from exchange.core.oracle import implied_marks
+from exchange.core.state import State
+from exchange.core.units import WAD, Price, Seconds, Wad
+from exchange.signing import address_of, domain_separator, recover, round_digest, sign
+
+
+class RoundRefused(Exception):
+    """The round does not carry a quorum of known signatures."""
+
+
+def chain_round(state: State, command: PostRound) -> calldata.Round:
+    """A journaled round in the form the contracts hash: sheets with the spot of their underlying."""
+    spots = {spot.underlying: spot for spot in command.spots}
+    sheets = []
+    for sheet in command.sheets:
+        underlying = state.expiries[sheet.expiry_id].underlying
+        sheets.append(
+            calldata.Sheet(sheet.expiry_id, underlying, spots[underlying].spot, sheet.forward, sheet.conf, sheet.marks)
+        )
+    words = tuple(calldata.SpotWord(s.underlying, s.spot, s.conf, s.acc) for s in command.spots)
+    return calldata.Round(command.round_id, command.time_s, command.stable, words, tuple(sheets))
+
+
+def digest_of(state: State, command: PostRound) -> bytes:
+    """What the signers of a round sign."""
+    assert state.config is not None
+    domain = domain_separator(state.config.chain_id, state.config.oracle)
+    return round_digest(domain, calldata.round_header(chain_round(state, command)))
+
+
+def quorum_of(signers: int) -> int:
+    """Two thirds of the signers, rounded up."""
+    return (2 * signers + 2) // 3
+
+
+def check(state: State, command: PostRound, signers: Sequence[bytes]) -> None:
+    """Refuse a round without a quorum of distinct known signers. Raises RoundRefused or SigningError."""
+    digest = digest_of(state, command)
+    known = {recover(digest, signature) for signature in command.signatures} & set(signers)
+    if len(known) < quorum_of(len(signers)):
+        raise RoundRefused(f"{len(known)} known signatures of {len(signers)}")
+
+
+VolSurface = Callable[[int], Wad]
+"""Vol of a series by its id."""
+
+
+class Maker:
+    """The signers' side of a feed: continues the accumulators from the state and signs with a quorum."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = sorted(keys, key=address_of)[: quorum_of(len(keys))]
+
+    def make(
+        self, state: State, time_s: Seconds, spots: dict[int, Price], vol_of: VolSurface, *, conf: Wad = WAD
+    ) -> PostRound:
+        """The next round at ``time_s``; forwards equal spot, stable at par."""
+        last = state.round
+        words = []
+        for underlying, price in spots.items():
+            held = state.spots.get(underlying)
+            acc = held.acc + held.spot * (time_s - last.time_s) if held is not None and last is not None else 0
+            words.append(Spot(underlying, price, conf, acc))
+        sheets = []
+        for expiry in state.expiries.values():
+            if expiry.fixing >= 0:
+                continue
+            vols = tuple(vol_of(series) for series in expiry.series)
+            bare = Sheet(expiry.id, spots[expiry.underlying], conf, vols, ())
+            marks = implied_marks(bare, expiry, state.series, time_s)
+            sheets.append(Sheet(expiry.id, spots[expiry.underlying], conf, vols, marks))
+        round_id = last.round_id + 1 if last is not None else 1
+        unsigned = PostRound(round_id, time_s, WAD, tuple(words), tuple(sheets), ())
+        digest = digest_of(state, unsigned)
+        signatures = tuple(sign(key, digest) for key in self._keys)
+        return PostRound(round_id, time_s, WAD, unsigned.spots, unsigned.sheets, signatures)

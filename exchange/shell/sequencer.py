@@ -1,0 +1,295 @@
+"""One inbox, one writer: stamp, apply, append, sync, publish.
+
+The sequencer owns the live state. Commands and queries pass it in one order; whatever it answers is released only when
+every record the answer could have seen is durable. It never catches: a machine that contradicts itself, or a journal
+that fails, stops the venue, and the next start rebuilds from what was written. Imports core, codec, journal.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+from exchange import codec
+from exchange.core import commands as c
+from exchange.core.events import BatchSealed, Event
+from exchange.core.machine import apply
+from exchange.core.state import State
+from exchange.core.units import Nanos
+from exchange.shell.clock import Clock
+from exchange.signing import Receipt, receipt_digest, sign
+from journal import Durable, Record, Tree, Writer, encode_record
+
+T = TypeVar("T")
+
+DRAIN_MAX: Final = 1024  # commands applied before others get the processor
+INBOX_MAX: Final = 16_384
+_OPTIONAL: Final = (c.Place, c.Amend)  # what may be refused under load; cancels and facts may not
+
+
+class Overloaded(Exception):
+    """The inbox or the journal's backlog is full; new orders are refused, cancels and facts are not."""
+
+
+class Halted(Exception):
+    """The sequencer has stopped; nothing more is accepted until a restart."""
+
+
+class Outcome(NamedTuple):
+    """One applied record."""
+
+    seq: int
+    time_ns: Nanos
+    command: c.AnyCommand
+    events: tuple[Event, ...]
+
+
+class SignedReceipt(msgspec.Struct, frozen=True):
+    """The operator's word that a message stands in the journal at ``receipt.seq``, in the domain of Clearing."""
+
+    receipt: Receipt
+    signature: bytes
+
+
+class _Submission(NamedTuple):
+    command: c.AnyCommand
+    render: Callable[[State, Outcome], Any]
+    waiter: asyncio.Future[Any]
+    signed: bool
+
+
+class _Query(NamedTuple):
+    ask: Callable[[State], Any]
+    waiter: asyncio.Future[Any]
+
+
+class _Answer(NamedTuple):
+    """What waits for durability: the rendered value, and which record of the drain it belongs to (-1: none)."""
+
+    waiter: asyncio.Future[Any]
+    value: Any
+    place: int
+    signed: bool
+
+
+class _Drain(NamedTuple):
+    """Everything one pass over the inbox produced."""
+
+    records: list[bytes]
+    stamps: list[tuple[int, Nanos]]
+    sealing: list[int]
+    answers: list[_Answer]
+    notes: list[Any]
+
+
+class Anchors:
+    """Merkle roots of the journal at the records that sealed a batch: what each batch anchors on chain."""
+
+    def __init__(self) -> None:
+        self.tree = Tree()
+        self.roots: dict[int, bytes] = {}
+
+    def extend(self, first_seq: int, leaves: Sequence[bytes], sealing: Sequence[int]) -> None:
+        """Add the leaves of consecutive records; remember the root after each record in ``sealing``."""
+        wanted = dict.fromkeys(sealing)
+        for offset, leaf in enumerate(leaves):
+            self.tree.append(leaf)
+            if first_seq + offset in wanted:
+                self.roots[first_seq + offset] = self.tree.root()
+
+
+class Sequencer:
+    """The single writer of the venue."""
+
+    def __init__(
+        self,
+        state: State,
+        writer: Writer,
+        clock: Clock,
+        operator_key: bytes,
+        domain: bytes,
+        *,
+        anchors: Anchors | None = None,
+        tap: Callable[[State, Outcome], Sequence[Any]] = lambda _state, _outcome: (),
+        publish: Callable[[Sequence[Any]], None] = lambda _notes: None,
+        digest_every: int = 10_000,
+    ) -> None:
+        self._state = state
+        self._writer = writer
+        self._clock = clock
+        self._key = operator_key
+        self._domain = domain
+        self._tap = tap
+        self._publish = publish
+        self._digest_every = digest_every
+        self._next_digest = state.seq + digest_every
+        self._inbox: deque[_Submission | _Query] = deque()
+        self._arrived = asyncio.Event()
+        self._drains: asyncio.Queue[tuple[asyncio.Future[Durable] | None, _Drain]] = asyncio.Queue(64)
+        self._halted: BaseException | None = None
+        self._stopping = False
+        self.anchors = anchors or Anchors()
+
+    # -- what others call ---------------------------------------------------------------------------------------------
+
+    async def submit(
+        self, command: c.AnyCommand, render: Callable[[State, Outcome], T], *, signed: bool = True
+    ) -> tuple[T, SignedReceipt | None]:
+        """Sequence a command. ``render`` sees the state exactly as of its record; this returns once it is durable.
+
+        Raises Overloaded for new orders when the inbox or the journal cannot take more, Halted when stopped.
+        """
+        self._check_running()
+        if isinstance(command, _OPTIONAL) and (len(self._inbox) >= INBOX_MAX or not self._writer.accepting):
+            raise Overloaded(f"{len(self._inbox)} messages wait")
+        waiter: asyncio.Future[tuple[T, SignedReceipt | None]] = asyncio.get_running_loop().create_future()
+        self._inbox.append(_Submission(command, render, waiter, signed))
+        self._arrived.set()
+        return await waiter
+
+    async def record(self, command: c.AnyCommand) -> Outcome:
+        """Sequence a command and return its outcome, without a signed receipt."""
+        outcome, _ = await self.submit(command, _outcome, signed=False)
+        return outcome
+
+    async def read(self, query: Callable[[State], T]) -> T:
+        """Answer a query in order with the commands, once everything it saw is durable."""
+        self._check_running()
+        if len(self._inbox) >= INBOX_MAX:
+            raise Overloaded(f"{len(self._inbox)} messages wait")
+        waiter: asyncio.Future[tuple[T, None]] = asyncio.get_running_loop().create_future()
+        self._inbox.append(_Query(query, waiter))
+        self._arrived.set()
+        return (await waiter)[0]
+
+    def stop(self) -> None:
+        """Finish what has arrived, then end ``run``."""
+        self._stopping = True
+        self._arrived.set()
+
+    # -- the loop -----------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Sequence until stopped. Any failure ends it, fails every waiter and is raised."""
+        releasing = asyncio.create_task(self._release_all(), name="sequencer release")
+        try:
+            await self._sequence(releasing)
+            await self._drains.put((None, _Drain([], [], [], [], [])))
+            await self._drains.join()
+        except BaseException as error:
+            self._halted = error
+            raise
+        finally:
+            releasing.cancel()
+            self._halted = self._halted or Halted("stopped")
+            self._fail_waiters(self._halted)
+            await asyncio.gather(releasing, return_exceptions=True)
+
+    async def _sequence(self, releasing: "asyncio.Task[None]") -> None:
+        while not (self._stopping and not self._inbox):
+            if releasing.done():
+                releasing.result()
+            if not self._inbox:
+                self._arrived.clear()
+                await self._first_of(self._arrived.wait(), releasing)
+                continue
+            drain = self._drain()
+            appended = self._writer.append(drain.records) if drain.records else None
+            await self._first_of(self._drains.put((appended, drain)), releasing)
+            await asyncio.sleep(0)
+
+    @staticmethod
+    async def _first_of(waiting: Coroutine[Any, Any, object], releasing: "asyncio.Task[None]") -> None:
+        """Wait for something, or for the release side to fail, which the next turn of the loop raises."""
+        task = asyncio.ensure_future(waiting)
+        await asyncio.wait({task, releasing}, return_when=asyncio.FIRST_COMPLETED)
+        task.cancel()
+
+    def _drain(self) -> _Drain:
+        drain = _Drain([], [], [], [], [])
+        for _ in range(min(len(self._inbox), DRAIN_MAX)):
+            item = self._inbox.popleft()
+            if isinstance(item, _Query):
+                drain.answers.append(_Answer(item.waiter, _ask(item.ask, self._state), -1, signed=False))
+            else:
+                self._take(drain, item)
+        if self._state.seq >= self._next_digest:
+            self._next_digest = self._state.seq + self._digest_every
+            self._apply(drain, c.TakeDigest())
+        return drain
+
+    def _take(self, drain: _Drain, item: _Submission) -> None:
+        outcome = self._apply(drain, item.command)
+        value = _ask(lambda state: item.render(state, outcome), self._state)
+        drain.answers.append(_Answer(item.waiter, value, len(drain.records) - 1, item.signed))
+
+    def _apply(self, drain: _Drain, command: c.AnyCommand) -> Outcome:
+        state = self._state
+        seq, time_ns = state.seq + 1, max(self._clock.now_ns(), state.time_ns)
+        events = apply(state, seq, time_ns, command)
+        record = Record(seq, time_ns, codec.encode_command(command), codec.encode_events(events))
+        drain.records.append(encode_record(record))
+        drain.stamps.append((seq, time_ns))
+        if any(type(event) is BatchSealed for event in events):
+            drain.sealing.append(seq)
+        outcome = Outcome(seq, time_ns, command, events)
+        drain.notes.extend(self._tap(state, outcome))
+        return outcome
+
+    # -- after durability ---------------------------------------------------------------------------------------------
+
+    async def _release_all(self) -> None:
+        while True:
+            appended, drain = await self._drains.get()
+            durable = await appended if appended is not None else None
+            if durable is not None:
+                self.anchors.extend(drain.stamps[0][0], durable.leaves, drain.sealing)
+            self._publish(drain.notes)
+            for answer in drain.answers:
+                if not answer.waiter.done():
+                    self._answer(answer, durable, drain)
+            self._drains.task_done()
+
+    def _answer(self, answer: _Answer, durable: Durable | None, drain: _Drain) -> None:
+        if isinstance(answer.value, _Failure):
+            answer.waiter.set_exception(answer.value.error)
+            return
+        receipt = None
+        if answer.signed and durable is not None:
+            seq, time_ns = drain.stamps[answer.place]
+            leaf = durable.leaves[answer.place]
+            plain = Receipt(seq=seq, prev_hash=durable.prev_head, record_hash=leaf, time_ns=time_ns)
+            receipt = SignedReceipt(plain, sign(self._key, receipt_digest(self._domain, plain)))
+        answer.waiter.set_result((answer.value, receipt))
+
+    def _check_running(self) -> None:
+        if self._halted is not None or self._stopping:
+            raise Halted("the sequencer has stopped")
+
+    def _fail_waiters(self, error: BaseException) -> None:
+        waiting = [item.waiter for item in self._inbox]
+        while not self._drains.empty():
+            waiting += [answer.waiter for answer in self._drains.get_nowait()[1].answers]
+            self._drains.task_done()
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_exception(Halted(f"the sequencer stopped: {error}"))
+
+
+class _Failure(NamedTuple):
+    """A query or rendering that raised: its own caller's problem, not the venue's."""
+
+    error: Exception
+
+
+def _ask(question: Callable[[State], Any], state: State) -> Any:
+    try:
+        return question(state)
+    except Exception as error:  # noqa: BLE001 - handed to the caller who asked
+        return _Failure(error)
+
+
+def _outcome(_state: State, outcome: Outcome) -> Outcome:
+    return outcome

@@ -1,0 +1,248 @@
+"""The batcher: takes what the machine sealed or fixed to the contracts, in order, until the chain says it is done.
+
+It keeps no state of its own that matters: what is still to do is read from the machine, what has been done from the
+contracts, so a restart or a reorganisation only makes it look again. Imports deploy, sender, sequencer, calldata.
+"""
+
+from typing import Final, NamedTuple
+
+import structlog
+
+from exchange import calldata
+from exchange.core import commands as c
+from exchange.core import settlement
+from exchange.core.commands import Authorisation, PostRound
+from exchange.core.state import State
+from exchange.core.units import Seconds, expiry_of, seconds_of
+from exchange.shell.chain import Reverted
+from exchange.shell.clock import Clock
+from exchange.shell.contract import Contract
+from exchange.shell.deploy import Contracts
+from exchange.shell.feeds import chain_round
+from exchange.shell.sender import Sender, Ticket, TransactionFailed
+from exchange.shell.sequencer import Sequencer
+from exchange.signing import (
+    BatchHeader,
+    Order,
+    batch_digest,
+    domain_separator,
+    sign,
+)
+
+ACCOUNTS_PER_SETTLEMENT: Final = 64
+_ALREADY_DONE: Final = ("batch_id", "expiry_fixed")
+
+_log = structlog.get_logger(__name__)
+
+
+class BatchRefusedByContract(Exception):
+    """The contract will not take a batch: NO_BUST is broken, the venue halts and a person decides."""
+
+
+class Job(NamedTuple):
+    """One thing the contracts still have to hear. ``key`` orders jobs and names them across restarts."""
+
+    key: tuple[int, int, int]  # round id, 0 fixing / 1 batch, number
+    round: PostRound | None
+    to_chain: calldata.Round | None
+    batch: "BatchJob | None" = None
+    expiry_id: int = 0
+    accounts: tuple[int, ...] = ()
+
+
+class BatchJob(NamedTuple):
+    """A sealed batch, ready to encode."""
+
+    batch_id: int
+    round_id: int
+    sealed_seq: int
+    deadline: Seconds
+    orders: list[calldata.SignedOrder]
+    trades: list[calldata.Trade]
+    expiries: tuple[int, ...]
+
+
+# -- planning: reads the machine --------------------------------------------------------------------------------------
+
+
+def plan(state: State, deadline_s: Seconds) -> list[Job]:
+    """Batches and fixings the contracts have not confirmed, in the order they must be sent."""
+    jobs = [
+        Job(
+            (batch.round_id, 1, batch.id), *_round(state, batch.round_id), batch=_batch_job(state, batch.id, deadline_s)
+        )
+        for batch in state.batches.values()
+    ]
+    jobs += [
+        Job((round_id, 0, expiry_id), *_round(state, round_id), expiry_id=expiry_id)
+        for expiry_id, round_id in state.fixings.items()
+    ]
+    return sorted(jobs, key=lambda job: job.key)
+
+
+def _round(state: State, round_id: int) -> tuple[PostRound, calldata.Round]:
+    round_ = state.rounds[round_id]
+    return round_, chain_round(state, round_)
+
+
+def _batch_job(state: State, batch_id: int, deadline_s: Seconds) -> BatchJob:
+    batch = state.batches[batch_id]
+    places: dict[int, int] = {}
+    orders: list[calldata.SignedOrder] = []
+    trades: list[calldata.Trade] = []
+    expiries: dict[int, None] = {}
+    for trade_id in range(batch.first_trade, batch.last_trade + 1):
+        trade = state.trades[trade_id]
+        for auth_id in (trade.maker_auth, trade.taker_auth):
+            for link in settlement.lineage(state, auth_id):
+                if link.id not in places:
+                    places[link.id] = len(orders)
+                    orders.append(signed_order(link.auth))
+                    expiries |= _held_expiries(state, link.auth)
+        trades.append(
+            calldata.Trade(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index)
+        )
+    arranged, renamed = calldata.arrange(orders, trades)
+    deadline = seconds_of(batch.sealed_ns) + deadline_s
+    return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, arranged, renamed, tuple(sorted(expiries)))
+
+
+def _held_expiries(state: State, auth: Authorisation) -> dict[int, None]:
+    """Expiries an account may hold on chain when its order settles: what it holds there now, here, and trades."""
+    here = state.accounts[auth.account].positions
+    there = state.mirror.positions.get(auth.account, {})
+    pending = [
+        trade.series for trade in state.trades.values() if auth.account in (trade.maker_account, trade.taker_account)
+    ]
+    return dict.fromkeys(expiry_of(series) for series in (*here, *there, *pending, auth.series))
+
+
+def signed_order(auth: Authorisation) -> calldata.SignedOrder:
+    """An authorisation as the contract reads it."""
+    order = Order(
+        account=auth.account,
+        series=auth.series,
+        is_buy=auth.is_buy,
+        quantity=auth.qty,
+        limit_price=auth.price,
+        max_fee=auth.max_fee,
+        time_in_force=auth.tif,
+        post_only=auth.post_only,
+        reduce_only=auth.reduce_only,
+        replaces=auth.replaces,
+        nonce=auth.nonce,
+        expiry=auth.expiry_s,
+    )
+    return calldata.SignedOrder(order, auth.signature)
+
+
+def due_settlements(state: State) -> list[tuple[int, tuple[int, ...]]]:
+    """Fixed expiries whose fills have all settled, with accounts that still hold them on chain."""
+    due = []
+    for expiry_id in state.mirror.fixings:
+        if any(expiry_of(trade.series) == expiry_id for trade in state.trades.values()):
+            continue
+        holders = [
+            account
+            for account, positions in sorted(state.mirror.positions.items())
+            if any(expiry_of(series) == expiry_id for series in positions)
+        ]
+        if holders:
+            due.append((expiry_id, tuple(holders[:ACCOUNTS_PER_SETTLEMENT])))
+    return due
+
+
+# -- doing: writes the chain ------------------------------------------------------------------------------------------
+
+
+class Settler:
+    """Sends jobs one after another; ``step`` is one look, so that whoever owns time decides how often."""
+
+    def __init__(
+        self, sequencer: Sequencer, contracts: Contracts, sender: Sender, clock: Clock, operator_key: bytes
+    ) -> None:
+        self._sequencer = sequencer
+        self._contracts = contracts
+        self._sender = sender
+        self._clock = clock
+        self._key = operator_key
+        self._deadline_s = contracts.deployment.terms.max_round_age_s
+        self._sent: dict[tuple[int, ...], Ticket] = {}
+        self.batches_sent = 0
+
+    async def step(self) -> int:
+        """Send what has not been sent; the number of jobs still open. Raises BatchRefusedByContract."""
+        jobs = await self._sequencer.read(lambda state: plan(state, self._deadline_s))
+        for job in jobs:
+            if not self._in_flight(job.key):
+                await self._send(job)
+        settlements = await self._sequencer.read(due_settlements)
+        for expiry_id, accounts in settlements:
+            await self._settle_expiry(expiry_id, accounts)
+        return len(jobs) + len(settlements)
+
+    def _in_flight(self, key: tuple[int, ...]) -> bool:
+        ticket = self._sent.get(key)
+        return ticket is not None and (ticket.outcome is None or (ticket.receipt is not None and ticket.receipt.ok))
+
+    async def _send(self, job: Job) -> None:
+        await self._post_round(job)
+        clearing = self._contracts.clearing
+        if job.batch is not None:
+            await self._submit(job.key, clearing, "settle_signed", *self._settle_args(job, job.batch))
+            self.batches_sent += 1
+        else:
+            await self._submit(job.key, clearing, "fix_expiry", job.expiry_id)
+
+    async def _post_round(self, job: Job) -> None:
+        """The named round must be on chain before what names it; posting is idempotent by its number."""
+        assert job.round is not None
+        assert job.to_chain is not None
+        oracle = self._contracts.oracle
+        last, _ = await oracle.call("last_round")
+        if last < job.round.round_id:
+            args = calldata.post_round_args(job.to_chain, job.round.signatures)
+            await self._submit((job.round.round_id,), oracle, "post_round", *args)
+
+    def _settle_args(self, job: Job, batch: BatchJob) -> calldata.SettleArgs:
+        assert job.to_chain is not None
+        deployment = self._contracts.deployment
+        body = calldata.batch_body(batch.orders, batch.trades)
+        header = BatchHeader(
+            batch_id=batch.batch_id,
+            round_id=batch.round_id,
+            deadline=batch.deadline,
+            journal_size=batch.sealed_seq,
+            journal_root=self._sequencer.anchors.roots[batch.sealed_seq],
+        )
+        domain = domain_separator(deployment.chain_id, self._contracts.clearing.address)
+        signature = sign(self._key, batch_digest(domain, header, calldata.content_hash(body)))
+        named = {sheet.expiry_id for sheet in job.to_chain.sheets}
+        sheets = calldata.select_sheets(job.to_chain, [key for key in batch.expiries if key in named])
+        hashes = calldata.sheet_hashes(job.to_chain)
+        return calldata.settle_signed_args(header, signature, len(batch.orders), body, hashes, sheets)
+
+    async def _submit(self, key: tuple[int, ...], contract: Contract, name: str, *args: object) -> None:
+        """Send and wait for inclusion. A refusal of a batch halts the venue; of anything else it is tried again."""
+        try:
+            ticket = await self._sender.submit(contract.address, contract.encode(name, *args))
+            self._sent[key] = ticket
+            await ticket.included()
+        except (Reverted, TransactionFailed) as error:
+            if error.reason in _ALREADY_DONE:
+                return
+            _log.error("contract_refused", call=name, reason=error.reason, job=key)
+            if name == "settle_signed":
+                await self._sequencer.record(c.BatchRefused(key[2], error.reason))
+            raise BatchRefusedByContract(f"{name} {key}: {error.reason}") from error
+
+    async def _settle_expiry(self, expiry_id: int, accounts: tuple[int, ...]) -> None:
+        """Ask for settlement once the contract allows it; anyone else may have been quicker."""
+        key = (expiry_id, *accounts)
+        expiry_s = await self._sequencer.read(lambda state: state.expiries[expiry_id].expiry_s)
+        window = self._contracts.deployment.terms.settlement_window_s
+        head = await self._contracts.chain.block("latest")
+        if self._in_flight(key) or head.time_s <= expiry_s + window + 1:
+            return
+        data = self._contracts.clearing.encode("settle_expiry", expiry_id, list(accounts))
+        self._sent[key] = await self._sender.submit(self._contracts.clearing.address, data)

@@ -1,0 +1,251 @@
+"""The composition of a running venue: chain, contracts, journal, sequencer, and the tasks between them.
+
+``open_venue`` is the one path for a first start and a restart: open the chain, deploy or find the contracts, rebuild
+the state from the journal, start to sequence. Imports the rest of the shell.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import structlog
+
+from exchange import calldata, codec
+from exchange.core import commands as c
+from exchange.core.events import Rejected
+from exchange.core.state import State
+from exchange.core.units import Price, Seconds, seconds_of
+from exchange.shell.boot import GENESIS, boot
+from exchange.shell.chain import Chain, DevControls
+from exchange.shell.clock import Clock
+from exchange.shell.deploy import Contracts, Deployment, Terms, deploy
+from exchange.shell.devnode import DevNode
+from exchange.shell.feeds import Maker, check
+from exchange.shell.keys import dev_key, require_dev_chain
+from exchange.shell.observer import observations
+from exchange.shell.rpc import RpcChain
+from exchange.shell.sender import Sender
+from exchange.shell.sequencer import Outcome, Sequencer
+from exchange.shell.settler import Settler
+from exchange.shell.watcher import FinalisedLogs, Reorged, Watcher
+from exchange.signing import address_of, domain_separator
+from journal import SqliteStore, Writer
+
+SIGNERS: Final = 5
+WEALTH_WEI: Final = 10**24
+_log = structlog.get_logger(__name__)
+
+
+class SetupRefused(Exception):
+    """A listing or the configuration did not take: the message names the rule."""
+
+
+class Series(NamedTuple):
+    """A series to list."""
+
+    strike: Price
+    is_call: bool
+
+
+class DevKeys(NamedTuple):
+    """The venue's own keys on a development chain."""
+
+    operator: bytes
+    signers: tuple[bytes, ...]
+
+    @classmethod
+    def make(cls) -> "DevKeys":
+        """Operator and oracle signers."""
+        return cls(dev_key("operator"), tuple(dev_key(f"oracle signer {n}") for n in range(SIGNERS)))
+
+
+class Venue:
+    """Everything that runs, wired. ``serve`` turns it by its tasks, a demonstration by hand."""
+
+    def __init__(
+        self, chain: Chain, contracts: Contracts, sequencer: Sequencer, settler: Settler, sender: Sender, clock: Clock
+    ) -> None:
+        self.chain = chain
+        self.contracts = contracts
+        self.sequencer = sequencer
+        self.settler = settler
+        self.sender = sender
+        self.clock = clock
+        self.watcher = Watcher(chain, [contracts.clearing.address], contracts.deployment.first_block, poll_s=0.2)
+
+    # -- facts from the chain -----------------------------------------------------------------------------------------
+
+    async def observe(self) -> int:
+        """Look at the chain once and journal what became final; the number of facts."""
+        count = 0
+        for event in await self.watcher.step():
+            if isinstance(event, FinalisedLogs):
+                count += await self._journal(event)
+            elif isinstance(event, Reorged):
+                _log.warning("chain_reorganised", depth=event.depth, head=event.new_head.number)
+        await self.sender.poll()
+        return count
+
+    async def _journal(self, event: FinalisedLogs) -> int:
+        last = await self.sequencer.read(lambda state: state.mirror.action_id)
+        found = await observations(self.contracts.clearing, event.logs, last)
+        for command in found:
+            outcome = await self.sequencer.record(command)
+            _require_applied(outcome)
+        return len(found)
+
+    # -- listing ------------------------------------------------------------------------------------------------------
+
+    async def list_expiry(self, underlying: int, expiry_s: Seconds, series: Sequence[Series]) -> int:
+        """List an expiry with its series on the contracts, then in the machine; its id."""
+        expiry_id = await self.sequencer.read(lambda state: len(state.expiries) + 1)
+        clearing = self.contracts.clearing
+        calls = [clearing.encode("list_expiry", expiry_id, underlying, expiry_s)]
+        for first in range(0, len(series), 4):
+            word = calldata.strikes_word(series[first : first + 4])
+            calls.append(clearing.encode("list_group", expiry_id, first // 4, word))
+        for data in calls:
+            await (await self.sender.submit(clearing.address, data)).included()
+        await self.apply(c.ListExpiry(expiry_id, underlying, expiry_s))
+        for index, item in enumerate(series):
+            await self.apply(c.ListSeries(expiry_id, index, item.strike, item.is_call))
+        return expiry_id
+
+    async def apply(self, command: c.AnyCommand) -> Outcome:
+        """Sequence an administrative command. Raises SetupRefused when the machine refuses it."""
+        outcome = await self.sequencer.record(command)
+        _require_applied(outcome)
+        return outcome
+
+    # -- prices -------------------------------------------------------------------------------------------------------
+
+    async def post_round(
+        self, maker: Maker, signers: Sequence[bytes], spots: dict[int, Price], vol_of: Callable[[int], int]
+    ) -> Outcome:
+        """Make, check and journal a round as of now."""
+        time_s = seconds_of(self.clock.now_ns())
+        round_ = await self.sequencer.read(lambda state: _checked(state, maker, signers, time_s, spots, vol_of))
+        return await self.sequencer.record(round_)
+
+
+def _checked(
+    state: State,
+    maker: Maker,
+    signers: Sequence[bytes],
+    time_s: Seconds,
+    spots: dict[int, Price],
+    vol_of: Callable[[int], int],
+) -> c.PostRound:
+    round_ = maker.make(state, time_s, spots, vol_of)
+    check(state, round_, signers)
+    return round_
+
+
+def _require_applied(outcome: Outcome) -> None:
+    refused = outcome.events[0]
+    if isinstance(refused, Rejected):
+        raise SetupRefused(f"{refused.reason} (value {refused.value}, limit {refused.limit}): {outcome.command}")
+
+
+class Settings(NamedTuple):
+    """How to open a venue on a development chain."""
+
+    journal: Path
+    terms: Terms
+    clock: Clock
+    url: str | None = None
+    venue: str = "verbatim-dev"
+    finality_depth: int = 2
+    tap: Callable[[State, Outcome], Sequence[Any]] = lambda _state, _outcome: ()
+    publish: Callable[[Sequence[Any]], None] = lambda _notes: None
+
+
+def deployment_path(journal: Path) -> Path:
+    """Where the deployment of a journal's contracts is kept."""
+    return journal.with_name(journal.name + ".deployment.json")
+
+
+@contextlib.asynccontextmanager
+async def open_chain(settings: Settings) -> AsyncIterator[tuple[Chain, DevControls]]:
+    """The embedded chain, kept beside the journal, or the development node at a URL."""
+    if settings.url is None:
+        store = settings.journal.with_name(settings.journal.name + ".chain")
+        clock = settings.clock
+        start_s = seconds_of(clock.now_ns())
+        allocation = {address_of(DevKeys.make().operator): WEALTH_WEI}
+        node = await DevNode.open(
+            store=store,
+            finality_depth=settings.finality_depth,
+            genesis_time_s=start_s,
+            clock=lambda: seconds_of(clock.now_ns()),
+            allocation=allocation,
+        )
+        async with node:
+            yield node, node
+        return
+    chain = await RpcChain.open(settings.url)
+    try:
+        yield chain, await chain.dev_controls()
+    finally:
+        await chain.close()
+
+
+@contextlib.asynccontextmanager
+async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevControls]]:
+    """A venue sequencing on its journal. Leaving the context writes what has queued and closes everything."""
+    keys = DevKeys.make()
+    async with contextlib.AsyncExitStack() as stack:
+        chain, controls = await stack.enter_async_context(open_chain(settings))
+        require_dev_chain(chain.chain_id)
+        sender = Sender(chain, keys.operator)
+        deployment = await _deployment(settings, chain, controls, sender, keys)
+        store = await stack.enter_async_context(
+            await SqliteStore.open(settings.journal, GENESIS, schemas=[codec.SCHEMA_FP])
+        )
+        booted = await boot(store)
+        writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP))
+        contracts = Contracts(chain, deployment)
+        sequencer = Sequencer(
+            booted.state,
+            writer,
+            settings.clock,
+            keys.operator,
+            domain_separator(deployment.chain_id, contracts.clearing.address),
+            anchors=booted.anchors,
+            tap=settings.tap,
+            publish=settings.publish,
+        )
+        settler = Settler(sequencer, contracts, sender, settings.clock, keys.operator)
+        venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock)
+        await stack.enter_async_context(sequencing(sequencer))
+        if booted.state.config is None:
+            await venue.apply(deployment.configure(settings.venue))
+        yield venue, controls
+
+
+@contextlib.asynccontextmanager
+async def sequencing(sequencer: Sequencer) -> AsyncIterator[None]:
+    """Run the sequencer in the background; its failure cancels the body and is raised."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(sequencer.run(), name="sequencer")
+            yield
+            sequencer.stop()
+            await running
+    finally:
+        sequencer.stop()
+
+
+async def _deployment(
+    settings: Settings, chain: Chain, controls: DevControls, sender: Sender, keys: DevKeys
+) -> Deployment:
+    path = deployment_path(settings.journal)
+    if path.exists():
+        return Deployment.load(path)
+    if await chain.balance(sender.address) < WEALTH_WEI // 2:
+        await controls.fund(sender.address, WEALTH_WEI)
+    made = await deploy(chain, sender, [address_of(key) for key in keys.signers], settings.terms)
+    made.save(path)
+    return made

@@ -1,0 +1,273 @@
+"""The settle rule of the contracts in plain Python, written from their rules and not from the machine.
+
+It keeps what the chain keeps: cash, positions, keys, nonces, requests, fixings. Everything it refuses is a ``Refused`` with the
+contract's reason. Of the machine it uses the margin function only, which a parity test compares with the contract.
+"""
+
+from typing import NamedTuple
+
+from exchange.core.commands import Authorisation, Configure, FeeSchedule, PostRound, Sheet
+from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
+
+DEAD = 2**32 - 1
+ONE = 10**4
+WAD = 10**18
+HALF_HOUR = 1_800
+
+
+class Refused(Exception):
+    """The contract would revert, with this reason."""
+
+
+class Option(NamedTuple):
+    """The terms of a listed series."""
+
+    strike: int
+    is_call: bool
+    expiry_s: int
+
+
+class Fill(NamedTuple):
+    """One trade of a batch: places of maker and taker in the list of orders."""
+
+    maker: int
+    taker: int
+    qty: int
+    price: int
+    index: int
+
+
+class Owned:
+    """What the chain knows about an account."""
+
+    def __init__(self, owner: bytes) -> None:
+        self.owner = owner
+        self.cash = 0
+        self.positions: dict[int, int] = {}
+        self.keys: dict[bytes, list[int]] = {}  # scopes, expiry, revoked from (0: not)
+        self.lanes: dict[int, int] = {}  # nonce -> filled, or DEAD
+        self.cancelled: dict[int, int] = {}  # nonce -> effective from
+        self.frozen_from = 0
+        self.request: tuple[int, int] | None = None  # amount, effective from
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def fees_of(schedule: FeeSchedule, fill: Fill) -> tuple[int, int]:
+    """Taker's and maker's fee of a fill."""
+    cap = ceil_div(schedule.cap * fill.price * fill.qty, WAD * ONE)
+    taker = min(ceil_div(schedule.taker_rate * fill.index * fill.qty, WAD * ONE), cap)
+    if schedule.maker_rate < 0:
+        return taker, -min(-schedule.maker_rate * fill.index * fill.qty // (WAD * ONE), taker // 2)
+    return taker, min(ceil_div(schedule.maker_rate * fill.index * fill.qty, WAD * ONE), cap)
+
+
+class Contract:
+    """Clearing, vault and oracle in one."""
+
+    def __init__(self, config: Configure) -> None:
+        self.config = config
+        self.window = config.settlement_window_s
+        self.accounts: dict[int, Owned] = {0: Owned(b"")}
+        self.options: dict[int, Option] = {}
+        self.expiries: dict[int, int] = {}
+        self.fixings: dict[int, int] = {}
+        self.dust: dict[int, int] = {}
+        self.rounds: dict[int, PostRound] = {}
+        self.acc_at: dict[int, int] = {}
+        self.batch_id = 0
+        self.round_id = 0
+        self.vault = 0
+
+    # -- the oracle ---------------------------------------------------------------------------------------------------
+
+    def post_round(self, round_: PostRound) -> None:
+        self.rounds[round_.round_id] = round_
+        if round_.time_s % HALF_HOUR == 0:
+            self.acc_at[round_.time_s] = round_.spots[0].acc
+
+    def fix(self, expiry_id: int) -> int:
+        expiry_s = self.expiries[expiry_id]
+        if expiry_id in self.fixings:
+            raise Refused("expiry_fixed")
+        price = (self.acc_at[expiry_s] - self.acc_at[expiry_s - HALF_HOUR]) // HALF_HOUR
+        self.fixings[expiry_id] = price
+        return price
+
+    # -- margin -------------------------------------------------------------------------------------------------------
+
+    def margin(self, account: Owned, round_: PostRound) -> int:
+        """Cash and claims less initial requirement at a named round; fixed expiries are claims."""
+        sheets = {sheet.expiry_id: sheet for sheet in round_.sheets}
+        claims, books = 0, []
+        for expiry_id in sorted({series >> 16 for series in account.positions}):
+            held = {series: qty for series, qty in account.positions.items() if series >> 16 == expiry_id}
+            if expiry_id in self.fixings:
+                claims += self._payoff(held, self.fixings[expiry_id]) // ONE
+            elif expiry_id in sheets:
+                books.append(self._book(held, round_, sheets[expiry_id]))
+            else:
+                raise Refused("sheet_missing")
+        needed = requirement(self.config.standard, tuple(books), round_.stable, Kind.INITIAL)
+        return account.cash + claims - needed
+
+    def _book(self, held: dict[int, int], round_: PostRound, sheet: Sheet) -> ExpiryBook:
+        legs = tuple(
+            Leg(qty, self.options[series].strike, self.options[series].is_call, sheet.marks[series & 0xFFFF])
+            for series, qty in held.items()
+        )
+        return ExpiryBook(round_.spots[0].spot, sheet.forward, sheet.conf, legs)
+
+    def _payoff(self, held: dict[int, int], price: int) -> int:
+        total = 0
+        for series, qty in held.items():
+            option = self.options[series]
+            total += qty * max(price - option.strike if option.is_call else option.strike - price, 0)
+        return total
+
+    # -- batches ------------------------------------------------------------------------------------------------------
+
+    def settle(self, batch_id: int, round_id: int, orders: list[Authorisation], fills: list[Fill], now_s: int) -> None:
+        """Take a batch whole, or raise Refused and (as a revert would) leave everything as it was."""
+        if batch_id != self.batch_id + 1:
+            raise Refused("batch_id")
+        if round_id < self.round_id:
+            raise Refused("round_order")
+        if len(orders) > 256:
+            raise Refused("batch_format")
+        moved = self._match(orders, fills)
+        filled = [sum(fill.qty for fill in fills if place in (fill.maker, fill.taker)) for place in range(len(orders))]
+        touched = sorted({order.account for order in orders})
+        before = {}
+        for key in touched:
+            account = self.accounts[key]
+            if account.frozen_from and account.frozen_from <= now_s:
+                raise Refused("account_frozen")
+            before[key] = self.margin(account, self.rounds[round_id])
+        for order, qty in zip(orders, filled, strict=True):
+            self._execute(order, qty, now_s)
+        for key, cash in moved.items():
+            self.accounts[key].cash += cash
+        for key in touched:
+            after = self.margin(self.accounts[key], self.rounds[round_id])
+            if after < 0 and after < before[key]:
+                raise Refused(f"account_margin: {key} has {after}, had {before[key]}")
+        self.batch_id = batch_id
+        if orders:
+            self.round_id = round_id
+
+    def _match(self, orders: list[Authorisation], fills: list[Fill]) -> dict[int, int]:
+        moved: dict[int, int] = {}
+        for fill in fills:
+            maker, taker = orders[fill.maker], orders[fill.taker]
+            if maker.series != taker.series:
+                raise Refused("series_mismatch")
+            if maker.is_buy == taker.is_buy:
+                raise Refused("side_mismatch")
+            if taker.post_only:
+                raise Refused("order_post_only")
+            if maker.tif != 0:
+                raise Refused("order_not_resting")
+            buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
+            if not seller.price <= fill.price <= buyer.price:
+                raise Refused("price_beyond_limit")
+            taker_fee, maker_fee = fees_of(self.config.fees, fill)
+            for fee, order in ((taker_fee, taker), (maker_fee, maker)):
+                if fee > ceil_div(order.max_fee * fill.qty, ONE):
+                    raise Refused("fee_beyond_max")
+            premium = fill.price * fill.qty // ONE
+            for account, cash in (
+                (buyer.account, -premium),
+                (seller.account, premium),
+                (taker.account, -taker_fee),
+                (maker.account, -maker_fee),
+                (0, taker_fee + maker_fee),
+            ):
+                moved[account] = moved.get(account, 0) + cash
+        return moved
+
+    def _execute(self, order: Authorisation, qty: int, now_s: int) -> None:
+        account = self.accounts[order.account]
+        self._check_signer(account, order, qty, now_s)
+        if qty:
+            if order.expiry_s + self.window < now_s:
+                raise Refused("order_expired")
+            if account.cancelled.get(order.nonce, now_s + 1) <= now_s:
+                raise Refused("order_cancelled")
+            if self.options[order.series].expiry_s + self.window < now_s:
+                raise Refused("series_expired")
+        self._count(account, order, qty)
+        change = qty if order.is_buy else -qty
+        held = account.positions.get(order.series, 0) + change
+        account.positions[order.series] = held
+        if not held:
+            del account.positions[order.series]
+
+    def _check_signer(self, account: Owned, order: Authorisation, qty: int, now_s: int) -> None:
+        if order.signer == account.owner:
+            return
+        scopes, expiry_s, revoked_from = account.keys.get(order.signer, [0, 0, 0])
+        if not scopes & 1:
+            raise Refused("key_scope")
+        if qty and expiry_s + self.window < now_s:
+            raise Refused("key_expired")
+        if qty and revoked_from and revoked_from <= now_s:
+            raise Refused("key_revoked")
+
+    def _count(self, account: Owned, order: Authorisation, qty: int) -> None:
+        lanes = account.lanes
+        before = lanes.get(order.nonce, 0)
+        if before == DEAD:
+            raise Refused("order_replaced")
+        total = before + qty
+        if before == 0 and order.replaces:
+            taken = lanes.get(order.replaces - 1, 0)
+            if taken == DEAD:
+                raise Refused("order_replaced")
+            if taken or qty:
+                lanes[order.replaces - 1] = DEAD
+                total += taken
+        if total == before:
+            return
+        if total > order.qty or total >= DEAD:
+            raise Refused("order_overfilled")
+        lanes[order.nonce] = total
+
+    # -- owners -------------------------------------------------------------------------------------------------------
+
+    def free(self, account: Owned, round_: PostRound) -> int:
+        """What may leave: no more than there is, no more than initial margin leaves over."""
+        return min(account.cash, self.margin(account, round_))
+
+    def withdraw(self, key: int, round_: PostRound, now_s: int) -> int:
+        account = self.accounts[key]
+        if account.request is None:
+            raise Refused("withdrawal_unknown")
+        amount, effective = account.request
+        if effective > now_s:
+            raise Refused("withdrawal_early")
+        if self.free(account, round_) < amount:
+            raise Refused("account_margin")
+        account.request = None
+        account.cash -= amount
+        self.vault -= amount
+        return amount
+
+    def settle_expiry(self, expiry_id: int, key: int, now_s: int) -> int:
+        """Turn an account's positions in a fixed expiry into cash, once acknowledged fills had time to settle."""
+        if expiry_id not in self.fixings:
+            raise Refused("expiry_unfixed")
+        if self.expiries[expiry_id] + self.window + 1 > now_s:
+            raise Refused("expiry_early")
+        account = self.accounts[key]
+        held = {series: qty for series, qty in account.positions.items() if series >> 16 == expiry_id}
+        value = self._payoff(held, self.fixings[expiry_id])
+        account.cash += value // ONE
+        for series in held:
+            del account.positions[series]
+        dust = self.dust.get(expiry_id, 0) + value % ONE
+        self.accounts[0].cash += dust // ONE
+        self.dust[expiry_id] = dust % ONE
+        return value // ONE
