@@ -1,0 +1,29 @@
+# Every target sets up what it needs; nothing but python3, make and git is assumed.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: test check soak clean
+
+$(STAMP): pyproject.toml contracts/build.py $(shell find contracts -name '*.vy')
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python contracts/build.py
+	touch $(STAMP)
+
+test: $(STAMP)
+	-$(BIN)/python -m exchange.shell.anvil
+	$(BIN)/python -m pytest -q
+
+check: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+soak: $(STAMP)
+	VERBATIM_SOAK=1 $(BIN)/python -m pytest -q -m soak --timeout 3600
+
+clean:
+	rm -rf $(VENV) .cache exchange/artifacts
