@@ -141,8 +141,8 @@ def adopt(path: Path, busy_s: float) -> None:
     survive a power loss. After this they would, and may be announced.
     """
     with contextlib.closing(sqlite3.connect(path, isolation_level=None, timeout=busy_s)) as connection:
-        connection.execute("PRAGMA synchronous=FULL")
         try:
+            connection.execute("PRAGMA synchronous=FULL")
             connection.execute("BEGIN IMMEDIATE")
             connection.execute("ROLLBACK")
             _, logged, folded = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
