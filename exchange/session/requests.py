@@ -79,7 +79,7 @@ def _request(message: dict[str, Any], depth_max: int) -> Request:
 def _fault_of(message: dict[str, Any], request_id: RequestId, depth_max: int) -> DialectError | None:
     """The first thing wrong with the envelope."""
     try:
-        _check_shape(message, depth_max)
+        _check_depth(message, depth_max)
     except DialectError as error:
         return error
     params = message.get("params")
@@ -101,35 +101,18 @@ def _id_of(message: dict[str, Any]) -> RequestId:
     value = message.get("id")
     if isinstance(value, int) and not isinstance(value, bool) and -INT_MAX <= value <= INT_MAX:
         return value
-    if isinstance(value, str) and len(value) <= ID_CHARS_MAX and _is_text(value):
+    if isinstance(value, str) and len(value) <= ID_CHARS_MAX:
         return value
     return None
 
 
-def _is_text(value: str) -> bool:
-    """Whether a string can be written again: JSON may smuggle in half of a surrogate pair."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _check_shape(value: Any, depth: int) -> None:
-    """Refuse deep nesting and strings that are not text."""
-    if isinstance(value, str):
-        if not value.isascii() and not _is_text(value):
-            raise DialectError(Code.INVALID_REQUEST, reason="strings_must_be_unicode_text")
-    elif isinstance(value, dict | list):
+def _check_depth(value: Any, depth: int) -> None:
+    """Refuse deep nesting."""
+    if isinstance(value, dict | list):
         if not depth:
             raise DialectError(Code.INVALID_REQUEST, reason="nested_too_deeply")
-        if isinstance(value, dict):
-            for key, item in value.items():
-                _check_shape(key, depth - 1)
-                _check_shape(item, depth - 1)
-        else:
-            for item in value:
-                _check_shape(item, depth - 1)
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_depth(item, depth - 1)
 
 
 class Params:
@@ -232,7 +215,7 @@ class Params:
             _required(name)
         if self.textual and isinstance(value, str):
             value = decode(value, TEXT_CHARS_MAX)
-            _check_shape(value, 2)
+            _check_depth(value, 2)
         return value
 
 

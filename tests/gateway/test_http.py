@@ -98,6 +98,13 @@ async def test_a_signed_order_by_get(http, venue, never):
         assert (await reply.json())["result"]["order_state"] == "cancelled"
 
 
+async def test_query_text_that_is_not_unicode_is_survived(http):
+    for query in ("id=%ed%a0%80", "id=%ff&x=%fe", "id=%00", "id=" + "x" * 2_000):
+        async with http.get(f"/api/v2/public/test?{query}") as reply:
+            assert reply.status == 200
+            assert (await reply.json())["result"]["version"]
+
+
 async def test_what_needs_a_socket_says_so(http):
     body = {"jsonrpc": "2.0", "id": 1, "method": "public/subscribe", "params": {"channels": ["ticker.x.raw"]}}
     async with http.post("/api/v2", json=body) as reply:

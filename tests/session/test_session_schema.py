@@ -104,9 +104,7 @@ def test_orders_and_logins_validate(schema, trader):
     sold = maker.sell(CALL, 0.5, 500)
     order_id = sold["order"]["order_id"]
     bought = taker.buy(CALL, 0.2, 500)
-    edited = maker.ask(
-        "private/edit", order_id=order_id, **maker.order(CALL, 0.4, 505, is_buy=False, replaces=1)
-    )
+    edited = maker.ask("private/edit", order_id=order_id, **maker.order(CALL, 0.4, 505, is_buy=False, replaces=1))
     cancelled = maker.ask("private/cancel", order_id=order_id)
     state = maker.ask("private/get_order_state", order_id=order_id)
     for method, result in (
