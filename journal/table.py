@@ -80,7 +80,7 @@ def head_from_row(row: Sequence[Any]) -> Head:
 
 
 def connect_read_only(path: Path) -> sqlite3.Connection:
-    """A connection that changes neither the file nor its log. Raises `sqlite3.OperationalError`.
+    """A connection that changes neither the file nor its log. Raises `sqlite3.DatabaseError`.
 
     Where the index of the log cannot be made, as in an archive, and there is no log, the file is read as one
     that nobody writes. With a log it is not: that reading would leave out what only the log holds.
@@ -89,7 +89,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE_S)
     try:
         connection.execute("PRAGMA schema_version").fetchone()
-    except sqlite3.OperationalError as error:
+    except sqlite3.DatabaseError as error:
         connection.close()
         archived = error.sqlite_errorcode & PRIMARY_CODE in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
         if not archived or scan_wal(path).state is not WalState.EMPTY:

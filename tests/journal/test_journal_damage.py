@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journal import (
@@ -79,6 +79,7 @@ def test_verification_may_start_in_the_middle() -> None:
     assert list(verify(WHOLE[3:], WHOLE[2].position())) == WHOLE[3:]
 
 
+@settings(deadline=None)
 @given(numbers, records, st.data())
 def test_a_flipped_bit_in_a_record_names_that_record(index: int, at: int, data: st.DataObject) -> None:
     raw = WHOLE[index].raw_records()
@@ -89,6 +90,7 @@ def test_a_flipped_bit_in_a_record_names_that_record(index: int, at: int, data: 
     assert finding.kind is Damage.ALTERED
 
 
+@settings(deadline=None)
 @given(numbers, st.integers(0, 39))
 def test_a_flipped_bit_in_the_framing_names_the_frame(index: int, bit: int) -> None:
     frame = msgspec.structs.replace(WHOLE[index], body=flipped(WHOLE[index].body, bit))
@@ -96,6 +98,7 @@ def test_a_flipped_bit_in_the_framing_names_the_frame(index: int, bit: int) -> N
     assert (finding.kind, finding.frame_no, finding.seq) == (Damage.ALTERED, index + 1, index * PER_FRAME + 1)
 
 
+@settings(deadline=None)
 @given(numbers, st.sampled_from(["first_seq", "last_seq", "epoch", "n", "wall_ns"]), st.integers(0, 31))
 def test_a_flipped_bit_in_the_header_names_the_frame(index: int, field: str, bit: int) -> None:
     frame = msgspec.structs.replace(WHOLE[index], **{field: getattr(WHOLE[index], field) ^ 1 << bit})
@@ -103,6 +106,7 @@ def test_a_flipped_bit_in_the_header_names_the_frame(index: int, field: str, bit
     assert (finding.kind, finding.frame_no, finding.seq) == (Damage.ALTERED, index + 1, index * PER_FRAME + 1)
 
 
+@settings(deadline=None)
 @given(numbers, st.sampled_from(["head", "schema_fp"]), st.integers(0, 255))
 def test_a_flipped_bit_in_a_hash_names_the_frame(index: int, field: str, bit: int) -> None:
     frame = msgspec.structs.replace(WHOLE[index], **{field: flipped(getattr(WHOLE[index], field), bit)})
@@ -110,6 +114,7 @@ def test_a_flipped_bit_in_a_hash_names_the_frame(index: int, field: str, bit: in
     assert (finding.kind, finding.frame_no) == (Damage.ALTERED, index + 1)
 
 
+@settings(deadline=None)
 @given(numbers, st.integers(1, 30))
 def test_a_flipped_bit_in_the_number_names_the_frame(index: int, bit: int) -> None:
     frame = msgspec.structs.replace(WHOLE[index], frame_no=WHOLE[index].frame_no ^ 1 << bit)
@@ -118,12 +123,14 @@ def test_a_flipped_bit_in_the_number_names_the_frame(index: int, bit: int) -> No
     assert found[0].seq == index * PER_FRAME + 1
 
 
+@settings(deadline=None)
 @given(numbers, st.integers(0, PER_FRAME * 32 + 31))
 def test_a_flipped_bit_in_the_marks_hurts_nobody(index: int, bit: int) -> None:
     frame = msgspec.structs.replace(WHOLE[index], marks=flipped(WHOLE[index].marks, bit))
     assert findings(swap(WHOLE, index, frame)) == []
 
 
+@settings(deadline=None)
 @given(numbers, records)
 def test_a_deleted_record_is_a_gap_at_its_seq(index: int, at: int) -> None:
     raw = WHOLE[index].raw_records()
@@ -131,6 +138,7 @@ def test_a_deleted_record_is_a_gap_at_its_seq(index: int, at: int) -> None:
     assert (finding.kind, finding.frame_no, finding.seq) == (Damage.GAP, index + 1, index * PER_FRAME + at + 1)
 
 
+@settings(deadline=None)
 @given(numbers, records, st.integers(0, PER_FRAME))
 def test_a_repeated_record_is_a_duplicate_where_it_stands(index: int, source: int, at: int) -> None:
     raw = WHOLE[index].raw_records()
@@ -141,6 +149,7 @@ def test_a_repeated_record_is_a_duplicate_where_it_stands(index: int, source: in
     assert finding.seq == index * PER_FRAME + expected + 1
 
 
+@settings(deadline=None)
 @given(numbers, records, records)
 def test_records_in_another_order_are_reordered_from_the_first(index: int, one: int, other: int) -> None:
     raw = WHOLE[index].raw_records()
@@ -152,6 +161,7 @@ def test_records_in_another_order_are_reordered_from_the_first(index: int, one: 
         assert [(f.kind, f.seq) for f in found] == [(Damage.REORDERED, index * PER_FRAME + min(one, other) + 1)]
 
 
+@settings(deadline=None)
 @given(numbers, records)
 def test_a_record_put_in_the_place_of_another_is_a_duplicate(index: int, at: int) -> None:
     raw = WHOLE[index].raw_records()
@@ -160,6 +170,7 @@ def test_a_record_put_in_the_place_of_another_is_a_duplicate(index: int, at: int
     assert (finding.kind, finding.seq) == (Damage.DUPLICATED, index * PER_FRAME + at + 1)
 
 
+@settings(deadline=None)
 @given(numbers, st.data())
 def test_a_body_cut_short_is_placed(index: int, data: st.DataObject) -> None:
     cut = data.draw(st.integers(0, len(WHOLE[index].body) - 1))
@@ -173,18 +184,21 @@ def test_a_body_cut_short_is_placed(index: int, data: st.DataObject) -> None:
     assert finding.seq == index * PER_FRAME + at + 1
 
 
+@settings(deadline=None)
 @given(numbers, st.binary(min_size=1, max_size=40))
 def test_bytes_after_the_last_record_are_found(index: int, tail: bytes) -> None:
     frame = msgspec.structs.replace(WHOLE[index], body=WHOLE[index].body + tail)
     assert the_one(swap(WHOLE, index, frame)).kind is Damage.ALTERED
 
 
+@settings(deadline=None)
 @given(st.integers(0, FRAMES - 2))
 def test_a_deleted_frame_is_a_gap_at_its_first_record(index: int) -> None:
     finding = the_one(WHOLE[:index] + WHOLE[index + 1 :])
     assert (finding.kind, finding.seq) == (Damage.GAP, index * PER_FRAME + 1)
 
 
+@settings(deadline=None)
 @given(st.integers(0, FRAMES - 2), st.data())
 def test_a_frame_that_comes_late_is_a_gap_and_then_reordered(index: int, data: st.DataObject) -> None:
     to = data.draw(st.integers(index + 1, FRAMES - 1))
@@ -205,6 +219,7 @@ def test_late_frames_are_told_apart_from_repeated_ones_inside_one_gap() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(numbers, st.data())
 def test_a_repeated_frame_is_a_duplicate(index: int, data: st.DataObject) -> None:
     to = data.draw(st.integers(index + 1, FRAMES))
@@ -212,6 +227,7 @@ def test_a_repeated_frame_is_a_duplicate(index: int, data: st.DataObject) -> Non
     assert (finding.kind, finding.seq) == (Damage.DUPLICATED, index * PER_FRAME + 1)
 
 
+@settings(deadline=None)
 @given(numbers)
 def test_a_repeated_frame_under_a_new_number_is_a_duplicate(index: int) -> None:
     copy = msgspec.structs.replace(WHOLE[index], frame_no=FRAMES + 1)
@@ -229,6 +245,7 @@ def test_rows_that_changed_places_are_found_by_their_records() -> None:
     ]
 
 
+@settings(deadline=None)
 @given(st.integers(1, FRAMES - 1))
 def test_a_rival_history_is_a_fork_at_its_first_record(index: int) -> None:
     finding = the_one(WHOLE[:index] + RIVAL[index:])

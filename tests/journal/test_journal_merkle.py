@@ -3,7 +3,7 @@
 from hashlib import sha256
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journal import Tree, prove_inclusion, root_of, verify_inclusion
@@ -43,6 +43,7 @@ def test_the_incremental_root_is_the_recursive_one_for_each_size_up_to_200() -> 
         tree.append(LEAVES[n])
 
 
+@settings(deadline=None)
 @given(st.integers(1, 200), st.data())
 def test_each_leaf_is_proved_and_nothing_else_is(n: int, data: st.DataObject) -> None:
     index = data.draw(st.integers(0, n - 1))
@@ -59,6 +60,7 @@ def test_each_leaf_is_proved_and_nothing_else_is(n: int, data: st.DataObject) ->
         assert not verify_inclusion(LEAVES[index], index, n, proof[:-1], root)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 200), st.integers(0, 60))
 def test_a_tree_continues_from_its_frontier(n: int, more: int) -> None:
     tree = Tree()

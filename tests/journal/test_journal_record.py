@@ -4,7 +4,7 @@ from hashlib import sha256
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journal import (
@@ -39,11 +39,13 @@ def numbered(pairs: list[tuple[bytes, bytes]], first: int = 1) -> list[Record]:
 bodies = st.lists(st.tuples(st.binary(max_size=70), st.binary(max_size=70)), min_size=1, max_size=20)
 
 
+@settings(deadline=None)
 @given(records)
 def test_a_record_survives_its_encoding(record: Record) -> None:
     assert decode_record(encode_record(record)) == record
 
 
+@settings(deadline=None)
 @given(records)
 def test_a_record_has_one_encoding(record: Record) -> None:
     data = encode_record(record)
@@ -51,6 +53,7 @@ def test_a_record_has_one_encoding(record: Record) -> None:
     assert leaf_hash(data) == sha256(b"\x00" + data).digest() == leaf_hashes([data])[0]
 
 
+@settings(deadline=None)
 @given(bodies)
 def test_a_frame_holds_its_records_in_one_decodable_array(pairs: list[tuple[bytes, bytes]]) -> None:
     expected = numbered(pairs)
@@ -63,6 +66,7 @@ def test_a_frame_holds_its_records_in_one_decodable_array(pairs: list[tuple[byte
     assert (frame.frame_no, frame.first_seq, frame.last_seq, frame.n) == (1, 1, len(data), len(data))
 
 
+@settings(deadline=None)
 @given(bodies, st.integers(0, 10**19))
 def test_the_head_is_the_hash_written_down_in_the_specification(pairs: list[tuple[bytes, bytes]], wall: int) -> None:
     frame = Chain(GENESIS, 3, SCHEMA).frame([encode_record(r) for r in numbered(pairs)], wall)
@@ -82,6 +86,7 @@ def test_the_head_is_the_hash_written_down_in_the_specification(pairs: list[tupl
     assert frame.head == compute_head(GENESIS.hash, frame)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=8))
 def test_frames_follow_each_other_without_a_gap(sizes: list[int]) -> None:
     chain, at, head = Chain(GENESIS, 1, SCHEMA), 1, GENESIS.hash
@@ -93,6 +98,7 @@ def test_frames_follow_each_other_without_a_gap(sizes: list[int]) -> None:
         at, head = at + n, frame.head
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 9), min_size=1, max_size=9).filter(lambda seqs: seqs != list(range(1, len(seqs) + 1))))
 def test_a_frame_refuses_records_that_do_not_continue_the_sequence(seqs: list[int]) -> None:
     data = [encode_record(Record(seq, 1, b"", b"")) for seq in seqs]

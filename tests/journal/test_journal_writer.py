@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from journal import (
@@ -79,6 +79,7 @@ async def test_what_queues_behind_a_frame_becomes_the_next_one(writer: Writer, s
     assert [leaf for r in receipts for leaf in r.leaves] == [x for f in store.frames_held for x in f.leaves()]
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=40), st.integers(1, 40), st.integers(100, 3000))
 def test_frames_respect_their_caps_and_never_split_an_append(sizes: list[int], records: int, size: int) -> None:
     async def run() -> list[Frame]:
