@@ -382,7 +382,7 @@ def _refuse_amend(state: State, command: Amend) -> Rejected | None:
     if auth.qty <= order.filled:
         return Rejected(Reject.AMEND_QTY_MUST_EXCEED_FILLED, auth.qty, order.filled)
     if order.filled:
-        links = len(settlement.lineage(state, order.auth_id))
+        links = len(settlement.lineage(state, order.auth_id, state.next_batch))
         if links >= LINEAGE_MAX:
             return Rejected(Reject.OPEN_ORDERS_MUST_FIT, links, LINEAGE_MAX)
     return None

@@ -24,7 +24,7 @@ def seal(state: State) -> list[Event]:
     assert state.round is not None
     batch_id, first = state.next_batch, state.first_unsealed
     while first < state.next_trade:
-        last = _last_of_chunk(state, first)
+        last = _last_of_chunk(state, first, batch_id)
         events.append(BatchSealed(batch_id, first, last, state.round.round_id))
         batch_id, first = batch_id + 1, last + 1
     return events
@@ -50,31 +50,34 @@ def seal_full(state: State) -> list[Event]:
     return seal(state)
 
 
-def _last_of_chunk(state: State, first: int) -> int:
+def _last_of_chunk(state: State, first: int, batch_id: int) -> int:
     assert state.config is not None
     orders: dict[int, None] = {}
     last = first
     for trade_id in range(first, min(first + state.config.batch_trades_max, state.next_trade)):
-        trade = state.trades[trade_id]
-        for auth_id in (trade.maker_auth, trade.taker_auth):
-            for link in lineage(state, auth_id):
-                orders[link.id] = None
+        for link in _named_by(state, state.trades[trade_id], batch_id):
+            orders[link.id] = None
         if len(orders) > ORDERS_MAX:
             break
         last = trade_id
     return last
 
 
-def lineage(state: State, auth_id: int) -> list[AuthEntry]:
-    """An authorisation with the replaced ones the contract must still hear of, oldest first.
+def lineage(state: State, auth_id: int, batch_id: int) -> list[AuthEntry]:
+    """An authorisation with the replaced ones the contract must hear of in a batch, oldest first.
 
-    The contract carries a replaced order's filled quantity forward when the replacement first settles, so an ancestor
-    that traded must be in the batch if it has not settled yet.
+    The contract carries a replaced order's filled quantity forward when the replacement first settles, and refuses the
+    replaced one from then on. So ancestors go along with an order the first time a batch names it, and never again:
+    what earlier batches name counts, whether they are final or not, because batches land in their order.
     """
     chain = [state.auths[auth_id]]
-    while not chain[-1].settled and chain[-1].carry > 0 and chain[-1].parent in state.auths:
+    while not 0 < chain[-1].batch < batch_id and chain[-1].carry > 0 and chain[-1].parent in state.auths:
         chain.append(state.auths[chain[-1].parent])
     return chain[::-1]
+
+
+def _named_by(state: State, trade: Trade, batch_id: int) -> list[AuthEntry]:
+    return lineage(state, trade.maker_auth, batch_id) + lineage(state, trade.taker_auth, batch_id)
 
 
 def decide_seal(state: State, command: SealBatch) -> tuple[Event, ...]:
@@ -91,6 +94,9 @@ def decide_seal(state: State, command: SealBatch) -> tuple[Event, ...]:
 def evolve_sealed(state: State, event: BatchSealed, seq: int, time_ns: int) -> None:
     """The batch is on its way; its round is kept until it is final."""
     assert state.round is not None
+    for trade_id in range(event.first_trade, event.last_trade + 1):
+        for link in _named_by(state, state.trades[trade_id], event.batch_id):
+            link.batch = link.batch or event.batch_id
     state.batches[event.batch_id] = Batch(
         event.batch_id, event.first_trade, event.last_trade, event.round_id, seq, time_ns
     )
@@ -117,10 +123,10 @@ def evolve_refused(state: State, command: BatchRefused) -> None:
 def finish_batch(state: State, batch: Batch) -> list[Trade]:
     """The batch is final: forget its trades and the authorisations nobody needs any more."""
     trades = [state.trades.pop(trade_id) for trade_id in range(batch.first_trade, batch.last_trade + 1)]
-    for trade in trades:
-        for auth_id in (trade.maker_auth, trade.taker_auth):
-            for link in lineage(state, auth_id):
-                link.settled = True
+    named = {link.id: link for trade in trades for link in _named_by(state, trade, batch.id)}
+    for link in named.values():  # parents first; what they replaced has been taken over for good
+        parent, link.parent = link.parent, 0
+        release(state, parent)
     for trade in trades:
         release(state, trade.maker_auth)
         release(state, trade.taker_auth)

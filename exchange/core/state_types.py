@@ -36,7 +36,8 @@ class AuthEntry(msgspec.Struct):
     """A signed order kept until everything it allowed has settled.
 
     ``parent`` is the authorisation it replaced (0: none) and ``carry`` what had filled under it by then; ``refs``
-    counts the open order, the unsettled trades and the child that still need this entry.
+    counts the open order, the unsettled trades and the child that still need this entry; ``batch`` is the first batch
+    that names it (0: none yet).
     """
 
     id: int
@@ -44,7 +45,7 @@ class AuthEntry(msgspec.Struct):
     parent: int
     carry: Qty
     refs: int
-    settled: bool = False
+    batch: int = 0
 
 
 class Trade(msgspec.Struct, gc=False):

@@ -94,7 +94,7 @@ def _batch_job(state: State, batch_id: int, deadline_s: Seconds) -> BatchJob:
     for trade_id in range(batch.first_trade, batch.last_trade + 1):
         trade = state.trades[trade_id]
         for auth_id in (trade.maker_auth, trade.taker_auth):
-            for link in settlement.lineage(state, auth_id):
+            for link in settlement.lineage(state, auth_id, batch_id):
                 if link.id not in places:
                     places[link.id] = len(orders)
                     orders.append(signed_order(link.auth))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core_contract import Contract, Fill, Owned
-from core_venue import BTC, HALF_HOUR, T0, USDC, Venue, configuration, wallet
+from core_venue import BTC, HALF_HOUR, USDC, Venue, configuration, wallet
 
 from exchange import codec
 from exchange.core import commands as c
@@ -170,7 +170,9 @@ class World(Venue):
             return ()
         series = series_ids[pick % len(series_ids)]
         slide = terms.pop("slide", False)
-        auth = self.auth(account, series, is_buy, lots * 100, self.price_near(series, percent), **self._signed(account, terms))
+        auth = self.auth(
+            account, series, is_buy, lots * 100, self.price_near(series, percent), **self._signed(account, terms)
+        )
         events = self.do(c.Place(auth, slide=slide))
         if type(events[-1]) is not e.Rejected:
             self.order_ids.append(self.state.seq)
@@ -340,11 +342,9 @@ class World(Venue):
         for trade_id in range(batch.first_trade, batch.last_trade + 1):
             trade = state.trades[trade_id]
             for auth_id in (trade.maker_auth, trade.taker_auth):
-                for link in settlement.lineage(state, auth_id):
+                for link in settlement.lineage(state, auth_id, batch_id):
                     places.setdefault(link.id, len(places))
-            fills.append(
-                Fill(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index)
-            )
+            fills.append(Fill(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index))
         orders = [state.auths[auth_id].auth for auth_id in places]
         self.chain.settle(batch_id, batch.round_id, orders, fills, self.now_s)
         self.happen(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
@@ -385,7 +385,9 @@ class World(Venue):
         """With every expiry paid or claimable, live cash is chain cash plus claims."""
         for key, owned in self.chain.accounts.items():
             if key:
-                assert self.state.accounts[key].cash == self.chain.margin(owned, list(self.chain.rounds.values())[-1]), key
+                assert self.state.accounts[key].cash == self.chain.margin(
+                    owned, list(self.chain.rounds.values())[-1]
+                ), key
 
 
 WAITS = (1, 30, 60, 120, 300, 700)
@@ -421,7 +423,9 @@ def crossing_pair(world: World, draw: Draw) -> None:
     maker, pick, lots, percent = draw(4), draw(9), (10, 50, 100, 300)[draw(4)], (20, 100, 100, 300)[draw(4)]
     is_buy = draw(2) == 0
     world.trade(TRADERS[maker], pick, is_buy, lots, percent)
-    world.trade(TRADERS[(maker + 1 + draw(3)) % 4], pick, not is_buy, lots, percent, tif=draw(3), reduce_only=draw(8) == 0)
+    world.trade(
+        TRADERS[(maker + 1 + draw(3)) % 4], pick, not is_buy, lots, percent, tif=draw(3), reduce_only=draw(8) == 0
+    )
 
 
 @happening(10)
@@ -437,7 +441,12 @@ def cancel(world: World, draw: Draw) -> None:
 
 @happening(1)
 def cancel_all(world: World, draw: Draw) -> None:
-    world.must(c.CancelAll(TRADERS[draw(4)], -1 if draw(2) else world.state.orders[min(world.state.orders)].series if world.state.orders else 0))
+    world.must(
+        c.CancelAll(
+            TRADERS[draw(4)],
+            -1 if draw(2) else world.state.orders[min(world.state.orders)].series if world.state.orders else 0,
+        )
+    )
 
 
 @happening(10)

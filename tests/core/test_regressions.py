@@ -92,10 +92,12 @@ def test_a_partly_filled_order_amended_without_end_still_fits_a_batch(venue):
     assert events[0].reason is Reject.OPEN_ORDERS_MUST_FIT
     venue.place(2, CALL, True, 10_000, 910 * USDC)
     trade = venue.state.trades[2]
-    links = len(settlement.lineage(venue.state, trade.maker_auth))
+    links = len(settlement.lineage(venue.state, trade.maker_auth, venue.state.next_batch))
     assert links == amends + 1 == settlement.ORDERS_MAX // 2
-    # Once the chain has heard of them, they need not travel again, and the order may be amended again.
+    # Once a batch names them, they need not travel again, and the order may be amended again.
     venue.must(c.SealBatch())
+    assert type(venue.amend(order_id, 30_000, 950 * USDC)[0]) is e.Amended
+    assert len(settlement.lineage(venue.state, venue.state.orders[order_id].auth_id, venue.state.next_batch)) == 2
     for batch_id in sorted(venue.state.batches):
         venue.observe(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
     assert type(venue.amend(order_id, 30_000, 950 * USDC)[0]) is e.Amended
@@ -109,3 +111,37 @@ def test_an_untraded_quote_amended_all_day_leaves_nothing_behind(venue):
     assert len(venue.state.auths) == 1
     venue.must(c.Cancel(1, order_id))
     assert venue.state.auths == {}
+
+
+def test_a_replaced_order_travels_once_even_if_its_batch_is_not_final_yet(venue):
+    """The contract refuses a replaced order from the batch on in which its replacement took over."""
+    venue.place(1, CALL, False, 50_000, 900 * USDC)
+    order_id = venue.state.seq
+    venue.place(2, CALL, True, 10_000, 900 * USDC)
+    venue.must(c.SealBatch())
+    venue.amend(order_id, 50_000, 901 * USDC)
+    amendment = venue.state.seq
+    for _ in range(2):
+        venue.place(2, CALL, True, 10_000, 901 * USDC)
+        venue.must(c.SealBatch())
+    makers = {batch: venue.state.trades[batch].maker_auth for batch in (1, 2, 3)}
+    named = [[link.id for link in settlement.lineage(venue.state, makers[batch], batch)] for batch in makers]
+    assert named == [[order_id], [order_id, amendment], [amendment]]
+    for batch in (1, 2):
+        venue.observe(c.ObserveBatch, batch, b"t" * 32, 1, 1)
+    assert order_id not in venue.state.auths  # taken over for good
+    assert [link.id for link in settlement.lineage(venue.state, makers[3], 3)] == [amendment]
+
+
+def test_a_partly_filled_order_amended_and_filled_all_day_leaves_little_behind(venue):
+    venue.fund(1, 10_000_000)
+    venue.fund(2, 10_000_000)
+    venue.place(1, CALL, False, 1_000_000, 900 * USDC)
+    order_id = venue.state.seq
+    for turn in range(40):
+        venue.place(2, CALL, True, 100, 910 * USDC)
+        for price in (901, 902, 903 + turn % 2):
+            venue.amend(order_id, 1_000_000, price * USDC)
+        venue.must(c.SealBatch())
+        venue.observe(c.ObserveBatch, venue.state.next_batch - 1, b"t" * 32, 1, 1)
+    assert len(venue.state.auths) <= 5
