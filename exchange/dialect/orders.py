@@ -26,7 +26,7 @@ _REASONS: Final = {
 }
 
 
-class Tracked(msgspec.Struct):
+class Tracked(msgspec.Struct, gc=False):
     """An order the publisher follows: the machine's own record of it, where it rests (0: nowhere) and its fills.
 
     ``value`` is the sum of price x quantity of its fills, or UNKNOWN_VALUE when some happened before this process

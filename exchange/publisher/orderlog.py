@@ -5,7 +5,7 @@ the machine's own records are held, never copies, and never written. Imports cor
 """
 
 from collections import OrderedDict
-from typing import Final, NamedTuple
+from typing import Final, TypeAlias
 
 from exchange.core import commands as c
 from exchange.core import events as e
@@ -21,20 +21,19 @@ UP, FLAT_UP, DOWN, FLAT_DOWN = range(4)
 CLOSED_MAX: Final = 10_000
 
 
-class Level(NamedTuple):
-    """A place in a book that a record may have changed."""
-
-    series: int
-    is_buy: bool
-    price: Price
+Level: TypeAlias = tuple[int, bool, Price]
+"""A place in a book that a record may have changed: series, whether bids, price."""
 
 
-class Noted(NamedTuple):
+class Noted:
     """What one record did: orders it touched (in order), fills, and levels of books."""
 
-    touched: dict[int, Tracked]
-    fills: list[Fill]
-    levels: dict[Level, None]
+    __slots__ = ("fills", "levels", "touched")
+
+    def __init__(self) -> None:
+        self.touched: dict[int, Tracked] = {}
+        self.fills: list[Fill] = []
+        self.levels: dict[Level, None] = {}
 
 
 class OrderLog:
@@ -60,26 +59,29 @@ class OrderLog:
         return self.open.get(order_id) or self.closed.get(order_id)
 
     def note(self, state: State, outcome: Outcome) -> Noted:
-        """Follow one record."""
-        noted = Noted({}, [], {})
-        command = outcome.command
+        """Follow one record. This runs for every command, watched or not, so it avoids calls where it can."""
+        noted = Noted()
+        touched, levels, tracking = noted.touched, noted.levels, self.open
         for event in outcome.events:
             kind = type(event)
             if kind is e.Rested:
-                self._rested(noted, event)  # type: ignore[arg-type]
+                tracked = touched[event.order_id] = tracking[event.order_id]  # type: ignore[attr-defined]
+                tracked.resting_at = event.price  # type: ignore[attr-defined]
+                levels[tracked.order.series, tracked.order.is_buy, tracked.resting_at] = None
             elif kind is e.Cancelled:
-                self._cancelled(noted, event)  # type: ignore[arg-type]
+                tracked = touched[event.order_id] = tracking[event.order_id]  # type: ignore[attr-defined]
+                tracked.reason = event.reason  # type: ignore[attr-defined]
+                if tracked.resting_at:
+                    levels[tracked.order.series, tracked.order.is_buy, tracked.resting_at] = None
             elif kind is e.Accepted:
-                assert type(command) is c.Place
-                self.open[outcome.seq] = noted.touched[outcome.seq] = _accepted(state, outcome, command)
+                tracking[outcome.seq] = touched[outcome.seq] = _accepted(state, outcome)
             elif kind is e.Traded:
-                taker_id = command.order_id if type(command) is c.Amend else outcome.seq
-                self._traded(noted, state, outcome, event, taker_id)  # type: ignore[arg-type]
+                self._traded(noted, state, outcome, event)  # type: ignore[arg-type]
             elif kind is e.Amended:
                 self._amended(noted, event)  # type: ignore[arg-type]
-        for order_id in noted.touched:
+        for order_id, tracked in touched.items():
             if order_id not in state.orders:
-                self._close(order_id)
+                self._close(order_id, tracked)
         return noted
 
     def _touch(self, noted: Noted, order_id: int) -> Tracked:
@@ -88,17 +90,7 @@ class OrderLog:
 
     def _leave_level(self, noted: Noted, tracked: Tracked) -> None:
         if tracked.resting_at:
-            noted.levels[Level(tracked.order.series, tracked.order.is_buy, tracked.resting_at)] = None
-
-    def _rested(self, noted: Noted, event: e.Rested) -> None:
-        tracked = self._touch(noted, event.order_id)
-        tracked.resting_at = event.price
-        self._leave_level(noted, tracked)
-
-    def _cancelled(self, noted: Noted, event: e.Cancelled) -> None:
-        tracked = self._touch(noted, event.order_id)
-        self._leave_level(noted, tracked)
-        tracked.reason = event.reason
+            noted.levels[tracked.order.series, tracked.order.is_buy, tracked.resting_at] = None
 
     def _amended(self, noted: Noted, event: e.Amended) -> None:
         tracked = self._touch(noted, event.order_id)
@@ -107,7 +99,9 @@ class OrderLog:
         if not event.kept:
             tracked.resting_at = 0
 
-    def _traded(self, noted: Noted, state: State, outcome: Outcome, event: e.Traded, taker_id: int) -> None:
+    def _traded(self, noted: Noted, state: State, outcome: Outcome, event: e.Traded) -> None:
+        command = outcome.command
+        taker_id = command.order_id if type(command) is c.Amend else outcome.seq
         maker, taker = self._touch(noted, event.maker_order), self._touch(noted, taker_id)
         for tracked in (maker, taker):
             if tracked.value != UNKNOWN_VALUE:
@@ -138,8 +132,8 @@ class OrderLog:
         self._ticks[series] = (price, tick)
         return tick
 
-    def _close(self, order_id: int) -> None:
-        tracked = self.open.pop(order_id)
+    def _close(self, order_id: int, tracked: Tracked) -> None:
+        del self.open[order_id]
         tracked.resting_at = 0
         self.closed[order_id] = tracked
         if len(self.closed) > CLOSED_MAX:
@@ -150,11 +144,13 @@ def _side(order: Order, fee: int, *, is_taker: bool) -> Side:
     return Side(order.id, order.account, order.is_buy, fee, is_taker)
 
 
-def _accepted(state: State, outcome: Outcome, command: c.Place) -> Tracked:
+def _accepted(state: State, outcome: Outcome) -> Tracked:
     """The machine's record of a new order; rebuilt from the command when it closed within the same record."""
     order = state.orders.get(outcome.seq)
     if order is not None:
         return Tracked(order)
+    command = outcome.command
+    assert type(command) is c.Place
     auth = command.auth
     filled = sum(event.qty for event in outcome.events if isinstance(event, e.Traded))
     gone = Order(

@@ -5,6 +5,7 @@ a pointer into the journal. Work is skipped for what nobody watches. Tickers and
 marked, and collected at the sender's pace. Imports core, dialect, signing.
 """
 
+import itertools
 from collections import Counter
 from typing import Final, NamedTuple, TypeVar
 
@@ -17,7 +18,7 @@ from exchange.dialect.listed import Listed, listed_of
 from exchange.dialect.market import GreekSheet, index_of_underlying, ticker_object
 from exchange.dialect.names import base_currency, index_name
 from exchange.dialect.numbers import millis, usdc
-from exchange.dialect.orders import Fill, Side, Tracked, order_object, trade_object, user_trade_object
+from exchange.dialect.orders import Tracked, order_object, trade_object, user_trade_object
 from exchange.dialect.portfolio import portfolio_object
 from exchange.publisher.directory import Directory
 from exchange.publisher.notes import BookDelta, BookSnapshot, Note, Notification, Outcome, Revoked, Row
@@ -25,6 +26,7 @@ from exchange.publisher.orderlog import Level, Noted, OrderLog
 from exchange.signing import domain_separator, to_hex
 
 K = TypeVar("K")
+COLLECT_MAX: Final = 256
 _SETTLEMENT_CURRENCIES: Final = ("USDC", "ANY")
 
 
@@ -58,13 +60,14 @@ class Publisher:
         self.sheet = GreekSheet()
         self.ready = False
         self.time_ns: Nanos = 0
-        self._noted = Noted({}, [], {})
+        self._noted = Noted()
         self._base_change_id = 0
         self._change_ids: dict[int, int] = {}
         self._shadows: dict[int, Shadow] = {}
         self._watched: Counter[tuple[str, int]] = Counter()
         self._families: Counter[Family] = Counter()
         self._accounts: Counter[int] = Counter()
+        self._tickers = 0
         self._dirty_tickers: dict[int, None] = {}
         self._dirty_accounts: dict[int, None] = {}
 
@@ -95,12 +98,19 @@ class Publisher:
             self._note_rare(state, outcome)
         noted = self._noted = self.orders.note(state, outcome)
         told: list[Notification] = []
-        if noted.levels:
+        if self._shadows:
             told += self._deltas(state, outcome, noted)
-        if noted.touched and self._watched:
+        else:
+            for series, _, _ in noted.levels:
+                self._change_ids[series] = outcome.seq
+        if self._tickers:
+            for series, _, _ in noted.levels:
+                self._dirty_tickers[series] = None
+        if noted.fills and self._watched:
             self._tell_trades(told, noted)
+        if self._accounts:
             self._tell_orders(told, state, noted)
-        if self._families[Family.PORTFOLIO] or self._families[Family.INDEX] or kind is c.ObserveRevocation:
+        if kind is c.PostRound or kind is c.ObserveRevocation:
             self._tell_rare(told, state, outcome)
         return told
 
@@ -126,7 +136,8 @@ class Publisher:
             case c.ListSeries():
                 self._list(state, state.expiries[command.expiry_id].series[command.index])
             case c.PostRound() | c.SetTrading() | c.BatchRefused():
-                self._dirty_tickers.update(dict.fromkeys(self.by_series))
+                if self._tickers:
+                    self._dirty_tickers.update(dict.fromkeys(self.by_series))
                 self._dirty_accounts.update(dict.fromkeys(self._accounts))
             case _:
                 account = getattr(command, "account", 0)
@@ -148,10 +159,9 @@ class Publisher:
     def _deltas(self, state: State, outcome: Outcome, noted: Noted) -> list[Notification]:
         changed: dict[int, list[Level]] = {}
         for level in noted.levels:
-            changed.setdefault(level.series, []).append(level)
+            changed.setdefault(level[0], []).append(level)
         told: list[Notification] = []
         for series, levels in changed.items():
-            self._dirty_tickers[series] = None
             shadow = self._shadows.get(series)
             if shadow is None:
                 self._change_ids[series] = outcome.seq
@@ -169,60 +179,50 @@ class Publisher:
         book = state.books[series]
         bids: list[Row] = []
         asks: list[Row] = []
-        for level in levels:
-            known = shadow.bids if level.is_buy else shadow.asks
-            row = _row(known, level.price, book.side(is_buy=level.is_buy).total_at(level.price))
+        for _, is_buy, price in levels:
+            known = shadow.bids if is_buy else shadow.asks
+            row = _row(known, price, book.side(is_buy=is_buy).total_at(price))
             if row is not None:
-                (bids if level.is_buy else asks).append(row)
+                (bids if is_buy else asks).append(row)
         if not bids and not asks:
             return None
         return BookDelta(series, outcome.seq, self.change_id(series), millis(outcome.time_ns), bids, asks)
 
     def _tell_trades(self, told: list[Notification], noted: Noted) -> None:
-        if not noted.fills:
-            return
-        if self._families[Family.TRADES]:
-            for fill in noted.fills:
-                self._tell(told, Family.TRADES, fill.listed, 0, trade_object(fill))
         for fill in noted.fills:
+            stems = self._stems(Family.TRADES, fill.listed, 0)
+            if stems:
+                told.append(Note(stems, 0, trade_object(fill), latest=False))
             for side in (fill.taker, fill.maker):
-                if side.account in self._accounts:
-                    self._tell_fill(told, noted, fill, side)
-
-    def _tell_fill(self, told: list[Notification], noted: Noted, fill: Fill, side: Side) -> None:
-        self._dirty_accounts[side.account] = None
-        tracked = noted.touched[side.order_id]
-        is_open = side.order_id in self.orders.open
-        item = user_trade_object(fill, side, tracked, is_open=is_open)
-        self._tell(told, Family.FILLS, fill.listed, side.account, item)
+                stems = self._stems(Family.FILLS, fill.listed, side.account)
+                if stems:
+                    is_open = side.order_id in self.orders.open
+                    item = user_trade_object(fill, side, noted.touched[side.order_id], is_open=is_open)
+                    told.append(Note(stems, side.account, item, latest=False))
 
     def _tell_orders(self, told: list[Notification], state: State, noted: Noted) -> None:
         for order_id, tracked in noted.touched.items():
             account = tracked.order.account
-            if account in self._accounts:
-                self._dirty_accounts[account] = None
-                listed = self.by_series[tracked.order.series]
+            if account not in self._accounts:
+                continue
+            self._dirty_accounts[account] = None
+            listed = self.by_series[tracked.order.series]
+            stems = self._stems(Family.ORDERS, listed, account)
+            if stems:
                 item = order_object(tracked, listed, is_open=order_id in state.orders)
-                self._tell(told, Family.ORDERS, listed, account, item)
+                told.append(Note(stems, account, item, latest=False))
 
-    def _tell(
-        self, told: list[Notification], family: Family, listed: Listed, account: int, item: dict[str, object]
-    ) -> None:
-        stems = tuple(
-            stem
-            for stem in (f"{family.value}.{subject}" for subject in listed.subjects)
-            if (stem, account) in self._watched
-        )
-        if stems:
-            told.append(Note(stems, account, item, latest=False))
+    def _stems(self, family: Family, listed: Listed, account: int) -> tuple[str, ...]:
+        """Stems of a family that speak of an instrument and that somebody watches."""
+        if account and account not in self._accounts:
+            return ()
+        stems = [f"{family.value}.{subject}" for subject in listed.subjects]
+        return tuple(stem for stem in stems if (stem, account) in self._watched)
 
     def _tell_rare(self, told: list[Notification], state: State, outcome: Outcome) -> None:
         command = outcome.command
         if isinstance(command, c.ObserveRevocation) and isinstance(outcome.events[0], e.Applied):
             told.append(Revoked(command.key, command.account))
-        for event in outcome.events:
-            if isinstance(event, e.AccountSettled):
-                self._dirty_accounts[event.account] = None
         if isinstance(command, c.PostRound) and self._families[Family.INDEX]:
             told += self._index_notes(state)
 
@@ -253,6 +253,7 @@ class Publisher:
         """Start telling about a channel's stem; a book starts with a snapshot as of this state."""
         self._watched[channel.stem, account] += 1
         self._families[channel.family] += 1
+        self._tickers = self._families[Family.TICKER]
         if account:
             self._accounts[account] += 1
             self._dirty_accounts[account] = None
@@ -276,6 +277,7 @@ class Publisher:
         """Stop telling, when it was the last to watch."""
         _decrease(self._watched, (channel.stem, account))
         _decrease(self._families, channel.family)
+        self._tickers = self._families[Family.TICKER]
         if account:
             _decrease(self._accounts, account)
         if channel.family in (Family.BOOK, Family.DEPTH):
@@ -298,20 +300,22 @@ class Publisher:
         )
 
     def collect(self, state: State) -> list[Notification]:
-        """Tickers and portfolios of everything marked since the last collection, as they are now."""
+        """Tickers and portfolios marked since the last collection, as they are now; at most COLLECT_MAX of each.
+
+        The rest is for the next one: margins of a thousand accounts must not hold up matching.
+        """
         told: list[Notification] = []
-        for series in self._dirty_tickers:
+        for series in _take(self._dirty_tickers, COLLECT_MAX):
             listed = self.by_series[series]
             stem = f"{Family.TICKER.value}.{listed.name}"
             if (stem, 0) in self._watched:
                 told.append(Note((stem,), 0, ticker_object(state, listed, self.sheet), latest=True))
         stems = tuple(f"{Family.PORTFOLIO.value}.{currency}" for currency in _SETTLEMENT_CURRENCIES)
-        for account in self._dirty_accounts:
+        for account in _take(self._dirty_accounts, COLLECT_MAX):
             wanted = tuple(stem for stem in stems if (stem, account) in self._watched)
             if wanted and account in state.accounts:
                 item = portfolio_object(state, state.accounts[account], self.sheet, self.bases(state))
                 told.append(Note(wanted, account, item, latest=True))
-        self._dirty_tickers, self._dirty_accounts = {}, {}
         return told
 
     def bases(self, state: State) -> tuple[str, ...]:
@@ -338,3 +342,11 @@ def _decrease(counter: Counter[K], key: K) -> None:
     counter[key] -= 1
     if counter[key] <= 0:
         del counter[key]
+
+
+def _take(marked: dict[int, None], count: int) -> list[int]:
+    """Remove and return the first marks."""
+    taken = list(itertools.islice(marked, count))
+    for key in taken:
+        del marked[key]
+    return taken

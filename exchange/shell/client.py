@@ -281,7 +281,11 @@ class Client:
         for channel in wanted:
             self._subscriptions.setdefault(channel, []).append(subscription)
         scope = "private" if any(channel.startswith("user.") for channel in wanted) else "public"
-        accepted = await self.call(f"{scope}/subscribe", {"channels": list(wanted)})
+        try:
+            accepted = await self.call(f"{scope}/subscribe", {"channels": list(wanted)})
+        except (Refused, Disconnected):
+            self._drop(subscription)
+            raise
         missing = [channel for channel in wanted if channel not in accepted]
         if missing:
             self._drop(subscription)

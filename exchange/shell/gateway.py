@@ -6,6 +6,7 @@ flight, words waiting to be read. Imports session, broadcast, connection, aiohtt
 
 import asyncio
 import secrets
+import ssl
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple, Self
@@ -97,6 +98,7 @@ class Gateway:
         settings: Settings | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = port
         self.connections: dict[Connection, None] = {}
@@ -106,6 +108,7 @@ class Gateway:
         self._clock = clock or SystemClock()
         self._settings = settings or Settings()
         self._host = host
+        self._tls = tls
         self._tokens = Tokens(lambda: secrets.token_urlsafe(32))
         self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
@@ -116,7 +119,7 @@ class Gateway:
     @property
     def url(self) -> str:
         """Where WebSocket clients connect."""
-        return f"ws://{self._host}:{self.port}/ws/api/v2"
+        return f"{'wss' if self._tls else 'ws'}://{self._host}:{self.port}/ws/api/v2"
 
     async def __aenter__(self) -> Self:
         """Catch up with the state, then listen."""
@@ -125,7 +128,7 @@ class Gateway:
         assert self._runner.server is not None
         self._door = Door(self._runner.server, self._settings)
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._door, self._host, self.port, backlog=1024)
+        self._listening = await loop.create_server(self._door, self._host, self.port, backlog=1024, ssl=self._tls)
         self.port = self._listening.sockets[0].getsockname()[1]
         self._tasks = [
             asyncio.create_task(self._hub.run(SystemClock()), name="hub"),

@@ -27,6 +27,7 @@ from exchange.shell.chain import (
 )
 
 _BRANCH_MAX = 256  # recent blocks remembered, on either side of finality
+_BACKFILL = 64  # of them read at the start, so that the first reorganisation is measured too
 _RANGE_MAX = 500  # blocks of one log query while catching up
 _TORN_READS_MAX = 5
 _BACKOFF_MAX_S = 30.0
@@ -77,7 +78,7 @@ class NewHead:
 
 @dataclass(frozen=True, slots=True)
 class Reorged:
-    """The last `depth` blocks of what we had seen are gone. Senders should look at once."""
+    """The last `depth` blocks of what we had seen are gone, or more if it goes beyond what is remembered."""
 
     depth: int
     old_head: Block
@@ -106,6 +107,7 @@ class Watcher:
         self._branch: dict[int, Block] = {}
         self._head: Block | None = None
         self._torn_reads = 0
+        self._found: list[WatchEvent] = []  # outlives a step that fails half-way
         self.reorgs = 0
 
     @property
@@ -142,14 +144,15 @@ class Watcher:
         running.
         """
         try:
-            found: list[WatchEvent] = [*await self._follow_head(), *await self._follow_finality()]
+            self._found += await self._follow_head()
+            self._found += await self._follow_finality()
+            self._torn_reads = 0
         except (_TornRead, BlockNotFound):
             self._torn_reads += 1
             if self._torn_reads >= _TORN_READS_MAX:
                 with suppress(BlockNotFound):  # a node that is still catching up
                     await self._check_position()
-            return []
-        self._torn_reads = 0
+        found, self._found = self._found, []
         return found
 
     # The newest blocks, for display and for senders
@@ -181,7 +184,8 @@ class Watcher:
 
     async def _extend(self, ancestor: int | None, head: Block) -> None:
         """Remember the branch from the ancestor to the head, once all of it is seen to hang together."""
-        first = head.number if ancestor is None else max(ancestor + 1, head.number - _BRANCH_MAX + 1)
+        oldest = max(0, head.number - (_BACKFILL if ancestor is None else _BRANCH_MAX) + 1)
+        first = oldest if ancestor is None else max(ancestor + 1, oldest)
         blocks = await self._chain.blocks(first, head.number - 1) if first < head.number else []
         if first <= head.number:
             blocks.append(head)

@@ -223,32 +223,55 @@ def test_exactly_once_under_any_reorganisation(marker, moves):
     assert [log for f in delivered for log in f.logs] == dev.logs(0, final, [contract.address])
 
 
-@settings(max_examples=150, deadline=None)
-@given(moves=MOVES, finality_depth=st.integers(0, 2))
+MEDDLING = st.lists(
+    st.one_of(
+        st.just(("look", 0)),
+        st.just(("look", 0)),
+        st.tuples(st.just("mark"), st.integers(1, 12)),
+        st.tuples(st.sampled_from(["reorg", "shrink"]), st.integers(1, 8)),
+    ),
+    min_size=5,
+    max_size=30,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(moves=MEDDLING, finality_depth=st.integers(0, 1))
 def test_what_is_said_of_a_block_is_true_of_it_even_when_finality_is_not_kept(marker, moves, finality_depth):
     dev = DevChain(allocation=RICH, finality_depth=finality_depth)
     contract = deploy_local(dev, KEY, marker)
+    for what in range(20, 26):
+        contract.send(KEY, "mark", what)
     chain = Meddled(dev, contract, moves, keeps_finality=False)
-    watcher = Watcher(chain, [contract.address], 0)
-    delivered = []
+    watcher, events = Watcher(chain, [contract.address], 0), []
 
     async def watch():
         while chain.moves:
-            for event in await watcher.step():
-                if isinstance(event, Reorged):
-                    shared = set(chain.lineage(event.new_head))
-                    gone = [hash_ for hash_ in chain.lineage(event.old_head) if hash_ not in shared]
-                    assert event.depth == len(gone)
-                elif isinstance(event, FinalisedLogs):
-                    delivered.append(event)
-            assert watcher._branch[watcher.head.number] == watcher.head
-            assert all(a.hash == b.parent_hash for a, b in pairwise(watcher._branch.values()))
+            events.extend(await watcher.step())
+            branch = watcher._branch
+            assert watcher.head is None or branch[watcher.head.number] == watcher.head
+            assert all(a.hash == b.parent_hash for a, b in pairwise(branch.values()))
 
     with suppress(FinalityBroken):
         asyncio.run(watch())
+    check_heads(chain, [event for event in events if not isinstance(event, FinalisedLogs)])
+    delivered = kinds(events, FinalisedLogs)
     for event in delivered:
         assert event.logs == chain.archive[event.block.hash][1]
     assert all(a.block.hash == b.block.parent_hash for a, b in pairwise(delivered))
+
+
+def check_heads(chain, events):
+    """Each head either follows from the one before or is announced as a reorganisation of the right depth."""
+    head, announced = None, None
+    for event in events:
+        if isinstance(event, Reorged):
+            assert event.old_head == head
+            announced = event
+            continue
+        gone = [] if head is None else [h for h in chain.lineage(head) if h not in chain.lineage(event.block)]
+        assert (announced.depth if announced else 0) == len(gone)
+        head, announced = event.block, None
 
 
 # Nodes that go away

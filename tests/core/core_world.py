@@ -15,8 +15,9 @@ from core_venue import BTC, HALF_HOUR, USDC, Venue, configuration, wallet
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import invariants, settlement
+from exchange.core import invariants, risk, settlement
 from exchange.core.machine import apply, fold
+from exchange.core.margin import Kind
 from exchange.core.state import State, decode, digest, encode
 from exchange.core.units import NO_EXPIRY, WAD
 
@@ -114,6 +115,8 @@ class World(Venue):
             self.land()
         while self.unseen and self.unseen[0][0] + SEEN_WITHIN <= self.now_s:
             self.finalise(1)
+        for account in TRADERS:
+            self.finalise_withdrawal(account)
 
     def _sealed_s(self, job: tuple[int, int, int]) -> int:
         batch = self.state.batches.get(job[2]) if job[1] else None
@@ -232,22 +235,34 @@ class World(Venue):
             owned.request = (usdc * USDC, self.now_s + WINDOW)
             self.happen(c.ObserveWithdrawalRequest, account, usdc * USDC)
 
+    def free_usdc(self, account: int) -> int:
+        """What the machine would let go, in whole USDC; at least one."""
+        held = self.state.accounts[account]
+        needed = risk.requirement_of(self.state, risk.view_now(self.state), held.positions, Kind.INITIAL)
+        return max((held.cash - held.held - needed) // USDC, 1)
+
     def cancel_withdrawal(self, account: int) -> None:
         owned = self.chain.accounts[account]
         if owned.request is not None:
             owned.request = None
             self.happen(c.ObserveWithdrawalCancelled, account)
 
-    def finalise_withdrawal(self, account: int, age: int) -> None:
-        """Anyone may finalise, at any round that is fresh."""
-        owned, round_ = self.chain.accounts[account], self._fresh_round(age)
-        if owned.request is not None and owned.request[1] <= self.now_s and self._priced(owned, round_):
-            amount = owned.request[0]
-            if self.chain.free(owned, round_) >= amount:
+    def finalise_withdrawal(self, account: int) -> None:
+        """Anyone may finalise a request in force, with whatever fresh round suits it."""
+        owned = self.chain.accounts[account]
+        if owned.request is None or owned.request[1] > self.now_s:
+            return
+        for age in range(len(self._fresh_rounds())):
+            round_ = self._fresh_round(age)
+            if self._priced(owned, round_) and self.chain.free(owned, round_) >= owned.request[0]:
                 self.happen(c.ObserveWithdrawal, account, self.chain.withdraw(account, round_, self.now_s))
+                return
+
+    def _fresh_rounds(self) -> list[c.PostRound]:
+        return [round_ for round_ in self.chain.rounds.values() if round_.time_s + WINDOW >= self.now_s]
 
     def _fresh_round(self, age: int) -> c.PostRound:
-        fresh = [round_ for round_ in self.chain.rounds.values() if round_.time_s + WINDOW >= self.now_s]
+        fresh = self._fresh_rounds()
         return fresh[-1 - age % len(fresh)] if fresh else list(self.chain.rounds.values())[-1]
 
     def _priced(self, owned: Owned, round_: c.PostRound) -> bool:
@@ -428,6 +443,19 @@ def crossing_pair(world: World, draw: Draw) -> None:
     )
 
 
+@happening(16)
+def sweep(world: World, draw: Draw) -> None:
+    """Somebody takes what stands on one side of a book, however old, and perhaps more."""
+    taken = world.some_order(draw(12))
+    if taken is None or taken.series not in world.trading():
+        return
+    side = world.state.books[taken.series].side(is_buy=taken.is_buy)
+    levels = side.depth(1 + draw(4))
+    qty = sum(total for _, total in levels)
+    auth = world.auth(TRADERS[draw(4)], taken.series, not taken.is_buy, qty + 100 * draw(2), levels[-1][0], tif=draw(2))
+    world.do(c.Place(auth))
+
+
 @happening(10)
 def amendment(world: World, draw: Draw) -> None:
     percent = (0, 0, 97, 100, 103)[draw(5)]
@@ -478,17 +506,20 @@ def hearing(world: World, draw: Draw) -> None:
     world.finalise(1 + draw(4))
 
 
-@happening(3)
+@happening(5)
 def withdrawal(world: World, draw: Draw) -> None:
-    (world.request_withdrawal, world.request_withdrawal, lambda account, _: world.cancel_withdrawal(account))[draw(3)](
-        TRADERS[draw(4)], (100, 3_000, 10_000, 25_000, 10**6)[min(draw(12) // 2, 4)]
-    )
-
-
-@happening(4)
-def finalising(world: World, draw: Draw) -> None:
+    """Round sums, more than there is, or exactly what is free."""
     account = TRADERS[draw(4)]
-    (world.finalise_withdrawal, world.leave)[draw(2)](account, draw(5))
+    amount = (100, 3_000, 10_000, 10**6, -1, -1, -1, 0)[draw(8)]
+    if amount == 0:
+        world.cancel_withdrawal(account)
+    else:
+        world.request_withdrawal(account, amount if amount > 0 else world.free_usdc(account))
+
+
+@happening(3)
+def finalising(world: World, draw: Draw) -> None:
+    world.leave(TRADERS[draw(4)], draw(5))
 
 
 @happening(1)
