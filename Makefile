@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: test check soak clean
+.PHONY: test check soak hooks clean
 
 $(STAMP): pyproject.toml contracts/build.py $(shell find contracts -name '*.vy')
 	$(PYTHON) -m venv $(VENV)
@@ -21,9 +21,13 @@ check: $(STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 soak: $(STAMP)
 	VERBATIM_SOAK=1 $(BIN)/python -m pytest -q -m soak --timeout 3600
+
+hooks: $(STAMP)
+	$(BIN)/pre-commit install
 
 clean:
 	rm -rf $(VENV) .cache exchange/artifacts
