@@ -22,6 +22,7 @@ check: $(STAMP)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/python -m pytest -q tests/test_tidy.py
 
 soak: $(STAMP)
 	VERBATIM_SOAK=1 $(BIN)/python -m pytest -q -m soak --timeout 3600

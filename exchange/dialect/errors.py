@@ -96,7 +96,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.EXPIRY_MUST_EXIST: Refusal(Code.BAD_REQUEST, "A series needs a listed expiry.", _ADMIN),
     Reject.EXPIRY_MUST_BE_AHEAD: Refusal(Code.BAD_REQUEST, "An expiry lies in the future.", _ADMIN),
     Reject.EXPIRY_MUST_END_A_HALF_HOUR: Refusal(Code.BAD_REQUEST, "An expiry ends a half hour.", _ADMIN),
-    Reject.EXPIRY_SLOT_MUST_BE_FREE: Refusal(Code.BAD_REQUEST, "256 expiries may be open at once.", _ADMIN),
+    Reject.EXPIRY_SLOT_MUST_BE_FREE: Refusal(
+        Code.BAD_REQUEST,
+        "An expiry takes the slot of the one listed 128 before it, once that is fixed and held by nobody.",
+        _ADMIN,
+    ),
     Reject.LISTING_MUST_FIT_A_BATCH: Refusal(
         Code.BAD_REQUEST, "The sheets of all live listings fit one settlement transaction.", _ADMIN
     ),

@@ -66,7 +66,7 @@ def test_a_directory(tmp_path, capsys):
 @pytest.mark.parametrize(
     "content", [b"", b"dear diary", b"SQLite format 3\0" + bytes(84)], ids=["empty", "text", "torn"]
 )
-def test_a_file_that_is_no_journal(tmp_path, capsys, content):
+def test_no_verdict_on_a_file_that_is_no_journal(tmp_path, capsys, content):
     path = tmp_path / "foreign.journal"
     path.write_bytes(content)
     could_not_run(capsys, "verify", path)
