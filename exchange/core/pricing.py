@@ -123,8 +123,10 @@ def _expire_orders(state: State, expiry: Expiry) -> list[Event]:
 
 
 def evolve_round(state: State, command: PostRound) -> None:
-    """The round is in force; accumulators at half hours are kept for settlement."""
+    """The round is in force; accumulators at half hours are kept for settlement, and rounds that open a window."""
     state.round = command
+    if settlement.opens_window(state, command.time_s):
+        state.rounds[command.round_id] = command
     state.view = view_of(command, state.expiries, state.series, risk.model_of(state))
     for spot in command.spots:
         state.spots[spot.underlying] = spot

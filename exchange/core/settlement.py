@@ -10,7 +10,7 @@ from exchange.core.events import AccountSettled, Applied, BatchSealed, Event, Ex
 from exchange.core.margin import Leg, settlement_value
 from exchange.core.state import TREASURY, State
 from exchange.core.state_types import Account, AuthEntry, Batch, Expiry, Trade
-from exchange.core.units import Price, Qty, expiry_of
+from exchange.core.units import TWAP_SECONDS, Price, Qty, Seconds, expiry_of
 
 ORDERS_MAX = 256  # signed orders in one batch, replaced ancestors included
 
@@ -136,9 +136,18 @@ def finish_batch(state: State, batch: Batch) -> list[Trade]:
 
 
 def _forget_round(state: State, round_id: int) -> None:
-    needed = any(batch.round_id == round_id for batch in state.batches.values())
-    if not needed and round_id not in state.fixings.values():
-        state.rounds.pop(round_id, None)
+    round_ = state.rounds[round_id]
+    batched = any(batch.round_id == round_id for batch in state.batches.values())
+    if not batched and round_id not in state.fixings.values() and not opens_window(state, round_.time_s):
+        del state.rounds[round_id]
+
+
+def opens_window(state: State, time_s: Seconds) -> bool:
+    """Whether the average of an expiry the contract has not fixed begins at this moment: it must hear the round."""
+    return any(
+        expiry.expiry_s - TWAP_SECONDS == time_s and expiry.id not in state.mirror.fixings
+        for expiry in state.expiries.values()
+    )
 
 
 # -- authorisations ---------------------------------------------------------------------------------------------------
@@ -208,5 +217,6 @@ def _drop_position(state: State, account: Account, series: int) -> None:
 
 def finish_fixing(state: State, expiry_id: int) -> None:
     """The contract fixed the expiry too."""
-    round_id = state.fixings.pop(expiry_id)
-    _forget_round(state, round_id)
+    del state.fixings[expiry_id]
+    for round_id in list(state.rounds):
+        _forget_round(state, round_id)

@@ -153,7 +153,7 @@ class State:
         self.auths: dict[int, AuthEntry] = {}  # settlement
         self.trades: dict[int, Trade] = {}  # settlement: not yet final on chain
         self.batches: dict[int, Batch] = {}  # settlement: sealed, not yet final on chain
-        self.rounds: dict[int, PostRound] = {}  # settlement: rounds that pending batches and fixings name
+        self.rounds: dict[int, PostRound] = {}  # settlement: rounds the contracts have yet to hear of
         self.fixings: dict[int, int] = {}  # settlement: expiry -> round, fixed here, not yet final on chain
         self.next_trade = 1  # settlement
         self.next_batch = 1  # settlement

@@ -113,13 +113,15 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: 
     """Deploy token, vault, oracle, margin and clearing for development; the operator governs and guards them."""
     first = await chain.block("latest")
     usdc = await _create(operator, "TestUSDC")
-    vault = await _create(operator, "Vault", checksum(usdc), checksum(operator.address), terms.vault_cap)
-    oracle = await _create(operator, "Oracle", sorted(checksum_all(signers), key=str.lower))
+    vault = await _create(operator, "Vault", usdc, operator.address, terms.vault_cap)
+    oracle = await _create(operator, "Oracle", sorted(signers))
     margin = await _create(operator, "Margin", msgspec.structs.astuple(terms.standard))
     settings = (
-        checksum(operator.address),
-        checksum(operator.address),
-        *(checksum(address) for address in (vault, oracle, margin)),
+        operator.address,
+        operator.address,
+        vault,
+        oracle,
+        margin,
         terms.settlement_window_s,
         terms.operator_timeout_s,
         terms.max_round_age_s,
@@ -128,8 +130,8 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: 
         terms.fees.cap,
     )
     clearing = await _create(operator, "Clearing", settings)
-    data = artifact("Vault").interface.encode("set_clearing", checksum(clearing))
-    await (await operator.submit(vault, data)).included()
+    data = artifact("Vault").interface.encode("set_clearing", clearing)
+    await operator.included(await operator.submit(vault, data))
     return Deployment(
         chain_id=chain.chain_id,
         first_block=first.number,
@@ -150,8 +152,6 @@ def checksum_all(addresses: list[Address]) -> list[str]:
 
 
 async def _create(sender: Sender, name: str, *args: object) -> Address:
-    ticket = await sender.submit(None, artifact(name).creation_code(*args))
-    receipt = await ticket.included()
-    assert receipt.ok
+    receipt = await sender.included(await sender.submit(None, artifact(name).creation_code(*args)))
     assert receipt.contract_address is not None
     return receipt.contract_address

@@ -222,6 +222,22 @@ class Sender:
 
     # Following what was sent
 
+    async def included(self, ticket: Ticket, poll_s: float = 0.05) -> Receipt:
+        """Wait until a ticket succeeds in a block, polling meanwhile. Raises TransactionFailed when it is final and has not."""
+        delay_s = poll_s
+        while True:
+            try:
+                await self.poll()
+                delay_s = poll_s
+            except ChainUnavailable as error:
+                _log.warning("chain_unavailable", error=str(error), retry_s=delay_s)
+                delay_s = min(delay_s * 2, _BACKOFF_MAX_S)
+            if ticket.outcome is not None:
+                return await ticket.finalised()
+            if ticket.receipt is not None and ticket.receipt.ok:
+                return ticket.receipt
+            await asyncio.sleep(delay_s)
+
     async def updates(self, poll_s: float = 1.0) -> AsyncIterator[Update]:
         """Poll for ever, waiting with growing patience for an unreachable node."""
         delay_s = poll_s

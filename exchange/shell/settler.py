@@ -30,7 +30,8 @@ from exchange.signing import (
 )
 
 ACCOUNTS_PER_SETTLEMENT: Final = 64
-_ALREADY_DONE: Final = ("batch_id", "expiry_fixed")
+ROUND, FIXING, BATCH = range(3)
+_ALREADY_DONE: Final = ("batch_id", "expiry_fixed", "round_order")
 
 _log = structlog.get_logger(__name__)
 
@@ -42,9 +43,9 @@ class BatchRefusedByContract(Exception):
 class Job(NamedTuple):
     """One thing the contracts still have to hear. ``key`` orders jobs and names them across restarts."""
 
-    key: tuple[int, int, int]  # round id, 0 fixing / 1 batch, number
-    round: PostRound | None
-    to_chain: calldata.Round | None
+    key: tuple[int, int, int]  # round id; 0 the round alone, 1 fixing, 2 batch; number
+    round: PostRound
+    to_chain: calldata.Round
     batch: "BatchJob | None" = None
     expiry_id: int = 0
     accounts: tuple[int, ...] = ()
@@ -66,15 +67,18 @@ class BatchJob(NamedTuple):
 
 
 def plan(state: State, deadline_s: Seconds) -> list[Job]:
-    """Batches and fixings the contracts have not confirmed, in the order they must be sent."""
-    jobs = [
+    """Rounds, batches and fixings the contracts have not confirmed, in the order they must be sent."""
+    jobs = [Job((key, ROUND, 0), *_round(state, key)) for key in state.rounds]
+    jobs += [
         Job(
-            (batch.round_id, 1, batch.id), *_round(state, batch.round_id), batch=_batch_job(state, batch.id, deadline_s)
+            (batch.round_id, BATCH, batch.id),
+            *_round(state, batch.round_id),
+            batch=_batch_job(state, batch.id, deadline_s),
         )
         for batch in state.batches.values()
     ]
     jobs += [
-        Job((round_id, 0, expiry_id), *_round(state, round_id), expiry_id=expiry_id)
+        Job((round_id, FIXING, expiry_id), *_round(state, round_id), expiry_id=expiry_id)
         for expiry_id, round_id in state.fixings.items()
     ]
     return sorted(jobs, key=lambda job: job.key)
@@ -168,44 +172,45 @@ class Settler:
         self._key = operator_key
         self._deadline_s = contracts.deployment.terms.max_round_age_s
         self._sent: dict[tuple[int, ...], Ticket] = {}
-        self.batches_sent = 0
 
     async def step(self) -> int:
         """Send what has not been sent; the number of jobs still open. Raises BatchRefusedByContract."""
         jobs = await self._sequencer.read(lambda state: plan(state, self._deadline_s))
+        head = await self._contracts.chain.block("latest")
         for job in jobs:
+            if job.round.time_s > head.time_s:
+                break  # to the contracts this round lies in the future, and what follows names later ones
             if not self._in_flight(job.key):
                 await self._send(job)
         settlements = await self._sequencer.read(due_settlements)
         for expiry_id, accounts in settlements:
             await self._settle_expiry(expiry_id, accounts)
-        return len(jobs) + len(settlements)
+        wanted = {job.key for job in jobs} | {(expiry_id, *accounts) for expiry_id, accounts in settlements}
+        self._sent = {key: ticket for key, ticket in self._sent.items() if key in wanted}
+        return sum(job.key[1] != ROUND for job in jobs) + len(settlements)
 
     def _in_flight(self, key: tuple[int, ...]) -> bool:
         ticket = self._sent.get(key)
         return ticket is not None and (ticket.outcome is None or (ticket.receipt is not None and ticket.receipt.ok))
 
     async def _send(self, job: Job) -> None:
-        await self._post_round(job)
         clearing = self._contracts.clearing
-        if job.batch is not None:
+        if job.key[1] == ROUND:
+            await self._post_round(job)
+        elif job.batch is not None:
             await self._submit(job.key, clearing, "settle_signed", *self._settle_args(job, job.batch))
-            self.batches_sent += 1
         else:
             await self._submit(job.key, clearing, "fix_expiry", job.expiry_id)
 
     async def _post_round(self, job: Job) -> None:
-        """The named round must be on chain before what names it; posting is idempotent by its number."""
-        assert job.round is not None
-        assert job.to_chain is not None
+        """A round goes first, before what names it; one that was posted already, by anyone, is left alone."""
         oracle = self._contracts.oracle
         last, _ = await oracle.call("last_round")
         if last < job.round.round_id:
             args = calldata.post_round_args(job.to_chain, job.round.signatures)
-            await self._submit((job.round.round_id,), oracle, "post_round", *args)
+            await self._submit(job.key, oracle, "post_round", *args)
 
     def _settle_args(self, job: Job, batch: BatchJob) -> calldata.SettleArgs:
-        assert job.to_chain is not None
         deployment = self._contracts.deployment
         body = calldata.batch_body(batch.orders, batch.trades)
         header = BatchHeader(
@@ -227,7 +232,7 @@ class Settler:
         try:
             ticket = await self._sender.submit(contract.address, contract.encode(name, *args))
             self._sent[key] = ticket
-            await ticket.included()
+            await self._sender.included(ticket)
         except (Reverted, TransactionFailed) as error:
             if error.reason in _ALREADY_DONE:
                 return

@@ -107,7 +107,7 @@ class Venue:
             word = calldata.strikes_word(series[first : first + 4])
             calls.append(clearing.encode("list_group", expiry_id, first // 4, word))
         for data in calls:
-            await (await self.sender.submit(clearing.address, data)).included()
+            await self.sender.included(await self.sender.submit(clearing.address, data))
         await self.apply(c.ListExpiry(expiry_id, underlying, expiry_s))
         for index, item in enumerate(series):
             await self.apply(c.ListSeries(expiry_id, index, item.strike, item.is_call))
