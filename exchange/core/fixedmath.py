@@ -1,7 +1,8 @@
 """exp, ln, Phi, phi and Black-76 in integers: each is floor(true value * 1e18).
 
 The specification is the mathematics, so any correct implementation agrees, in any language. Inside, numbers carry 192
-fractional bits, which leaves more than 100 guard bits below the last digit kept. Imports units only.
+fractional bits, which leaves more than 100 guard bits below the last digit kept, and 40 in the largest exponential.
+Imports units only.
 Source: reference vectors fx_* (mpmath, 50 digits); Marsaglia's series for Phi.
 """
 
@@ -16,7 +17,8 @@ _HALF: Final = _ONE >> 1
 # floor(constant * 2**192), checked against mpmath in tests/core/test_fixedmath.py
 _LN2: Final = 4350955369971217654477563090224794165364344896676135745069
 _INV_SQRT_2PI: Final = 2504201280626952864894549311249338563268063356138482501336
-_EXP_ARG_MAX: Final = 130 * WAD
+_EXP_ARG_MAX: Final = 50 * WAD  # beyond it the error of 2**-178 of the value comes near the last digit
+_EXP_ARG_MIN: Final = -42 * WAD  # below it the floor is 0
 _PHI_ARG_MAX: Final = 9 * WAD + WAD // 4  # beyond it Phi is 0 or 1 - 1e-18 after flooring
 
 
@@ -57,11 +59,11 @@ def _ln_bits(m: int) -> int:
 
 
 def exp_wad(x: Wad) -> Wad:
-    """Floor of e**x; |x| <= 130, and 0 below it."""
-    if x < -_EXP_ARG_MAX:
+    """Floor of e**x; x <= 50."""
+    if x < _EXP_ARG_MIN:
         return 0
     if x > _EXP_ARG_MAX:
-        raise DomainError(f"exp needs an argument of at most 130, got {x}")
+        raise DomainError(f"exp needs an argument of at most 50, got {x}")
     if x == 0:
         return WAD
     return _exp_bits((x << _BITS) // WAD) * WAD >> _BITS

@@ -1,0 +1,177 @@
+"""Numbers that others published or computed independently, against the functions that must give them.
+
+The files in ``vectors/`` hold names, inputs, expected values and where each comes from. What the vectors of the quant
+reference ask beyond them has no counterpart here yet; ``NOT_YET`` says why, so that whoever builds it finds them.
+"""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import mpmath
+import pytest
+
+from exchange.core import fees
+from exchange.core import fixedmath as fx
+from exchange.core.commands import FeeSchedule, StandardModel
+from exchange.core.margin import ExpiryBook, Kind, Leg, expiry_requirement, max_loss, requirement, settlement_value
+from exchange.core.oracle import twap
+from exchange.core.units import QTY_ONE, RISK_ONE, USDC_ONE, WAD, YEAR_SECONDS, premium_of, years_of
+
+FOLDER = Path(__file__).parent / "vectors"
+NOT_YET = {
+    "annualised d1, d2 (premia_d1d2_*)": "not an output of any function; the prices that follow from them are tested",
+    "implied volatility (iv_*)": "vols come from the oracle; nothing in the core inverts a price",
+    "SVI and eSSVI surfaces (svi_*, essvi_*)": "a round carries one vol per series, not the parameters of a surface",
+    "base collateral and perps (srm_*_perp*, srm_*collateral, srm_borrowing_ETH, srm_base_*)": "cash and options only",
+    "rules of other venues (deribit_im_*, aevo_*, opyn_*, dated_lyra_*)": "STANDARD is the only model",
+    "portfolio margin (pm2_*, deribit_pm_*, paradex_*, span_*)": "the PORTFOLIO model does not exist yet",
+    "liquidation (da_*, fast_exit_*, opyn_liq_*, derive_liq_fee)": "accounts are not liquidated yet",
+    "fees of perps (derive_fee_*_perp)": "there are no perps",
+    "lending (irm_*, aave_*)": "cash earns nothing and nobody borrows",
+    "forward feed, index caps, sampled TWAP, latency buffers, Pyth scale": "the oracle signers' work, outside the core",
+    "options AMM and LP shares (lyra_*, gwav_*, premia_clevel_*, oamm_*, lp_*)": "there is no AMM yet",
+    "hedging bands (ww_*)": "there is no hedger yet",
+    "calendar of expiries (expiry_*, last_friday_*)": "listings name their second; the calendar is the operator's",
+    "T_eff of a TWAP (settlement_T_eff_1d)": "marks are those of an option on the price at expiry",
+}
+
+
+def load(name: str) -> list[Any]:
+    """Vectors of a file as test parameters."""
+    vectors = json.loads((FOLDER / name).read_text())["vectors"]
+    return [pytest.param(vector["inputs"], vector["expected"], id=vector["name"]) for vector in vectors]
+
+
+def table(name: str, key: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((FOLDER / name).read_text())[key]
+    return found
+
+
+def usdc(value: Any) -> int:
+    """1e-6 USDC, rounded to the nearest."""
+    return round(Decimal(str(value)) * USDC_ONE)
+
+
+def wad(value: Any) -> int:
+    return int(Decimal(str(value)) * WAD)
+
+
+# -- mathematics ------------------------------------------------------------------------------------------------------
+
+FUNCTIONS = {"ln": fx.ln_wad, "exp": fx.exp_wad, "norm_cdf": fx.norm_cdf_wad, "norm_pdf": fx.norm_pdf_wad}
+
+
+@pytest.mark.parametrize(("inputs", "expected"), load("fixed_point.json"))
+def test_fixed_point(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
+    if "seconds" in inputs:
+        assert inputs["year_seconds"] == YEAR_SECONDS
+        assert years_of(inputs["seconds"]) == wad(expected["years_floor_e18"])
+    else:
+        assert FUNCTIONS[inputs["fn"]](int(inputs["x_e18"])) == int(expected["floor_e18"])
+
+
+@pytest.mark.parametrize(("inputs", "expected"), load("black76.json"))
+def test_black76(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
+    """Prices are homogeneous, so all are taken a million-fold: what is published then has digits to compare."""
+    scale = 10**6
+    with mpmath.workdps(40):
+        years = mpmath.mpf(inputs["T_years"]) if "T_years" in inputs else mpmath.mpf(inputs["seconds"]) / YEAR_SECONDS
+        growth = mpmath.exp(mpmath.mpf(inputs.get("r", "0")) * years) / mpmath.mpf(inputs.get("discount", "1"))
+        carried = mpmath.mpf(inputs["spot"]) * growth if "spot" in inputs else mpmath.mpf(inputs["F"])
+        forward, strike = (int(mpmath.nint(value * scale * USDC_ONE)) for value in (carried, mpmath.mpf(inputs["K"])))
+        for side, price in expected.items():
+            true = mpmath.mpf(price) * growth * scale * USDC_ONE
+            # fifteen published digits, and 1e-12 of the forward as the reference states
+            slack = max(true * mpmath.mpf(10) ** -14, forward * mpmath.mpf(10) ** -12, 2)
+            ours = fx.black76_mark(
+                forward, strike, wad(inputs["sigma"]), int(mpmath.floor(years * WAD)), is_call=side == "call"
+            )
+            assert abs(ours - true) <= slack, (side, ours, true)
+
+
+# -- margin -----------------------------------------------------------------------------------------------------------
+
+
+def published_model() -> StandardModel:
+    given = table("margin_standard.json", "parameters")["SRM_TEST"]
+    return StandardModel(*(wad(value) for value in given.values()))
+
+
+def portfolio_of(inputs: dict[str, Any]) -> tuple[ExpiryBook, ...]:
+    """Expiries of a published portfolio, with marks from Black-76 at the published forward and vol."""
+    feeds = table("margin_standard.json", "feeds")["SRM_FEEDS"]
+    spot = usdc(inputs.get("spot", feeds["eth_spot"]))
+    overrides = inputs.get("overrides", {})
+    confidence = wad(min(map(Decimal, (value for key, value in overrides.items() if "confidence" in key)), default=1))
+    forwards = {**feeds["eth_fwd"], **inputs.get("forwards", {})}
+    legs: dict[str, list[Leg]] = {}
+    for option in inputs["options"]:
+        expiry = str(option.get("sec", option.get("expiry")))
+        forward, strike = usdc(forwards[expiry]), usdc(option["K"])
+        is_call = option.get("type") == "call" or option.get("call") == 1
+        years = years_of(int(option.get("sec", feeds["secs"].get(expiry))))
+        mark = fx.black76_mark(forward, strike, wad(option.get("vol", feeds["vol"])), years, is_call=is_call)
+        legs.setdefault(expiry, []).append(Leg(round(option["qty"] * QTY_ONE), strike, is_call, mark))
+    return tuple(ExpiryBook(spot, usdc(forwards[key]), confidence, tuple(held)) for key, held in legs.items())
+
+
+@pytest.mark.parametrize(("inputs", "expected"), load("margin_standard.json"))
+def test_standard_margin(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert inputs["cash"] == 0.0
+    model, books = published_model(), portfolio_of(inputs)
+    stable = wad(inputs.get("overrides", {}).get("stable_price", 1))
+    for name, kind in (("IM", Kind.INITIAL), ("MM", Kind.MAINTENANCE)):
+        needed = requirement(model, books, stable, kind)
+        if f"{name}_trunc" in expected:
+            assert needed // USDC_ONE == -expected[f"{name}_trunc"]
+        else:
+            assert abs(needed + usdc(expected[name])) <= 2  # marks and the sum are rounded up, by one unit each
+
+
+@pytest.mark.parametrize(
+    ("inputs", "expected"), [case for case in load("margin_standard.json") if "isolated_IM" in case.values[1]]
+)
+def test_both_sides_of_the_minimum(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
+    """The published cases also tell what the isolated rule and the maximum loss would ask for alone."""
+    model, (book,) = published_model(), portfolio_of(inputs)
+    shorts = tuple(leg for leg in book.legs if leg.qty < 0)
+    alone = tuple(expiry_requirement(model, book._replace(legs=(leg,)), WAD, Kind.INITIAL) for leg in shorts)
+    assert abs(sum(alone) // RISK_ONE + usdc(expected["isolated_IM"])) <= 2
+    net_calls = sum(leg.qty for leg in book.legs if leg.is_call)
+    loss = max_loss(book.legs) * WAD + max(-net_calls, 0) * model.unpaired_im * book.forward
+    assert abs(loss // RISK_ONE + usdc(expected["max_loss_IM"])) <= 2
+
+
+# -- fees and settlement ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("inputs", "expected"), load("fees.json"))
+def test_fees(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
+    schedule = FeeSchedule(wad(inputs["rate"]), 0, wad(inputs.get("cap", 1)))
+    if "spot" in inputs:  # in USDC, with a base per trade that this venue does not charge
+        index, qty = usdc(inputs["spot"]), round(Decimal(inputs["qty"]) * QTY_ONE)
+        assert fees.taker_fee(schedule, index, index, qty) == usdc(expected["fee"]) - usdc(inputs["base"])
+    else:  # in coin: the same rule at any index
+        index = 100_000 * USDC_ONE
+        price = int(Decimal(inputs["option_price_btc"]) * index)
+        assert fees.taker_fee(schedule, index, price, QTY_ONE) == Decimal(expected["fee_btc"]) * index
+
+
+@pytest.mark.parametrize(("inputs", "expected"), load("settlement.json"))
+def test_settlement(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
+    if "aggregate_diff" in inputs:
+        price, seconds = map(int, inputs["aggregate_diff"].split("*"))
+        assert seconds == inputs["window"]
+        start = 10**15
+        assert twap({0: start, seconds: start + usdc(price) * seconds}, seconds) == usdc(expected["settlement"])
+        return
+    qty = int(inputs.get("multiplier", 1)) * QTY_ONE
+    leg = Leg(qty, usdc(inputs["K"]), inputs["type"] == "call", 0)
+    payoff = settlement_value((leg,), usdc(inputs["delivery"]))
+    assert payoff == usdc(expected.get("payoff_usd", expected.get("payoff")))
+    assert settlement_value((leg._replace(qty=-qty),), usdc(inputs["delivery"])) == -payoff
+    if "cost" in expected:
+        cost = premium_of(usdc(inputs["premium_usdc"]), qty)
+        assert (cost, payoff - cost) == (usdc(expected["cost"]), usdc(expected["profit"]))
