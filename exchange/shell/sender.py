@@ -223,7 +223,7 @@ class Sender:
     # Following what was sent
 
     async def included(self, ticket: Ticket, poll_s: float = 0.05) -> Receipt:
-        """Wait until a ticket succeeds in a block, polling meanwhile. Raises TransactionFailed when it is final and has not."""
+        """Poll until a ticket succeeds in a block. Raises TransactionFailed when it is final and has not."""
         delay_s = poll_s
         while True:
             try:

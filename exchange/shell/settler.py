@@ -31,7 +31,8 @@ from exchange.signing import (
 
 ACCOUNTS_PER_SETTLEMENT: Final = 64
 ROUND, FIXING, BATCH = range(3)
-_ALREADY_DONE: Final = ("batch_id", "expiry_fixed", "round_order")
+# What a contract says when a call came after its effect: by an earlier attempt of ours, or by somebody quicker.
+_ALREADY_DONE: Final = {"post_round": "round_order", "fix_expiry": "expiry_fixed", "settle_signed": "batch_id"}
 
 _log = structlog.get_logger(__name__)
 
@@ -180,8 +181,8 @@ class Settler:
         for job in jobs:
             if job.round.time_s > head.time_s:
                 break  # to the contracts this round lies in the future, and what follows names later ones
-            if not self._in_flight(job.key):
-                await self._send(job)
+            if not self._in_flight(job.key) and not await self._send(job):
+                break
         settlements = await self._sequencer.read(due_settlements)
         for expiry_id, accounts in settlements:
             await self._settle_expiry(expiry_id, accounts)
@@ -193,22 +194,23 @@ class Settler:
         ticket = self._sent.get(key)
         return ticket is not None and (ticket.outcome is None or (ticket.receipt is not None and ticket.receipt.ok))
 
-    async def _send(self, job: Job) -> None:
+    async def _send(self, job: Job) -> bool:
+        """Do a job; whether the next one may follow."""
         clearing = self._contracts.clearing
         if job.key[1] == ROUND:
-            await self._post_round(job)
-        elif job.batch is not None:
-            await self._submit(job.key, clearing, "settle_signed", *self._settle_args(job, job.batch))
-        else:
-            await self._submit(job.key, clearing, "fix_expiry", job.expiry_id)
+            return await self._post_round(job)
+        if job.batch is not None:
+            return await self._submit(job.key, clearing, "settle_signed", *self._settle_args(job, job.batch))
+        return await self._submit(job.key, clearing, "fix_expiry", job.expiry_id)
 
-    async def _post_round(self, job: Job) -> None:
+    async def _post_round(self, job: Job) -> bool:
         """A round goes first, before what names it; one that was posted already, by anyone, is left alone."""
         oracle = self._contracts.oracle
         last, _ = await oracle.call("last_round")
-        if last < job.round.round_id:
-            args = calldata.post_round_args(job.to_chain, job.round.signatures)
-            await self._submit(job.key, oracle, "post_round", *args)
+        if last >= job.round.round_id:
+            return True
+        args = calldata.post_round_args(job.to_chain, job.round.signatures)
+        return await self._submit(job.key, oracle, "post_round", *args)
 
     def _settle_args(self, job: Job, batch: BatchJob) -> calldata.SettleArgs:
         deployment = self._contracts.deployment
@@ -227,19 +229,21 @@ class Settler:
         hashes = calldata.sheet_hashes(job.to_chain)
         return calldata.settle_signed_args(header, signature, len(batch.orders), body, hashes, sheets)
 
-    async def _submit(self, key: tuple[int, ...], contract: Contract, name: str, *args: object) -> None:
-        """Send and wait for inclusion. A refusal of a batch halts the venue; of anything else it is tried again."""
+    async def _submit(self, key: tuple[int, ...], contract: Contract, name: str, *args: object) -> bool:
+        """Send and wait for inclusion; False when it is to be tried again later. Raises BatchRefusedByContract."""
         try:
             ticket = await self._sender.submit(contract.address, contract.encode(name, *args))
             self._sent[key] = ticket
             await self._sender.included(ticket)
         except (Reverted, TransactionFailed) as error:
-            if error.reason in _ALREADY_DONE:
-                return
+            if error.reason == _ALREADY_DONE[name]:
+                return True
             _log.error("contract_refused", call=name, reason=error.reason, job=key)
-            if name == "settle_signed":
-                await self._sequencer.record(c.BatchRefused(key[2], error.reason))
-            raise BatchRefusedByContract(f"{name} {key}: {error.reason}") from error
+            if name != "settle_signed":
+                return False
+            await self._sequencer.record(c.BatchRefused(key[2], error.reason))
+            raise BatchRefusedByContract(f"batch {key[2]}: {error.reason}") from error
+        return True
 
     async def _settle_expiry(self, expiry_id: int, accounts: tuple[int, ...]) -> None:
         """Ask for settlement once the contract allows it; anyone else may have been quicker."""

@@ -7,6 +7,7 @@ the state from the journal, start to sequence. Imports the rest of the shell.
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,12 +18,17 @@ from exchange.core import commands as c
 from exchange.core.events import Rejected
 from exchange.core.state import State
 from exchange.core.units import Price, Seconds, seconds_of
+from exchange.publisher import Notification, Publisher
+from exchange.session import Limits
+from exchange.shell import gateway
 from exchange.shell.boot import GENESIS, boot
+from exchange.shell.broadcast import Hub
 from exchange.shell.chain import Chain, DevControls
 from exchange.shell.clock import Clock
 from exchange.shell.deploy import Contracts, Deployment, Terms, deploy
 from exchange.shell.devnode import DevNode
 from exchange.shell.feeds import Maker, check
+from exchange.shell.gateway import Gateway
 from exchange.shell.keys import dev_key, require_dev_chain
 from exchange.shell.observer import observations
 from exchange.shell.rpc import RpcChain
@@ -34,6 +40,7 @@ from exchange.signing import address_of, domain_separator
 from journal import SqliteStore, Writer
 
 SIGNERS: Final = 5
+GROUP: Final = 4  # series that share a word on the contracts
 WEALTH_WEI: Final = 10**24
 _log = structlog.get_logger(__name__)
 
@@ -61,13 +68,28 @@ class DevKeys(NamedTuple):
         return cls(dev_key("operator"), tuple(dev_key(f"oracle signer {n}") for n in range(SIGNERS)))
 
 
+class Desk(NamedTuple):
+    """What clients are told, and by whom."""
+
+    publisher: Publisher
+    hub: Hub
+
+
 class Venue:
     """Everything that runs, wired. ``serve`` turns it by its tasks, a demonstration by hand."""
 
     def __init__(
-        self, chain: Chain, contracts: Contracts, sequencer: Sequencer, settler: Settler, sender: Sender, clock: Clock
+        self,
+        chain: Chain,
+        contracts: Contracts,
+        sequencer: Sequencer,
+        settler: Settler,
+        sender: Sender,
+        clock: Clock,
+        desk: Desk,
     ) -> None:
         self.chain = chain
+        self.desk = desk
         self.contracts = contracts
         self.sequencer = sequencer
         self.settler = settler
@@ -99,19 +121,45 @@ class Venue:
     # -- listing ------------------------------------------------------------------------------------------------------
 
     async def list_expiry(self, underlying: int, expiry_s: Seconds, series: Sequence[Series]) -> int:
-        """List an expiry with its series on the contracts, then in the machine; its id."""
-        expiry_id = await self.sequencer.read(lambda state: len(state.expiries) + 1)
+        """List an expiry with its series, four to a group, on the contracts and then in the machine; its id."""
         clearing = self.contracts.clearing
+        expiry_id = int(await clearing.call("expiry_count")) + 1
         calls = [clearing.encode("list_expiry", expiry_id, underlying, expiry_s)]
-        for first in range(0, len(series), 4):
-            word = calldata.strikes_word(series[first : first + 4])
-            calls.append(clearing.encode("list_group", expiry_id, first // 4, word))
+        for first in range(0, len(series), GROUP):
+            word = calldata.strikes_word(series[first : first + GROUP])
+            calls.append(clearing.encode("list_group", expiry_id, first // GROUP, word))
         for data in calls:
             await self.sender.included(await self.sender.submit(clearing.address, data))
-        await self.apply(c.ListExpiry(expiry_id, underlying, expiry_s))
-        for index, item in enumerate(series):
-            await self.apply(c.ListSeries(expiry_id, index, item.strike, item.is_call))
+        await self.adopt_listings()
         return expiry_id
+
+    async def adopt_listings(self) -> None:
+        """Journal what the contracts list and the machine does not: what is listed there is tradable there.
+
+        A venue that stopped between the two takes up here. Series without a gap only, as the machine numbers them.
+        """
+        clearing = self.contracts.clearing
+        now_s = seconds_of(self.clock.now_ns())
+        for expiry_id in range(1, int(await clearing.call("expiry_count")) + 1):
+            known = await self.sequencer.read(partial(_series_known, expiry_id))
+            underlying, expiry_s, *_ = await clearing.call("expiry_state", expiry_id)
+            if known is None:
+                await self.apply(c.ListExpiry(expiry_id, underlying, expiry_s))
+            elif expiry_s <= now_s:
+                continue
+            for index, item in enumerate(await self._listed(expiry_id, known or 0), known or 0):
+                await self.apply(c.ListSeries(expiry_id, index, item.strike, item.is_call))
+
+    async def _listed(self, expiry_id: int, first: int) -> list[Series]:
+        """Series of an expiry on the contracts from an index on, up to the first empty lane."""
+        found: list[Series] = []
+        while True:
+            group, lane = divmod(first + len(found), GROUP)
+            word = await self.contracts.clearing.call("strikes_of", expiry_id, group)
+            for item in calldata.unpack_strikes(word)[lane:]:
+                if item is None:
+                    return found
+                found.append(Series(*item))
 
     async def apply(self, command: c.AnyCommand) -> Outcome:
         """Sequence an administrative command. Raises SetupRefused when the machine refuses it."""
@@ -119,15 +167,33 @@ class Venue:
         _require_applied(outcome)
         return outcome
 
+    # -- the door -----------------------------------------------------------------------------------------------------
+
+    def gateway(self, *, host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None) -> Gateway:
+        """The edge in front of this venue, not yet listening."""
+        settings = gateway.Settings(limits=limits or Limits())
+        publisher, hub = self.desk
+        return Gateway(publisher, self.sequencer, hub, clock=self.clock, settings=settings, host=host, port=port)
+
     # -- prices -------------------------------------------------------------------------------------------------------
 
     async def post_round(
-        self, maker: Maker, signers: Sequence[bytes], spots: dict[int, Price], vol_of: Callable[[int], int]
+        self,
+        maker: Maker,
+        signers: Sequence[bytes],
+        spots: dict[int, Price],
+        vol_of: Callable[[int], int],
+        time_s: Seconds | None = None,
     ) -> Outcome:
-        """Make, check and journal a round as of now."""
-        time_s = seconds_of(self.clock.now_ns())
+        """Make, check and journal a round as of a second that has come; by default the present one."""
+        time_s = seconds_of(self.clock.now_ns()) if time_s is None else time_s
         round_ = await self.sequencer.read(lambda state: _checked(state, maker, signers, time_s, spots, vol_of))
         return await self.sequencer.record(round_)
+
+
+def _series_known(expiry_id: int, state: State) -> int | None:
+    expiry = state.expiries.get(expiry_id)
+    return None if expiry is None else len(expiry.series)
 
 
 def _checked(
@@ -158,8 +224,7 @@ class Settings(NamedTuple):
     url: str | None = None
     venue: str = "verbatim-dev"
     finality_depth: int = 2
-    tap: Callable[[State, Outcome], Sequence[Any]] = lambda _state, _outcome: ()
-    publish: Callable[[Sequence[Any]], None] = lambda _notes: None
+    tap: Callable[[State, Outcome], None] = lambda _state, _outcome: None
 
 
 def deployment_path(journal: Path) -> Path:
@@ -207,6 +272,17 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         booted = await boot(store)
         writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP))
         contracts = Contracts(chain, deployment)
+        publisher = Publisher()
+
+        async def read(query: Callable[[State], Any]) -> Any:
+            return await sequencer.read(query)
+
+        hub = Hub(publisher, read)
+
+        def tap(state: State, outcome: Outcome) -> Sequence[Notification]:
+            settings.tap(state, outcome)
+            return publisher.tap(state, outcome)
+
         sequencer = Sequencer(
             booted.state,
             writer,
@@ -214,11 +290,11 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
             keys.operator,
             domain_separator(deployment.chain_id, contracts.clearing.address),
             anchors=booted.anchors,
-            tap=settings.tap,
-            publish=settings.publish,
+            tap=tap,
+            publish=hub.publish,
         )
         settler = Settler(sequencer, contracts, sender, settings.clock, keys.operator)
-        venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock)
+        venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock, Desk(publisher, hub))
         await stack.enter_async_context(sequencing(sequencer))
         if booted.state.config is None:
             await venue.apply(deployment.configure(settings.venue))

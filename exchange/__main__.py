@@ -1,0 +1,124 @@
+"""``verbatim``: run the venue, or watch it relive a recorded market.
+
+Owns the command line, the format of logs and the exit codes: 0 done, 1 it failed, 2 it was asked for the impossible.
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import structlog
+
+DONE: Final = 0
+FAILED: Final = 1
+IMPOSSIBLE: Final = 2
+
+_log = structlog.get_logger(__name__)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    if not __debug__:
+        sys.stderr.write("verbatim: refusing to run under python -O: assertions guard the money\n")
+        return IMPOSSIBLE
+    options = _parser().parse_args(arguments)
+    _log_to_stderr(logging.INFO if options.verbose else logging.WARNING)
+    return int(options.run(options))
+
+
+def _log_to_stderr(level: int) -> None:
+    """Logs are for operators: one line each on stderr, so that stdout stays what was asked for."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+# -- serve ------------------------------------------------------------------------------------------------------------
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from exchange.shell.serve import Options, Ready, serve  # noqa: PLC0415 - help should not load an EVM
+
+    if not options.dev:
+        sys.stderr.write("verbatim: only development venues exist so far; say --dev, and put no value on them\n")
+        return IMPOSSIBLE
+    options.journal.parent.mkdir(parents=True, exist_ok=True)
+
+    def ready(told: Ready) -> None:
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+        sys.stdout.flush()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(Options(options.journal, options.chain, options.host, options.port), ready, stop)
+
+    try:
+        asyncio.run(run())
+    except Exception:
+        _log.exception("venue_failed")
+        return FAILED
+    return DONE
+
+
+# -- demo -------------------------------------------------------------------------------------------------------------
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from exchange.demo import Options, run  # noqa: PLC0415 - help should not load an EVM
+
+    return run(Options(options.seconds, options.seed, options.journal, options.chain, options.json))
+
+
+# -- arguments --------------------------------------------------------------------------------------------------------
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="verbatim", description="An options exchange that can be replayed.")
+    parser.add_argument("--verbose", action="store_true", help="log what happens, not only what is wrong")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_serve(commands)
+    _add_demo(commands)
+    return parser
+
+
+def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "Run a venue until stopped; it restarts from its journal. Prints one JSON line when it can be traded on."
+    command = commands.add_parser("serve", help="run a venue", description=text)
+    command.add_argument("--dev", action="store_true", help="development keys, tokens and prices")
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    command.add_argument("--port", type=int, default=0, help="port to listen on; by default one that is free")
+    default = Path("var/venue.journal")
+    command.add_argument("--journal", type=Path, default=default, help="the journal file (%(default)s)")
+    command.add_argument("--chain", help="URL of a development node; by default a chain inside the process")
+    command.set_defaults(run=_serve)
+
+
+def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "Relive twelve recorded hours of a market, settle them on a chain, and replay the journal."
+    command = commands.add_parser("demo", help="relive a recorded market", description=text)
+    command.add_argument("--seconds", type=float, default=0.0, help="spread the twelve hours over this long at least")
+    command.add_argument("--seed", type=int, default=1, help="chooses who takes which trade (%(default)s)")
+    command.add_argument("--journal", type=Path, help="a new journal file; by default var/demo/venue.journal, replaced")
+    command.add_argument("--chain", help="URL of a development node; by default a chain inside the process")
+    command.add_argument("--json", action="store_true", help="print one JSON object instead of the story")
+    command.set_defaults(run=_demo)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

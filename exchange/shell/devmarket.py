@@ -1,0 +1,106 @@
+"""What a development venue trades: one underlying, daily expiries, wallets with money, and a feed of recorded prices.
+
+Nothing here is for production: keys are known to everyone, tokens are minted, and the feed repeats one recorded half
+day for ever. Imports venue, owner, recording.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import product
+from statistics import median
+from typing import Final
+
+from exchange.core import commands as c
+from exchange.core.state import State
+from exchange.core.units import QTY_ONE, TWAP_SECONDS, USDC_ONE, Cash, Price, Seconds, Wad
+from exchange.shell import recording
+from exchange.shell.chain import DevControls
+from exchange.shell.keys import dev_key
+from exchange.shell.owner import Owner
+from exchange.shell.venue import Series, Venue
+
+UNDERLYING: Final = 0
+TRADERS: Final = 8
+DEPOSIT: Final = 1_000_000 * USDC_ONE
+DAY_S: Final = 86_400
+DELIVERY_S: Final = 8 * 3600  # second of the day, UTC
+EXPIRIES: Final = 2
+STRIKE_STEP: Final = 1_000 * USDC_ONE
+STRIKES: Final = 9
+FINALITY_TRIES: Final = 256
+
+BTC: Final = c.ListUnderlying(
+    underlying=UNDERLYING,
+    name="BTC_USDC",
+    lot=QTY_ONE // 100,
+    tick=USDC_ONE // 10,
+    tick_above=USDC_ONE,
+    tick_step=1_000 * USDC_ONE,
+)
+
+
+class Feed:
+    """Recorded index prices, repeated with the period of the recording; one vol for all series."""
+
+    def __init__(self) -> None:
+        rows = recording.trades()
+        self._spots = [(row.time_ns // 10**9 - recording.START_S, row.spot) for row in rows]
+        self._period_s = recording.EXPIRY_S - recording.START_S
+        self.vol: Wad = int(median(row.vol for row in rows if row.vol))
+
+    def spot(self, time_s: Seconds) -> Price:
+        """The last price recorded by the same second of the recording."""
+        phase = time_s % self._period_s
+        known = [price for since, price in self._spots if since <= phase]
+        return known[-1] if known else self._spots[0][1]
+
+
+def trader_keys() -> list[bytes]:
+    """Keys of the wallets a development venue endows."""
+    return [dev_key(f"trader {number}") for number in range(1, TRADERS + 1)]
+
+
+async def endow(venue: Venue, controls: DevControls, keys: Iterable[bytes], amount: Cash) -> list[Owner]:
+    """Wallets with accounts and deposits, once the venue has seen them final."""
+    owners = [Owner(venue.contracts, key) for key in keys]
+    for owner in owners:
+        await owner.endow(controls, amount)
+    await until_final(venue, controls)
+    return owners
+
+
+async def until_final(venue: Venue, controls: DevControls) -> None:
+    """Mine until everything the contracts did so far is final and journaled. Raises TimeoutError if it never is."""
+    wanted = int(await venue.contracts.clearing.call("action_count"))
+    for _ in range(FINALITY_TRIES):
+        await venue.observe()
+        if await venue.sequencer.read(lambda state: state.mirror.action_id) >= wanted:
+            return
+        await controls.mine(1)
+    raise TimeoutError(f"{FINALITY_TRIES} blocks did not make action {wanted} final")
+
+
+async def list_missing(venue: Venue, spot: Price, now_s: Seconds) -> None:
+    """Keep the next expiries listed, around the price they were listed at."""
+    await venue.adopt_listings()
+    if await venue.sequencer.read(lambda state: not state.underlyings):
+        await venue.apply(BTC)
+    listed = await venue.sequencer.read(_expiry_times)
+    for expiry_s in _next_deliveries(now_s):
+        if expiry_s not in listed:
+            await venue.list_expiry(UNDERLYING, expiry_s, _around(spot))
+
+
+def _expiry_times(state: State) -> list[Seconds]:
+    return [expiry.expiry_s for expiry in state.expiries.values()]
+
+
+def _next_deliveries(now_s: Seconds) -> list[Seconds]:
+    """Daily deliveries at least an hour before their averaging window."""
+    first = (now_s + 2 * TWAP_SECONDS + TWAP_SECONDS - DELIVERY_S) // DAY_S * DAY_S + DAY_S + DELIVERY_S
+    return [first + day * DAY_S for day in range(EXPIRIES)]
+
+
+def _around(spot: Price) -> Sequence[Series]:
+    centre = round(spot / STRIKE_STEP)
+    strikes = [(centre + offset) * STRIKE_STEP for offset in range(-(STRIKES // 2), STRIKES // 2 + 1)]
+    return [Series(strike, is_call) for strike, is_call in product(strikes, (True, False))]

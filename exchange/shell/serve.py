@@ -1,0 +1,216 @@
+"""A running venue: its tasks, from the first round to the last frame.
+
+``serve`` opens the venue, brings a development market up, listens, and runs until told to stop or until something that
+must not fail has failed. Imports venue, devmarket, gateway.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import msgspec
+import structlog
+
+from exchange.core import commands as c
+from exchange.core.events import Rejected
+from exchange.core.state import State
+from exchange.core.units import TWAP_SECONDS, Seconds, seconds_of
+from exchange.shell import devmarket
+from exchange.shell.chain import ChainUnavailable, DevControls, checksum
+from exchange.shell.clock import Clock, SystemClock
+from exchange.shell.deploy import Terms
+from exchange.shell.devmarket import Feed
+from exchange.shell.feeds import Maker
+from exchange.shell.settler import BatchRefusedByContract
+from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
+from exchange.signing import address_of
+
+BLOCK_S: Final = 1.0
+LOOK_S: Final = 0.2
+ROUND_S: Final = 5  # divides the half hour, so that rounds fall on the edges of settlement windows
+TICK_S: Final = 1.0
+HEARTBEAT_S: Final = 900.0
+LISTING_S: Final = 60.0
+BACKOFF_MAX_S: Final = 30.0
+ROUND_TRIES: Final = 3
+
+# A development venue may sleep for days between two starts and must settle what it had sealed before.
+DEV_TERMS: Final = Terms(max_round_age_s=30 * 86_400, operator_timeout_s=30 * 86_400)
+
+_log = structlog.get_logger(__name__)
+
+
+class Options(NamedTuple):
+    """What to serve, where."""
+
+    journal: Path
+    url: str | None = None  # of a development node; None for the embedded chain
+    host: str = "127.0.0.1"
+    port: int = 0
+
+
+class Trader(msgspec.Struct, frozen=True):
+    """A wallet that a development venue has endowed. ``key`` is public knowledge."""
+
+    account: int
+    address: str
+    key: str
+
+
+class Ready(msgspec.Struct, frozen=True):
+    """What the venue says of itself once it can be traded on."""
+
+    url: str
+    chain: str
+    chain_id: int
+    clearing: str
+    journal: str
+    seq: int
+    keys: list[Trader]
+
+
+async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
+    """Run a development venue until ``stop`` is set. Raises what stopped it otherwise."""
+    clock = SystemClock()
+    settings = Settings(options.journal, DEV_TERMS, clock, options.url)
+    async with open_venue(settings) as (venue, controls):
+        feed, prices = Feed(), Prices(venue, DevKeys.make())
+        owners = await devmarket.endow(venue, controls, devmarket.trader_keys(), devmarket.DEPOSIT)
+        await devmarket.list_missing(venue, feed.spot(_now(clock)), _now(clock))
+        await prices.catch_up(feed)
+        await prices.post(feed, _now(clock))
+        traders = [Trader(o.account, checksum(o.address), "0x" + o.key.hex()) for o in owners]
+        async with venue.gateway(host=options.host, port=options.port) as gateway, asyncio.TaskGroup() as tasks:
+            running = [
+                tasks.create_task(_follow(venue), name="follow"),
+                tasks.create_task(_settle(venue), name="settle"),
+                tasks.create_task(_mine(controls), name="mine"),
+                tasks.create_task(_feed(venue, prices, feed), name="feed"),
+                tasks.create_task(_every(TICK_S, venue, c.Tick()), name="tick"),
+                tasks.create_task(_every(HEARTBEAT_S, venue, c.SealBatch(heartbeat=True)), name="heartbeat"),
+                tasks.create_task(_list(venue, feed), name="list"),
+            ]
+            ready(await _ready(venue, options, gateway.url, traders))
+            await stop.wait()
+            for task in running:
+                task.cancel()
+
+
+async def _ready(venue: Venue, options: Options, url: str, traders: list[Trader]) -> Ready:
+    return Ready(
+        url=url,
+        chain=options.url or "embedded",
+        chain_id=venue.chain.chain_id,
+        clearing=checksum(venue.contracts.clearing.address),
+        journal=str(options.journal),
+        seq=await venue.sequencer.read(lambda state: state.seq),
+        keys=traders,
+    )
+
+
+def _now(clock: Clock) -> Seconds:
+    return seconds_of(clock.now_ns())
+
+
+# -- the chain --------------------------------------------------------------------------------------------------------
+
+
+async def _follow(venue: Venue) -> None:
+    """Journal what becomes final, and keep our own transactions moving."""
+    delay_s = LOOK_S
+    while True:
+        try:
+            await venue.observe()
+            delay_s = LOOK_S
+        except ChainUnavailable as error:
+            delay_s = min(2 * delay_s, BACKOFF_MAX_S)
+            _log.warning("chain_unavailable", error=str(error), retry_s=delay_s)
+        await asyncio.sleep(delay_s)
+
+
+async def _settle(venue: Venue) -> None:
+    """Take batches to the contracts. When they refuse one, trading is halted and stays so; cancels still work."""
+    delay_s = LOOK_S
+    while True:
+        try:
+            await venue.settler.step()
+            delay_s = LOOK_S
+        except ChainUnavailable as error:
+            delay_s = min(2 * delay_s, BACKOFF_MAX_S)
+            _log.warning("chain_unavailable", error=str(error), retry_s=delay_s)
+        except BatchRefusedByContract as error:
+            _log.critical("settlement_stopped", error=str(error))
+            return
+        await asyncio.sleep(delay_s)
+
+
+async def _mine(controls: DevControls) -> None:
+    """Development nodes stand still on their own; finality needs blocks."""
+    while True:
+        await asyncio.sleep(BLOCK_S)
+        try:
+            await controls.mine(1)
+        except ChainUnavailable as error:
+            _log.warning("chain_unavailable", error=str(error), retry_s=BLOCK_S)
+
+
+# -- prices and time --------------------------------------------------------------------------------------------------
+
+
+class Prices:
+    """Posts rounds of a feed with the development signers."""
+
+    def __init__(self, venue: Venue, keys: DevKeys) -> None:
+        self._venue = venue
+        self._maker = Maker(keys.signers)
+        self._signers = [address_of(key) for key in keys.signers]
+
+    async def post(self, feed: Feed, time_s: Seconds) -> None:
+        """A round as of ``time_s``. A listing in between makes it incomplete; then it is made again."""
+        for _ in range(ROUND_TRIES):
+            spots = {devmarket.UNDERLYING: feed.spot(time_s)}
+            outcome = await self._venue.post_round(self._maker, self._signers, spots, lambda _: feed.vol, time_s)
+            refused = outcome.events[0]
+            if not isinstance(refused, Rejected):
+                return
+            _log.warning("round_refused", reason=refused.reason, value=refused.value, limit=refused.limit)
+
+    async def catch_up(self, feed: Feed) -> None:
+        """Rounds at the edges of settlement windows that passed while the venue was down."""
+        now_s = _now(self._venue.clock)
+        for edge_s in await self._venue.sequencer.read(lambda state: _missed_edges(state, now_s)):
+            await self.post(feed, edge_s)
+
+
+def _missed_edges(state: State, now_s: Seconds) -> list[Seconds]:
+    since = state.round.time_s if state.round is not None else now_s
+    waiting = [expiry.expiry_s for expiry in state.expiries.values() if expiry.fixing < 0]
+    edges = {edge for expiry_s in waiting for edge in (expiry_s - TWAP_SECONDS, expiry_s)}
+    return sorted(edge for edge in edges if since < edge <= now_s)
+
+
+async def _feed(venue: Venue, prices: Prices, feed: Feed) -> None:
+    """A round at every full ``ROUND_S``; those that a busy machine slept through matter only at edges of windows."""
+    while True:
+        now_ns = venue.clock.now_ns()
+        due_s = seconds_of(now_ns) // ROUND_S * ROUND_S + ROUND_S
+        await venue.clock.sleep((due_s * 10**9 - now_ns) / 10**9)
+        await prices.catch_up(feed)
+        if due_s > await venue.sequencer.read(lambda state: state.round.time_s if state.round else 0):
+            await prices.post(feed, due_s)
+
+
+async def _list(venue: Venue, feed: Feed) -> None:
+    """Keep expiries ahead."""
+    while True:
+        await venue.clock.sleep(LISTING_S)
+        now_s = _now(venue.clock)
+        await devmarket.list_missing(venue, feed.spot(now_s), now_s)
+
+
+async def _every(seconds: float, venue: Venue, command: c.AnyCommand) -> None:
+    """Sequence a command at an interval."""
+    while True:
+        await venue.clock.sleep(seconds)
+        await venue.sequencer.record(command)
