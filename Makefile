@@ -12,6 +12,9 @@ $(STAMP): pyproject.toml contracts/build.py $(shell find contracts -name '*.vy')
 	$(BIN)/python contracts/build.py
 	touch $(STAMP)
 
+demo: $(STAMP)
+	$(BIN)/python -m exchange demo
+
 test: $(STAMP)
 	-$(BIN)/python -m exchange.shell.anvil
 	$(BIN)/python -m pytest -q
@@ -23,6 +26,9 @@ check: $(STAMP)
 	$(BIN)/lint-imports
 	$(BIN)/codespell
 	$(BIN)/python -m pytest -q tests/test_tidy.py
+
+bench: $(STAMP)
+	$(BIN)/python -m benchmarks
 
 soak: $(STAMP)
 	VERBATIM_SOAK=1 $(BIN)/python -m pytest -q -m soak --timeout 3600

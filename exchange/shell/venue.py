@@ -310,6 +310,10 @@ async def sequencing(sequencer: Sequencer) -> AsyncIterator[None]:
             yield
             sequencer.stop()
             await running
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) > 1:
+            raise
+        raise group.exceptions[0] from group.exceptions[0].__cause__
     finally:
         sequencer.stop()
 
