@@ -1,0 +1,188 @@
+"""The documentation is true where a program can tell: links lead somewhere, named tests exist, lists are complete."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from exchange.core import commands, events
+from exchange.core.events import Reject
+from exchange.core.invariants import ALL
+from exchange.dialect.errors import Code
+from journal import Damage, Refusal
+from replay.findings import Kind
+
+ROOT = Path(__file__).resolve().parents[1]
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+TEST = re.compile(r"`(tests/[\w/]+\.py)(?:::(\w+))?`")
+TREE = re.compile(r"`((?:exchange|journal|replay|contracts|tests|docs|benchmarks)/[\w./-]+)`")
+COMMAND = re.compile(r"^make ([a-z]+)", re.MULTILINE)
+PROMISE = re.compile(r"^## (P\d) (\w+)$", re.MULTILINE)
+LOGGED = re.compile(r'_log\.\w+\(\s*"(\w+)"')
+
+
+@lru_cache(maxsize=1)
+def pages() -> dict[str, str]:
+    """Every page of prose under version control."""
+    listed = subprocess.run(["git", "ls-files", "-z", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return {path: (ROOT / path).read_text() for path in listed.stdout.split("\0") if path}
+
+
+def anchors(text: str) -> list[str]:
+    """Names of the headings of a page, as links write them."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles]
+
+
+def dead_links(page: Path, text: str) -> list[str]:
+    """Links inside the repository that lead nowhere."""
+    dead = []
+    for link in LINK.findall(text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, name = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (name and name not in anchors(target.read_text())):
+            dead.append(link)
+    return dead
+
+
+def unknown_tests(text: str) -> list[str]:
+    """Tests that are named and do not exist."""
+    return [f"{path}::{name}" for path, name in TEST.findall(text) if not exists(path, name)]
+
+
+def exists(path: str, name: str) -> bool:
+    """Whether a file of tests exists, and the test in it."""
+    file = ROOT / path
+    if not file.is_file():
+        return False
+    defined = [
+        node.name
+        for node in ast.parse(file.read_text()).body
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    ]
+    return not name or name in defined
+
+
+def unknown_paths(text: str) -> list[str]:
+    """Paths in the tree that are named and do not exist; placeholders such as NNNN are let pass."""
+    return [path for path in TREE.findall(text) if "NNNN" not in path and not (ROOT / path.rstrip("/")).exists()]
+
+
+def missing(names: Iterable[str], text: str) -> list[str]:
+    """Names that a page does not have in its own type."""
+    return [name for name in names if f"`{name}`" not in text]
+
+
+def gaps(numbers: list[int]) -> list[int]:
+    """Numbers from one on that are missing or there twice."""
+    return [number for number in range(1, max(numbers, default=0) + 1) if numbers.count(number) != 1]
+
+
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text()
+
+
+@pytest.mark.parametrize("path", sorted(pages()))
+def test_links_lead_somewhere(path):
+    assert dead_links(ROOT / path, pages()[path]) == []
+
+
+@pytest.mark.parametrize("path", sorted(pages()))
+def test_tests_and_paths_that_are_named_exist(path):
+    assert unknown_tests(pages()[path]) == []
+    assert unknown_paths(pages()[path]) == []
+
+
+def test_every_promise_is_attacked_or_said_not_to_be():
+    text = page("PROMISES.md")
+    promised, _, absent = text.partition("## Not yet promised")
+    numbers = [name for name, _ in PROMISE.findall(promised)] + re.findall(r"^\| (P\d) \w+ \|", absent, re.MULTILINE)
+    assert sorted(numbers) == [f"P{number}" for number in range(1, 10)]
+    for section in re.split(r"^## P\d", promised, flags=re.MULTILINE)[1:]:
+        assert TEST.search(section), section[:40]
+
+
+def test_decisions_are_numbered_without_gaps_and_listed():
+    files = sorted(path.name for path in (ROOT / "docs" / "adr").glob("[0-9]*.md"))
+    assert gaps([int(name[:4]) for name in files]) == []
+    index = page("adr/README.md")
+    for name in files:
+        text = page(f"adr/{name}")
+        assert f"[{name[:4]}]({name})" in index
+        assert text.startswith(f"# {int(name[:4])}. ")
+        for title in ("Status", "Context", "Decision", "Consequences"):
+            assert title in text, (name, title)
+
+
+def test_decisions_that_sources_name_exist():
+    numbers = {path.name[:4] for path in (ROOT / "docs" / "adr").glob("[0-9]*.md")}
+    named = set()
+    for folder in ("exchange", "journal", "replay", "contracts", "tests", "benchmarks"):
+        for file in (ROOT / folder).rglob("*"):
+            if file.suffix in {".py", ".vy"}:
+                found = re.findall(r"ADR (\d+)|docs/adr/(\d{4})", file.read_text())
+                named |= {(short or long).zfill(4) for short, long in found}
+    assert named
+    assert named <= numbers
+
+
+def test_every_refusal_and_code_is_in_the_api():
+    text = page("API.md")
+    assert missing([reason.value for reason in Reject], text) == []
+    assert [code for code in Code if f"{code.value[0]} {code.value[1]}" not in text] == []
+
+
+def test_every_damage_refusal_and_finding_is_in_operations():
+    text = page("OPERATIONS.md")
+    names = [*(kind.value for kind in Damage), *(reason.value for reason in Refusal), *(kind.value for kind in Kind)]
+    assert missing(names, text) == []
+
+
+def test_every_alarm_is_in_operations():
+    """Log events of the packages, by name."""
+    sources = [path.read_text() for name in ("exchange", "journal", "replay") for path in (ROOT / name).rglob("*.py")]
+    logged = sorted({name for text in sources for name in LOGGED.findall(text)})
+    assert logged
+    assert missing(logged, page("OPERATIONS.md")) == []
+
+
+def test_every_invariant_is_in_operations():
+    names = [str(invariant.__doc__).partition(":")[0] for invariant in ALL]
+    assert missing(names, page("OPERATIONS.md")) == []
+
+
+def test_every_command_and_event_has_a_docstring():
+    """They are the dictionary of the journal; the classes are its entries."""
+    for module, base in ((commands, commands.Command), (events, events.Event)):
+        kinds = [kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, base)]
+        assert all((kind.__doc__ or "").strip() for kind in kinds)
+
+
+def test_make_targets_that_are_named_exist():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    for path, text in pages().items():
+        named = COMMAND.findall(text) + re.findall(r"`make ([a-z]+)`", text)
+        assert [name for name in named if name not in targets] == [], path
+
+
+def test_the_checks_notice():
+    """Each is shown what it must refuse."""
+    here = ROOT / "docs" / "PAGE.md"
+    assert dead_links(here, "[gone](GONE.md) [web](https://example.org)") == ["GONE.md"]
+    assert dead_links(here, "[part](API.md#no-such-part)") == ["API.md#no-such-part"]
+    assert dead_links(here, "[part](API.md#receipts)") == []
+    assert unknown_tests("`tests/test_docs.py::test_nothing`") == ["tests/test_docs.py::test_nothing"]
+    assert unknown_tests("`tests/test_gone.py`") == ["tests/test_gone.py::"]
+    assert unknown_paths("`exchange/core/gone.py`, `docs/adr/NNNN-name.md`") == ["exchange/core/gone.py"]
+    assert missing(["a", "b"], "`a` b") == ["b"]
+    assert gaps([1, 2, 4, 4]) == [3, 4]
+    assert PROMISE.findall("## P1 NO_BUST\n") == [("P1", "NO_BUST")]
+    assert LOGGED.findall('_log.error("it_broke", why=1)') == ["it_broke"]
