@@ -24,6 +24,7 @@ from exchange.core.events import (
 from exchange.core.state import State
 from exchange.core.state_types import Account, AuthEntry, Order, Trade
 from exchange.core.units import (
+    CASH_MAX,
     NO_EXPIRY,
     QTY_MAX,
     U63_MAX,
@@ -122,7 +123,8 @@ def _refuse_margin(state: State, auth: Authorisation, qty: Qty, replaced: Order 
         return None
     shortfall = risk.shortfall_with(state, account, reserved)
     if shortfall > 0:
-        return Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, account.cash - account.held, shortfall)
+        # The largest price times the largest quantity is more than a journal integer holds.
+        return Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, account.cash - account.held, min(shortfall, CASH_MAX))
     return None
 
 
@@ -378,7 +380,7 @@ def _refuse_amend(state: State, command: Amend) -> Rejected | None:
         return Rejected(Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE, auth.series, order.series)
     replaced = state.auths[order.auth_id].auth.nonce
     if auth.replaces != replaced + 1:
-        return Rejected(Reject.AMEND_MUST_NAME_REPLACED_NONCE, auth.replaces, replaced + 1)
+        return Rejected(Reject.AMEND_MUST_NAME_REPLACED_NONCE, auth.replaces, min(replaced + 1, U64_MAX))
     if auth.qty <= order.filled:
         return Rejected(Reject.AMEND_QTY_MUST_EXCEED_FILLED, auth.qty, order.filled)
     if order.filled:

@@ -71,7 +71,7 @@ def _refuse_spots(state: State, command: PostRound) -> Rejected | None:
             continue
         expected = held.acc + held.spot * (command.time_s - last.time_s)
         if spot.acc != expected:
-            return Rejected(Reject.ROUND_MUST_CONTINUE_ACCUMULATOR, spot.acc, expected)
+            return Rejected(Reject.ROUND_MUST_CONTINUE_ACCUMULATOR, spot.acc, min(expected, U64_MAX))
     return None
 
 

@@ -14,7 +14,7 @@ from exchange.core import invariants
 from exchange.core.machine import apply, fold
 from exchange.core.oracle import implied_marks
 from exchange.core.state import State, decode, digest, encode
-from exchange.core.units import NO_EXPIRY, WAD, series_of
+from exchange.core.units import NO_EXPIRY, U64_MAX, WAD, series_of
 
 T0 = 1_786_910_400  # 2026-08-16T20:00Z, a half hour
 HALF_HOUR = 1_800
@@ -67,8 +67,10 @@ class Venue:
         self.time_ns += seconds * 10**9
 
     def do(self, command: Any) -> tuple[Any, ...]:
-        """Apply one command now."""
+        """Apply one command now; a journal could hold it and its answer."""
         events = apply(self.state, self.state.seq + 1, self.time_ns, command)
+        codec.encode_command(command)
+        codec.encode_events(events)
         self.log.append(Record(self.state.seq, self.time_ns, command, events))
         return events
 
@@ -170,7 +172,11 @@ class Venue:
         """A signed replacement of an open order."""
         order = self.state.orders[order_id]
         replaced = self.state.auths[order.auth_id].auth.nonce
-        fields = {"replaces": replaced + 1, "reduce_only": order.reduce_only, "post_only": order.post_only} | terms
+        fields = {
+            "replaces": min(replaced + 1, U64_MAX),
+            "reduce_only": order.reduce_only,
+            "post_only": order.post_only,
+        } | terms
         return self.auth(order.account, order.series, order.is_buy, qty, price, **fields)
 
     def amend(self, order_id: int, qty: int, price: int, **terms: Any) -> tuple[Any, ...]:

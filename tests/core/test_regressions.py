@@ -3,12 +3,13 @@
 import msgspec
 from core_venue import HALF_HOUR, T0, USDC, Venue, series_named, standard_venue
 
+from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import settlement
 from exchange.core.events import CancelReason, Reject
 from exchange.core.state import decode, encode
-from exchange.core.units import NO_EXPIRY
+from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 
 CALL = series_named("62000C")
 KEY = b"k" * 20
@@ -145,3 +146,28 @@ def test_a_partly_filled_order_amended_and_filled_all_day_leaves_little_behind(v
         venue.must(c.SealBatch())
         venue.observe(c.ObserveBatch, venue.state.next_batch - 1, b"t" * 32, 1, 1)
     assert len(venue.state.auths) <= 5
+
+
+def test_the_dearest_order_there_is_does_not_stop_the_journal(venue):
+    """Its shortfall is 2**82: the refusal must still be an event that can be written."""
+    price = U63_MAX // (5 * USDC) * 5 * USDC
+    events = venue.place(1, CALL, True, QTY_MAX // 100 * 100, price, max_fee=U63_MAX)
+    assert events[-1].reason is Reject.ACCOUNT_MUST_HAVE_MARGIN
+    assert codec.decode_events(codec.encode_events(events)) == events
+
+
+def test_an_order_with_the_last_nonce_cannot_be_amended_and_does_not_stop_the_journal(venue):
+    """The word that names a replaced order is its nonce plus one, which for this one no longer fits."""
+    venue.place(1, CALL, False, 10_000, 900 * USDC, nonce=U64_MAX)
+    events = venue.amend(venue.state.seq, 10_000, 905 * USDC)
+    assert events[-1].reason is Reject.AMEND_MUST_NAME_REPLACED_NONCE
+    assert codec.decode_events(codec.encode_events(events)) == events
+
+
+def test_an_accumulator_that_outgrows_the_journal_is_refused_in_words_it_can_hold(venue):
+    venue.wait(60)
+    venue.must(venue.round_of({0: U64_MAX}))
+    venue.wait(60)
+    honest = venue.round_of({0: 62_000 * USDC})
+    short = msgspec.structs.replace(honest.spots[0], acc=U64_MAX)
+    assert venue.rejected(msgspec.structs.replace(honest, spots=(short,))) is Reject.ROUND_MUST_CONTINUE_ACCUMULATOR
