@@ -59,16 +59,19 @@ class Hub:
                 listener.end("key revoked")
 
     async def run(self, clock: Clock) -> None:
-        """Beat until cancelled. A beat that finds the venue too busy to ask is made up for by the next."""
+        """Beat until cancelled."""
         while True:
             await clock.sleep(PACE_S)
-            with contextlib.suppress(Overloaded):
-                await self.beat()
+            await self.beat()
 
     async def beat(self) -> None:
-        """Collect tickers and portfolios, then send what the paced channels have gathered."""
+        """Collect tickers and portfolios, then send what the paced channels have gathered.
+
+        A venue too busy to be asked is asked again by the next beat; what has gathered is sent all the same.
+        """
         if self._publisher.has_marked():
-            self.publish(await self._read(self._publisher.collect))
+            with contextlib.suppress(Overloaded):
+                self.publish(await self._read(self._publisher.collect))
         self._beats += 1
         paces = ("100ms", "agg2") if self._beats % SLOW_BEATS == 0 else ("100ms",)
         for streams in list(self._streams.values()):
@@ -84,6 +87,8 @@ class Hub:
 
     async def attach(self, listener: Listener, work: Subscribe, reply: Callable[[], Reply]) -> None:
         """Begin to tell a listener about topics: first the reply, then what each channel starts with."""
+        if not listener.is_open:
+            return  # it left between asking and now, and nobody would detach it any more
         held = self._attached.setdefault(listener, {})
         fresh = [topic for topic in work.topics if topic.channel.name not in held]
         held.update((topic.channel.name, topic) for topic in fresh)
@@ -191,6 +196,8 @@ class Hub:
         feed.users -= 1
         if not feed.users:
             del self._books[self._publisher.listed[channel.subject].series]
+        elif not feed.streams:
+            feed.rest()
 
 
 def _is_book(channel: Channel) -> bool:

@@ -185,14 +185,20 @@ class BookFeed:
         self._held: list[BookDelta] | None = []
 
     def start(self, snapshot: BookSnapshot) -> None:
-        """Begin from the first snapshot; deltas that came before it was released are applied if they are newer."""
+        """Begin from a snapshot; deltas that came before it was released are applied if they are newer."""
         if self._held is None:
             return
         held, self._held = self._held, None
-        self.name, self.change_id, self.time_ms = snapshot.name, snapshot.change_id, snapshot.time_ms
-        self.bids, self.asks = snapshot.bids, snapshot.asks
+        if snapshot.change_id >= self.change_id:
+            self.name, self.change_id, self.time_ms = snapshot.name, snapshot.change_id, snapshot.time_ms
+            self.bids, self.asks = snapshot.bids, snapshot.asks
         for delta in held:
             self.hear(delta)
+
+    def rest(self) -> None:
+        """Nobody listens while somebody is on the way: changes may go untold until the snapshot that comes along."""
+        if self._held is None:
+            self._held = []
 
     def hear(self, delta: BookDelta) -> None:
         """Move the mirror by a released delta, and tell the raw channels."""
