@@ -85,14 +85,19 @@ class Tokens:
         self._access.pop(grant.access_token, None)
         self._refresh.pop(grant.refresh_token, None)
 
-    def admit(self, login: Login, now_ns: Nanos) -> bytes:
-        """Address of a good login. Raises invalid_credentials with the reason."""
+    def admit(self, login: Login, now_ns: Nanos, has_account: Callable[[bytes], bool]) -> bytes:
+        """Address of a good login. Raises invalid_credentials with the reason.
+
+        Strangers are turned away before their login is remembered: keys cost nothing, and memory is bounded.
+        """
         address = _recovered(login)
         drift = abs(login.timestamp_ms * 1_000_000 - now_ns)
         if drift > LOGIN_WINDOW_NS:
             raise DialectError(
                 Code.INVALID_CREDENTIALS, reason="timestamp_must_be_near_now", now=now_ns // 1_000_000, window_s=60
             )
+        if not has_account(address):
+            raise DialectError(Code.INVALID_CREDENTIALS, reason="account_must_exist")
         while self._logins and next(iter(self._logins.values())) < now_ns - 2 * LOGIN_WINDOW_NS:
             self._logins.popitem(last=False)
         # The signed text, not the signature: a second valid encoding of one signature is the same login.

@@ -146,11 +146,8 @@ class Session:
 
     def poll(self, now_ns: Nanos) -> Polled:
         """Heartbeats due, and whether the connection has lost its right to what it hears."""
-        if self.grant is not None and any(topic.accounts for topic in self.topics.values()):
-            try:
-                access_of(self.grant, self._desk, now_ns)
-            except DialectError:
-                return Polled(close="authorization ended")
+        if not self._heard() <= self._readable(now_ns):
+            return Polled(close="authorization ended")
         if not self._beat_ns or now_ns - self._last_beat_ns < self._beat_ns:
             return Polled()
         self._last_beat_ns = now_ns
@@ -160,6 +157,19 @@ class Session:
             return Polled(close="heartbeat close")
         self._probed = True
         return Polled((_heartbeat("heartbeat"), _heartbeat("test_request")))
+
+    def _heard(self) -> set[int]:
+        """Accounts whose private channels this connection hears."""
+        return {account for topic in self.topics.values() for account in topic.accounts}
+
+    def _readable(self, now_ns: Nanos) -> set[int]:
+        """Accounts the connection's login may read now."""
+        if self.grant is None:
+            return set()
+        try:
+            return set(access_of(self.grant, self._desk, now_ns).readable())
+        except DialectError:
+            return set()
 
     # -- dispatch -----------------------------------------------------------------------------------------------------
 
@@ -205,11 +215,14 @@ class Session:
 
     def _auth(self, params: Params, envelope: Envelope, now_ns: Nanos) -> Work:
         grant = log_in(self._tokens, self._desk, params, now_ns)
-        heard = any(topic.accounts for topic in self.topics.values())
-        if heard and self.grant is not None and self.grant.address != grant.address:
-            raise DialectError(Code.FORBIDDEN, reason="unsubscribe_before_changing_login")
+        self._require_same_ears(grant)
         self.grant = grant
         return envelope.result(grant_object(grant, params, now_ns), now_ns)
+
+    def _require_same_ears(self, grant: Grant) -> None:
+        """Refuse another login while private channels of the one before are heard."""
+        if self._heard() and self.grant is not None and self.grant.address != grant.address:
+            raise DialectError(Code.FORBIDDEN, reason="unsubscribe_before_changing_login")
 
     # -- what only a connection has -----------------------------------------------------------------------------------
 
@@ -242,7 +255,13 @@ class Session:
         return envelope.result("ok", now_ns)
 
     def _subscribe(self, params: Params, envelope: Envelope, access: Access | None) -> Work:
-        """Accept the channels that exist and may be heard; the reply lists only those."""
+        """Accept the channels that exist and may be heard; the reply lists only those.
+
+        What is heard privately ends with the login, so the connection takes the login of a token that comes along.
+        """
+        if access is not None:
+            self._require_same_ears(access.grant)
+            self.grant = self.grant or access.grant
         topics: list[Topic] = []
         for name in dict.fromkeys(params.words("channels", count_max=self._limits.channels_max)):
             topic = self._topic_of(name, access)

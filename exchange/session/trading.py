@@ -20,7 +20,7 @@ from exchange.publisher import Publisher
 from exchange.publisher.notes import Outcome
 from exchange.session.call import Access, Call
 from exchange.session.requests import Params, wrong
-from exchange.session.work import Submit, Work
+from exchange.session.work import Read, Submit, Work
 from exchange.signing import Order, SigningError, order_digest, recover
 
 LABEL_CHARS_MAX: Final = 64
@@ -226,10 +226,12 @@ def _place(call: Call, *, is_buy: bool) -> Work:
 def edit(call: Call) -> Work:
     """Replace an open order by a newly signed one; flags left out stay as they are."""
     access, params = call.login(), call.params
-    tracked = _own_order(call, access, SCOPE_TRADE)
-    order = tracked.order
     _require_supported(params)
     _require_in_time(call)
+    tracked = _own_order(call, SCOPE_TRADE)
+    if isinstance(tracked, Read):
+        return tracked
+    order = tracked.order
     listed = call.desk.by_series[order.series]
     terms = Terms(
         listed=listed,
@@ -245,23 +247,36 @@ def edit(call: Call) -> Work:
     return _entering(call, Amend(order.id, signed.auth, terms.label), signed, order.id)
 
 
-def _own_order(call: Call, access: Access, right: int) -> Tracked:
-    """The order meant, if it is the login's and still open as far as this process knows."""
-    order_id = call.order_id()
+def _own_order(call: Call, right: int) -> Tracked | Read:
+    """The order meant, if it is the login's and still open as far as this process knows; else the refusal.
+
+    That an order is gone may be known before the record that took it is durable. So the refusal is a query: it is
+    answered once everything known by then is durable.
+    """
+    order_id, access = call.order_id(), call.login()
     tracked = call.desk.find_order(order_id)
     if tracked is None:
-        raise DialectError(Code.ORDER_NOT_FOUND, reason="order_must_exist")
+        return _told_later(call, DialectError(Code.ORDER_NOT_FOUND, reason="order_must_exist"))
     if tracked.order.account not in access.accounts:
-        raise refuse(Rejected(Reject.ORDER_MUST_BE_OWN, order_id))
+        return _told_later(call, refuse(Rejected(Reject.ORDER_MUST_BE_OWN, order_id)))
     access.require(tracked.order.account, right)
     if order_id not in call.desk.orders.open:
-        raise refuse(Rejected(Reject.ORDER_MUST_BE_OPEN, order_id))
+        return _told_later(call, refuse(Rejected(Reject.ORDER_MUST_BE_OPEN, order_id)))
     return tracked
+
+
+def _told_later(call: Call, error: DialectError) -> Read:
+    def query(_state: State) -> Any:
+        raise error
+
+    return Read(call.envelope, query)
 
 
 def cancel(call: Call) -> Work:
     """Take one order off the book."""
-    tracked = _own_order(call, call.login(), SCOPE_CANCEL | SCOPE_TRADE)
+    tracked = _own_order(call, SCOPE_CANCEL | SCOPE_TRADE)
+    if isinstance(tracked, Read):
+        return tracked
     desk, order = call.desk, tracked.order
 
     def render(state: State, outcome: Outcome) -> Any:

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from exchange import signing
+from exchange.core import commands as c
+from exchange.core.units import NO_EXPIRY
 from exchange.session import Bucket, Limits, Session
 from exchange.session.access import rights_of
 from exchange.session.limits import UNLIMITED
@@ -166,6 +169,54 @@ def test_who_listens_privately_must_stay_authorised(trader, venue):
     assert client.session.poll(venue.time_ns).close == ""
     venue.advance(3_601)
     assert client.session.poll(venue.time_ns).close == "authorization ended"
+
+
+def test_a_token_that_subscribes_is_the_login_the_channels_end_with(trader, venue):
+    key = key_of(20)
+    venue.observe(c.ObserveKey, 1, signing.address_of(key), c.SCOPE_READ, NO_EXPIRY)
+    client = trader(1, logged_in=False)
+    client.key = key
+    token = client.login()["access_token"]
+    client.session = Session(venue.publisher, client.tokens, UNLIMITED, venue.time_ns)
+    channels = ["user.orders.any.any.raw"]
+    assert client.ask("private/subscribe", channels=channels, access_token=token) == channels
+    assert client.session.grant.address == signing.address_of(key)
+    assert client.session.poll(venue.time_ns).close == ""
+    venue.observe(c.ObserveRevocation, 1, signing.address_of(key))
+    assert client.session.poll(venue.time_ns).close == "authorization ended"
+
+
+def test_a_token_of_another_wallet_does_not_add_its_channels(trader, venue):
+    other = trader(2, logged_in=False)
+    client = trader(1)
+    other.tokens = client.tokens
+    other.session = Session(venue.publisher, client.tokens, UNLIMITED, venue.time_ns)
+    token = other.login()["access_token"]
+    client.ask("private/subscribe", channels=["user.portfolio.usdc"])
+    code, data = client.refused("private/subscribe", channels=["user.orders.any.any.raw"], access_token=token)
+    assert (code, data["reason"]) == (13021, "unsubscribe_before_changing_login")
+
+
+@pytest.mark.parametrize("scopes", [c.SCOPE_TRADE, 0])
+def test_a_key_that_may_no_longer_read_one_of_its_accounts_hears_none(trader, venue, scopes):
+    key = key_of(20)
+    address = signing.address_of(key)
+    for account in (1, 2):
+        venue.observe(c.ObserveKey, account, address, c.SCOPE_READ, NO_EXPIRY)
+    client = trader(1, logged_in=False)
+    client.key = key
+    client.login()
+    client.ask("private/subscribe", channels=["user.orders.any.any.raw"])
+    assert client.session.poll(venue.time_ns).close == ""
+    venue.observe(c.ObserveKey, 2, address, scopes, NO_EXPIRY)
+    assert client.session.poll(venue.time_ns).close == "authorization ended"
+
+
+def test_strangers_do_not_fill_the_list_of_logins(trader):
+    stranger = trader(9, logged_in=False)
+    fields = sign_login(stranger.key, stranger.venue.time_ns // 10**6, "n")
+    assert stranger.refused("public/auth", **fields)[1]["reason"] == "account_must_exist"
+    assert not stranger.tokens._logins
 
 
 def test_a_login_is_not_changed_under_private_channels(trader, venue):

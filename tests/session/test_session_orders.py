@@ -7,7 +7,7 @@ import pytest
 from exchange import signing
 from exchange.core import commands as c
 from exchange.core.units import NO_EXPIRY
-from exchange.session import Submit
+from exchange.session import Read, Submit
 
 from .conftest import CALL, PUT, USDC, complete, key_of
 
@@ -272,3 +272,17 @@ def test_an_order_pipelined_behind_another_sees_it(trader, venue):
     assert [reply["id"] for reply in replies] == [0, 1, 2]
     ids = [int(reply["result"]["order"]["order_id"]) for reply in replies]
     assert ids == sorted(set(ids))
+
+
+@pytest.mark.parametrize("method", ["private/cancel", "private/edit"])
+def test_that_an_order_is_gone_is_told_once_it_is_durable(trader, method):
+    """The session knows of a fill before its record is durable; what it says of it waits like a query."""
+    maker, taker = trader(1), trader(2)
+    order_id = maker.sell(CALL, 0.1, 400)["order"]["order_id"]
+    taker.buy(CALL, 0.1, 400)
+    for asked, reason in ((order_id, "order_must_be_open"), ("999999", "order_must_exist")):
+        params = {"order_id": asked, "amount": 0.1, "price": 401.0}
+        message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
+        work = maker.session.receive(json.dumps(message), maker.venue.time_ns)
+        assert isinstance(work, Read)
+        assert maker.refused(method, **params)[1]["reason"] == reason
