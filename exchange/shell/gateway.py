@@ -16,7 +16,7 @@ import structlog
 from aiohttp import web
 
 from exchange.core.units import NANOS_PER_SECOND
-from exchange.dialect.errors import HALTED, Code, DialectError
+from exchange.dialect.errors import HALTED, OVERLOADED, Code, DialectError
 from exchange.publisher import Publisher
 from exchange.session import Bucket, Limits, Reply, Session, Tokens, Work
 from exchange.session.requests import Params, Request
@@ -25,7 +25,7 @@ from exchange.shell.broadcast import Hub
 from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.connection import Backend, Connection, complete
 from exchange.shell.outbox import CHARS_MAX, MESSAGES_MAX, Outbox
-from exchange.shell.sequencer import Halted
+from exchange.shell.sequencer import Halted, Overloaded
 
 BUCKETS_MAX: Final = 65_536
 SWEEP_S: Final = 0.5
@@ -134,6 +134,8 @@ class Gateway:
             asyncio.create_task(self._hub.run(SystemClock()), name="hub"),
             asyncio.create_task(self._sweep(), name="gateway sweep"),
         ]
+        for task in self._tasks:
+            task.add_done_callback(self._background_ended)
         _log.info("gateway_listening", host=self._host, port=self.port)
         return self
 
@@ -147,6 +149,16 @@ class Gateway:
         for connection in list(self.connections):
             connection.end("shutting down")
         await self._runner.cleanup()
+
+    def _background_ended(self, task: asyncio.Task[None]) -> None:
+        """Channels that fall silent and deadlines nobody keeps are worse than a closed door: hang up and stay shut."""
+        if task.cancelled() or isinstance(task.exception(), Halted):
+            return  # left on purpose, or the venue has stopped and says so itself
+        _log.error("gateway_closed", task=task.get_name(), exc_info=task.exception())
+        if self._listening is not None:
+            self._listening.close()
+        for connection in list(self.connections):
+            connection.end("internal error")
 
     def _app(self) -> web.Application:
         limit = self._settings.limits.message_bytes_max
@@ -264,6 +276,8 @@ class Gateway:
             seq = await self._backend.read(lambda state: state.seq)
         except Halted:
             return web.json_response({"status": "halted", "error": HALTED.object()}, status=503)
+        except Overloaded:
+            return web.json_response({"status": "overloaded", "error": OVERLOADED.object()}, status=503)
         return web.json_response({"status": "ok", "seq": seq}, dumps=lambda value: msgspec.json.encode(value).decode())
 
 

@@ -5,6 +5,7 @@ import time
 import aiohttp
 import pytest
 
+from exchange.shell.sequencer import Overloaded
 from exchange.shell.wallet import sign_login, sign_order
 from exchange.signing import Order
 
@@ -135,3 +136,13 @@ async def test_health_follows_the_sequencer(http, venue):
         assert (reply.status, (await reply.json())["status"]) == (503, "halted")
     async with http.get("/api/v2/public/status") as reply:
         assert (await reply.json())["error"]["code"] == 11051
+
+
+async def test_health_says_when_the_venue_is_too_busy_to_say(http, venue):
+    class Busy:
+        async def read(self, _query):
+            raise Overloaded("as asked")
+
+    venue.gateway._backend = Busy()
+    async with http.get("/health") as reply:
+        assert (reply.status, (await reply.json())["status"]) == (503, "overloaded")
