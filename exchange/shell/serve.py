@@ -14,7 +14,7 @@ import structlog
 
 from exchange.core import commands as c
 from exchange.core.events import Rejected
-from exchange.core.state import State
+from exchange.core.state import State, digest
 from exchange.core.units import TWAP_SECONDS, Seconds, seconds_of
 from exchange.shell import devmarket
 from exchange.shell.chain import ChainUnavailable, DevControls, checksum
@@ -59,7 +59,7 @@ class Trader(msgspec.Struct, frozen=True):
 
 
 class Ready(msgspec.Struct, frozen=True):
-    """What the venue says of itself once it can be traded on."""
+    """What the venue says of itself once it can be traded on. ``digest`` is of its state as of ``seq``, in hex."""
 
     url: str
     chain: str
@@ -67,6 +67,7 @@ class Ready(msgspec.Struct, frozen=True):
     clearing: str
     journal: str
     seq: int
+    digest: str
     keys: list[Trader]
 
 
@@ -98,13 +99,15 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
 
 
 async def _ready(venue: Venue, options: Options, url: str, traders: list[Trader]) -> Ready:
+    seq, hashed = await venue.sequencer.read(lambda state: (state.seq, digest(state)))
     return Ready(
         url=url,
         chain=options.url or "embedded",
         chain_id=venue.chain.chain_id,
         clearing=checksum(venue.contracts.clearing.address),
         journal=str(options.journal),
-        seq=await venue.sequencer.read(lambda state: state.seq),
+        seq=seq,
+        digest=hashed.hex(),
         keys=traders,
     )
 

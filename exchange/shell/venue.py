@@ -262,13 +262,14 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
     """A venue sequencing on its journal. Leaving the context writes what has queued and closes everything."""
     keys = DevKeys.make()
     async with contextlib.AsyncExitStack() as stack:
+        # The lock first: a second venue on this journal must not touch the chain beside it either.
+        store = await stack.enter_async_context(
+            await SqliteStore.open(settings.journal, GENESIS, schemas=[codec.SCHEMA_FP])
+        )
         chain, controls = await stack.enter_async_context(open_chain(settings))
         require_dev_chain(chain.chain_id)
         sender = Sender(chain, keys.operator)
         deployment = await _deployment(settings, chain, controls, sender, keys)
-        store = await stack.enter_async_context(
-            await SqliteStore.open(settings.journal, GENESIS, schemas=[codec.SCHEMA_FP])
-        )
         booted = await boot(store)
         writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP))
         contracts = Contracts(chain, deployment)
