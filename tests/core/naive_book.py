@@ -1,0 +1,208 @@
+"""An order book the slow and obvious way: one list of orders per side, sorted anew whenever it is needed.
+
+Written from the rules of matching (docs/API.md and the scenarios), it shares no code with the exchange and knows nothing
+of money. Answers are tuples of plain words, in the order in which things happen.
+"""
+
+from dataclasses import dataclass
+
+GTC, IOC, FOK = 0, 1, 2
+FAR = 2**40
+Answer = tuple[object, ...]
+
+
+@dataclass
+class Resting:
+    """An order that stands in the book."""
+
+    id: int
+    account: int
+    is_buy: bool
+    total: int
+    filled: int
+    price: int
+    place: int
+    post_only: bool
+    reduce_only: bool
+    expires: int
+
+    @property
+    def left(self) -> int:
+        return self.total - self.filled
+
+
+@dataclass
+class Wish:
+    """What somebody asks for: an order, or the new terms of one."""
+
+    account: int
+    is_buy: bool
+    total: int
+    price: int
+    tif: int = GTC
+    post_only: bool = False
+    slide: bool = False
+    reduce_only: bool = False
+    expires: int = FAR
+
+
+def tick_at(price: int) -> int:
+    """One below a thousand, five from there on."""
+    return 5 if price >= 1_000 else 1
+
+
+class NaiveBook:
+    """One series. ``owners`` says whose wallet holds each account."""
+
+    def __init__(self, owners: dict[int, str]) -> None:
+        self.owners = owners
+        self.orders: list[Resting] = []
+        self.positions = dict.fromkeys(owners, 0)
+
+    def queue(self, is_buy: bool) -> list[Resting]:
+        """A side from best to worst: price, then place."""
+        side = [order for order in self.orders if order.is_buy == is_buy]
+        return sorted(side, key=lambda order: (-order.price if is_buy else order.price, order.place))
+
+    def closable(self, account: int, is_buy: bool) -> int:
+        """What an order on this side can take off the account's position."""
+        return max(-self.positions[account] if is_buy else self.positions[account], 0)
+
+    # -- requests -----------------------------------------------------------------------------------------------------
+
+    def place(self, number: int, wish: Wish, now: int) -> list[Answer]:
+        if wish.expires <= now:
+            return [("refused", "order_must_not_be_expired")]
+        if wish.reduce_only and not self.closable(wish.account, wish.is_buy):
+            return [("refused", "reduce_only_must_reduce")]
+        return self.enter(
+            Resting(number, *_facts(wish), 0, wish.price, number, *_terms(wish)), wish, ("accepted",), now
+        )
+
+    def amend(self, target: int, number: int, wish: Wish, now: int) -> list[Answer]:
+        if wish.expires <= now:
+            return [("refused", "order_must_not_be_expired")]
+        old = self.find(target)
+        if old is None:
+            return [("refused", "order_must_be_open")]
+        if wish.total <= old.filled:
+            return [("refused", "amend_qty_must_exceed_filled")]
+        if wish.reduce_only and not self.closable(old.account, old.is_buy):
+            return [("refused", "reduce_only_must_reduce")]
+        unchanged = (wish.price, wish.post_only, wish.reduce_only) == (old.price, old.post_only, old.reduce_only)
+        if unchanged and wish.total <= old.total:
+            old.total, old.expires = wish.total, wish.expires
+            return [("amended", "kept")]
+        self.orders.remove(old)
+        new = Resting(target, old.account, old.is_buy, wish.total, old.filled, wish.price, number, *_terms(wish))
+        answers = self.enter(new, wish, ("amended", "moved"), now)
+        if answers[0][0] == "refused":
+            self.orders.append(old)
+        return answers
+
+    def cancel(self, target: int) -> list[Answer]:
+        order = self.find(target)
+        return [self.drop(order, "by_owner")] if order is not None else [("refused", "order_must_be_open")]
+
+    def cancel_all(self, account: int) -> list[Answer]:
+        mine = sorted((order for order in self.orders if order.account == account), key=lambda order: order.id)
+        return [self.drop(order, "by_owner") for order in mine]
+
+    def expire(self, now: int) -> list[Answer]:
+        late = sorted((order for order in self.orders if order.expires <= now), key=lambda order: order.id)
+        return [self.drop(order, "expired") for order in late]
+
+    def find(self, number: int) -> Resting | None:
+        return next((order for order in self.orders if order.id == number), None)
+
+    def drop(self, order: Resting, reason: str) -> Answer:
+        self.orders.remove(order)
+        return ("cancelled", order.id, reason, order.left)
+
+    # -- matching -----------------------------------------------------------------------------------------------------
+
+    def enter(self, new: Resting, wish: Wish, admitted: Answer, now: int) -> list[Answer]:
+        """Match a new order, then dispose of what is left of it."""
+        facing = self.queue(not new.is_buy)
+        crosses = bool(facing) and self.reaches(new, facing[0])
+        if crosses and wish.post_only:
+            if wish.slide:
+                best = facing[0].price
+                new.price = best - tick_at(best - 1) if new.is_buy else best + tick_at(best)
+            if not wish.slide or new.price <= 0:
+                return [("refused", "post_only_must_not_cross")]
+            facing = []
+        before = ([Resting(**vars(order)) for order in self.orders], dict(self.positions))
+        happened, stopped = self.sweep(new, facing, now)
+        if wish.tif == FOK and new.left:
+            self.orders, self.positions = before
+            return [("refused", "fill_or_kill_must_fill")]
+        answers = [admitted, *happened]
+        if new.left and (stopped or wish.tif == IOC):
+            answers.append(("cancelled", new.id, stopped or "immediate_remainder", new.left))
+        elif new.left:
+            answers.append(("rested", new.price))
+            self.orders.append(new)
+        return answers + self.sweep_up(new, [str(word[1]) for word in happened if word[0] == "traded"], before[0])
+
+    def reaches(self, new: Resting, other: Resting) -> bool:
+        return new.price >= other.price if new.is_buy else new.price <= other.price
+
+    def sweep(self, new: Resting, facing: list[Resting], now: int) -> tuple[list[Answer], str]:
+        """Trade down the facing side; what happened, and why it stopped before it had to."""
+        happened: list[Answer] = []
+        for maker in facing:
+            if not new.left or not self.reaches(new, maker):
+                break
+            if self.owners[maker.account] == self.owners[new.account]:
+                return happened, "self_trade"
+            if maker.expires <= now:
+                happened.append(self.drop(maker, "expired"))
+                continue
+            amount = min(new.left, maker.left)
+            if new.reduce_only:
+                amount = min(amount, self.closable(new.account, new.is_buy))
+                if amount == 0:
+                    return happened, "reduce_only"
+            if maker.reduce_only:
+                amount = min(amount, self.closable(maker.account, maker.is_buy))
+                if amount == 0:
+                    happened.append(self.drop(maker, "reduce_only"))
+                    continue
+            happened.append(("traded", maker.id, amount, maker.price))
+            self.trade(new, maker, amount)
+        if new.left and new.reduce_only and not self.closable(new.account, new.is_buy):
+            return happened, "reduce_only"
+        return happened, ""
+
+    def trade(self, new: Resting, maker: Resting, amount: int) -> None:
+        new.filled += amount
+        maker.filled += amount
+        buyer, seller = (new, maker) if new.is_buy else (maker, new)
+        self.positions[buyer.account] += amount
+        self.positions[seller.account] -= amount
+        if not maker.left:
+            self.orders.remove(maker)
+
+    def sweep_up(self, new: Resting, makers: list[str], before: list[Resting]) -> list[Answer]:
+        """Reduce-only orders of everyone who traded, if there is nothing left for them to reduce."""
+        traded = {order.account for order in before if str(order.id) in makers}
+        if traded:
+            traded.add(new.account)
+        stale = [
+            order
+            for order in self.orders
+            if order.reduce_only
+            and order.id != new.id
+            and order.account in traded
+            and not self.closable(order.account, order.is_buy)
+        ]
+        return [self.drop(order, "reduce_only") for order in sorted(stale, key=lambda order: (order.account, order.id))]
+
+
+def _facts(wish: Wish) -> tuple[int, bool, int]:
+    return wish.account, wish.is_buy, wish.total
+
+
+def _terms(wish: Wish) -> tuple[bool, bool, int]:
+    return wish.post_only, wish.reduce_only, wish.expires
