@@ -76,6 +76,22 @@ def unknown_paths(text: str) -> list[str]:
     return [path for path in TREE.findall(text) if "NNNN" not in path and not (ROOT / path.rstrip("/")).exists()]
 
 
+def unknown_places(text: str) -> list[str]:
+    """Folders and modules of a captioned tree that do not exist; what is indented lies inside what is not."""
+    unknown = []
+    for block in re.findall(r"^```\n(exchange/ .*?)^```", text, re.MULTILINE | re.DOTALL):
+        inside: list[tuple[int, str]] = []
+        for line in block.splitlines():
+            depth, name = len(line) - len(line.lstrip()), line.split()[0]
+            inside = [place for place in inside if place[0] < depth]
+            path = "".join(place for _, place in inside) + name
+            if name.endswith("/"):
+                inside.append((depth, name))
+            if name.endswith(("/", ".py")) and not (ROOT / path).exists():
+                unknown.append(path)
+    return unknown
+
+
 def missing(names: Iterable[str], text: str) -> list[str]:
     """Names that a page does not have in its own type."""
     return [name for name in names if f"`{name}`" not in text]
@@ -99,6 +115,7 @@ def test_links_lead_somewhere(path):
 def test_tests_and_paths_that_are_named_exist(path):
     assert unknown_tests(pages()[path]) == []
     assert unknown_paths(pages()[path]) == []
+    assert unknown_places(pages()[path]) == []
 
 
 def test_every_promise_is_attacked_or_said_not_to_be():
@@ -182,6 +199,8 @@ def test_the_checks_notice():
     assert unknown_tests("`tests/test_docs.py::test_nothing`") == ["tests/test_docs.py::test_nothing"]
     assert unknown_tests("`tests/test_gone.py`") == ["tests/test_gone.py::"]
     assert unknown_paths("`exchange/core/gone.py`, `docs/adr/NNNN-name.md`") == ["exchange/core/gone.py"]
+    tree = "```\nexchange/ x\n  core/ x\n    book.py x\n    gone.py x\n  gone/ x\n```\n"
+    assert unknown_places(tree) == ["exchange/core/gone.py", "exchange/gone/"]
     assert missing(["a", "b"], "`a` b") == ["b"]
     assert gaps([1, 2, 4, 4]) == [3, 4]
     assert PROMISE.findall("## P1 NO_BUST\n") == [("P1", "NO_BUST")]

@@ -396,6 +396,22 @@ def test_tests_have_different_names():
     assert repeated([name for name in names if name.startswith("test_")]) == []
 
 
+def unused(modules: list[Source]) -> list[str]:
+    """Helpers of tests that no other module of tests mentions."""
+    helpers = [source for source in modules if not source.name.startswith(("test_", "conftest"))]
+    return [
+        helper.path
+        for helper in helpers
+        if not any(re.search(rf"\b{helper.name[:-3]}\b", other.text) for other in modules if other is not helper)
+    ]
+
+
+def test_every_helper_of_tests_is_used():
+    assert unused([source for source in tracked() if source.in_tests]) == []
+    lonely = [Source("tests/core/helper.py", ""), Source("tests/core/test_a.py", "import other\n")]
+    assert unused(lonely) == ["tests/core/helper.py"]
+
+
 def test_nothing_keeps_pytest_from_a_folder():
     text = (ROOT / "pyproject.toml").read_text()
     assert 'testpaths = ["tests"]' in text
