@@ -80,18 +80,26 @@ async def until_final(venue: Venue, controls: DevControls) -> None:
 
 
 async def list_missing(venue: Venue, spot: Price, now_s: Seconds) -> None:
-    """Keep the next expiries listed, around the price they were listed at."""
+    """Keep the next expiries listed, around the price they were listed at, and finish one that was left half listed."""
     await venue.adopt_listings()
     if await venue.sequencer.read(lambda state: not state.underlyings):
         await venue.apply(BTC)
-    listed = await venue.sequencer.read(_expiry_times)
+    listed = await venue.sequencer.read(_listed)
     for expiry_s in _next_deliveries(now_s):
-        if expiry_s not in listed:
-            await venue.list_expiry(UNDERLYING, expiry_s, _around(spot))
+        expiry_id, strikes = listed.get(expiry_s, (0, []))
+        wanted = _from(strikes[0] if strikes else _lowest(spot))
+        if not expiry_id:
+            await venue.list_expiry(UNDERLYING, expiry_s, wanted)
+        elif len(strikes) < len(wanted):
+            await venue.list_series(expiry_id, wanted)
 
 
-def _expiry_times(state: State) -> list[Seconds]:
-    return [expiry.expiry_s for expiry in state.expiries.values()]
+def _listed(state: State) -> dict[Seconds, tuple[int, list[Price]]]:
+    """Id and strikes, in the order of their listing, of each expiry by its time."""
+    return {
+        expiry.expiry_s: (expiry.id, [state.series[series].strike for series in expiry.series])
+        for expiry in state.expiries.values()
+    }
 
 
 def _next_deliveries(now_s: Seconds) -> list[Seconds]:
@@ -100,7 +108,11 @@ def _next_deliveries(now_s: Seconds) -> list[Seconds]:
     return [first + day * DAY_S for day in range(EXPIRIES)]
 
 
-def _around(spot: Price) -> Sequence[Series]:
-    centre = round(spot / STRIKE_STEP)
-    strikes = [(centre + offset) * STRIKE_STEP for offset in range(-(STRIKES // 2), STRIKES // 2 + 1)]
+def _lowest(spot: Price) -> Price:
+    """The lowest strike of a grid around the spot."""
+    return (round(spot / STRIKE_STEP) - STRIKES // 2) * STRIKE_STEP
+
+
+def _from(lowest: Price) -> Sequence[Series]:
+    strikes = [lowest + step * STRIKE_STEP for step in range(STRIKES)]
     return [Series(strike, is_call) for strike, is_call in product(strikes, (True, False))]
