@@ -390,8 +390,25 @@ class World(Venue):
             assert mirror.cash.get(key, 0) == owned.cash, key
             assert {s: q for s, q in mirror.positions.get(key, {}).items() if q} == owned.positions, key
         assert not self.state.trades
+        for order in self.state.orders.values():
+            entry = self.state.auths[order.auth_id]
+            if entry.batch:  # its replaced orders went along, so the contract counts what filled under them too
+                assert chain.accounts[order.account].lanes[entry.auth.nonce] == order.filled, order.id
         if all(expiry in chain.fixings or not self._held(expiry) for expiry in chain.expiries):
             self._compare_cash()
+
+    def run_out(self) -> None:
+        """Nothing is listed any more and all expiries settle: then both layers hold the same cash and no position."""
+        for _ in range(8):
+            self.pass_time(HALF_HOUR)
+        self.pay_expiries()
+        self.quiesce()
+        assert not any(account.positions for account in self.state.accounts.values())
+        assert not any(self.state.mirror.positions.values())
+        assert not self.state.trades
+        for key, owned in self.chain.accounts.items():
+            if key:
+                assert self.state.accounts[key].cash == owned.cash
 
     def _held(self, expiry_id: int) -> bool:
         return any(s >> 16 == expiry_id for owned in self.chain.accounts.values() for s in owned.positions)

@@ -149,19 +149,6 @@ class LawfulWorld(World):
                 risk.refresh(restored, other)
                 assert (account.isolated, account.reserved) == (other.isolated, other.reserved), key
 
-    def run_out(self) -> None:
-        """Nothing is listed any more and all expiries settle: then both layers hold the same cash and no position."""
-        for _ in range(8):
-            self.pass_time(HALF_HOUR)
-        self.pay_expiries()
-        self.quiesce()
-        assert not any(account.positions for account in self.state.accounts.values())
-        assert not any(self.state.mirror.positions.values())
-        assert not self.state.trades
-        for key, owned in self.chain.accounts.items():
-            if key != TREASURY:
-                assert self.state.accounts[key].cash == owned.cash
-
     def replay(self) -> None:
         """All commands again, from their bytes."""
         state = State()

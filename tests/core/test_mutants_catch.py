@@ -1,0 +1,274 @@
+"""Negative controls: each named invariant fires when its sentence is made false, and each twin notices a broken rule.
+
+A check that cannot fail proves nothing. Here the state, or a rule of the machine, is broken by hand, and the check that
+is there for it must say so by name.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from core_contract import Refused
+from core_twins import Twins
+from core_venue import USDC, Venue, series_named, standard_venue
+from core_world import World
+from naive_book import Wish
+
+from exchange.core import commands as c
+from exchange.core import fees, invariants, ledger, matching, observation, risk, settlement
+from exchange.core.book import Level, Side
+from exchange.core.state import TREASURY, State
+from exchange.core.units import QTY_ONE
+
+CALL = series_named("62000C")
+
+
+@pytest.fixture
+def busy() -> Venue:
+    """Everything an invariant speaks of exists: positions, resting orders, a sealed and an open batch, a mirror."""
+    venue = standard_venue()
+    for account in (1, 2):
+        venue.fund(account, 100_000)
+    for turn in range(3):
+        venue.place(1, CALL, False, 10_000, 900 * USDC)
+        venue.place(2, CALL, True, 10_000, 900 * USDC)
+        if turn < 2:
+            venue.must(c.SealBatch())
+    venue.observe(c.ObserveBatch, 1, b"t" * 32, 1, 1)
+    venue.place(1, CALL, False, 5_000, 910 * USDC)
+    venue.place(2, CALL, True, 5_000, 890 * USDC)
+    venue.check()
+    return venue
+
+
+def lose_cash(state: State) -> None:
+    state.accounts[1].cash -= 1
+
+
+def lose_fee(state: State) -> None:
+    state.accounts[TREASURY].cash += 1
+
+
+def lose_position(state: State) -> None:
+    state.accounts[1].positions[CALL] += 1
+
+
+def cross(state: State) -> None:
+    best = state.books[CALL].bids.best()
+    assert best is not None
+    asks = state.books[CALL].asks
+    asks.levels[-best] = asks.levels.pop(asks.keys[-1])
+    asks.keys[-1] = -best
+
+
+def miscount_interest(state: State) -> None:
+    state.series[CALL].open_interest += 1
+
+
+def miscount_level(state: State) -> None:
+    bids = state.books[CALL].bids
+    bids.levels[bids.keys[-1]].total += 1
+
+
+def keep_empty_level(state: State) -> None:
+    bids = state.books[CALL].bids
+    bids.levels[1], bids.keys[:0] = Level(), [1]
+
+
+def forget_order(state: State) -> None:
+    state.orders.popitem()
+
+
+def forget_trade(state: State) -> None:
+    state.trades.pop(state.next_trade - 2)
+
+
+def overlap_batches(state: State) -> None:
+    next(iter(state.batches.values())).first_trade -= 1
+
+
+def seal_in_secret(state: State) -> None:
+    state.first_unsealed += 1
+
+
+def misread_chain(state: State) -> None:
+    state.mirror.positions[1][CALL] -= 1
+
+
+def hold_nothing_less(state: State) -> None:
+    state.accounts[1].held = -1
+
+
+def hold_treasury(state: State) -> None:
+    state.accounts[TREASURY].held = 1
+
+
+BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
+    (lose_cash, "cash_sums_to_vault"),
+    (lose_fee, "cash_sums_to_vault"),
+    (lose_position, "positions_sum_to_zero"),
+    (cross, "book_not_crossed"),
+    (miscount_interest, "open_interest_matches"),
+    (miscount_level, "book_holds_open_orders"),
+    (keep_empty_level, "book_holds_open_orders"),
+    (forget_order, "book_holds_open_orders"),
+    (forget_trade, "trades_await_settlement"),
+    (overlap_batches, "trades_await_settlement"),
+    (seal_in_secret, "trades_await_settlement"),
+    (misread_chain, "mirror_plus_trades_is_ledger"),
+    (hold_nothing_less, "free_collateral_is_withdrawable"),
+    (hold_treasury, "free_collateral_is_withdrawable"),
+)
+
+
+@pytest.mark.parametrize(("damage", "name"), BREAKS, ids=[damage.__name__ for damage, _ in BREAKS])
+def test_a_broken_state_is_named(busy: Venue, damage: Callable[[State], None], name: str) -> None:
+    damage(busy.state)
+    with pytest.raises(invariants.InvariantBroken, match=f"^{name}: "):
+        busy.check()
+
+
+def test_every_named_invariant_is_seen_to_fire() -> None:
+    assert {name for _, name in BREAKS} == {invariant.__name__ for invariant in invariants.ALL}
+    for invariant in invariants.ALL:
+        assert invariant.__doc__ is not None
+        assert invariant.__doc__.split(":")[0].isupper()
+
+
+# -- rules of the machine, broken -------------------------------------------------------------------------------------
+
+
+def trade_at(world: World, spot_usdc: int) -> None:
+    """Account 3 sells account 4 as many calls as its margin takes; then the market moves and the batch goes to chain."""
+    for _ in range(12):
+        world.trade(4, 0, True, 50, 100)
+        world.trade(3, 0, False, 50, 100)
+    world.spot = spot_usdc * USDC
+    world.wait(1)
+    world.oracle_speaks()
+    world.seal(heartbeat=False)
+    while world.jobs():
+        world.land()
+
+
+def test_an_honest_machine_passes_where_the_broken_ones_do_not() -> None:
+    world = World(batch_trades_max=100)
+    trade_at(world, 70_000)
+    world.quiesce()
+
+
+@pytest.mark.parametrize(
+    ("place", "rule", "broken", "reason"),
+    [
+        # without reservation and without the check at each fill
+        (risk, "fill_shortfall", lambda *_: 0, "account_margin"),
+        # a batch goes on to a round at which its accounts no longer hold
+        (risk, "holds_at", lambda *_: True, "account_margin"),
+    ],
+    ids=["fills unchecked", "round carried on"],
+)
+def test_the_contract_refuses_what_a_machine_without_the_rule_lets_pass(
+    monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any, reason: str
+) -> None:
+    monkeypatch.setattr(place, rule, broken)
+    if rule == "fill_shortfall":
+        monkeypatch.setattr(matching, "_refuse_margin", lambda *_: None)
+    world = World(batch_trades_max=100)
+    with pytest.raises(Refused, match=reason):
+        trade_at(world, 70_000)
+
+
+def amend_between_batches(world: World) -> None:
+    """An order fills, is amended twice and fills again: the amendment between never trades, and has to travel."""
+    world.trade(4, 0, True, 120, 100)
+    world.trade(2, 0, False, 60, 100)
+    world.seal(heartbeat=False)
+    world.replace(0, 120, 103)
+    world.replace(0, 120, 106)
+    world.trade(2, 0, False, 40, 106)
+    world.quiesce()
+
+
+def test_a_replaced_order_left_out_of_a_batch_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    amend_between_batches(World(batch_trades_max=100))
+    whole = settlement.lineage
+    monkeypatch.setattr(settlement, "lineage", lambda *given: whole(*given)[-1:])
+    with pytest.raises(AssertionError):
+        amend_between_batches(World(batch_trades_max=100))
+
+
+def live_through(world: World) -> None:
+    trade_at(world, 62_000)
+    world.quiesce()
+    world.run_out()
+
+
+def test_an_honest_machine_lives_through_it() -> None:
+    live_through(World(batch_trades_max=100))
+
+
+@pytest.mark.parametrize(
+    ("place", "rule", "broken"),
+    [
+        (ledger, "premium_of", lambda price, qty: price * qty // QTY_ONE + 1),
+        (fees, "maker_fee", lambda *_: -(10**9)),
+        (ledger, "change_position", lambda *_: None),
+        (observation, "premium_of", lambda price, qty: price * qty // QTY_ONE - 1),
+    ],
+    ids=["premium one too high", "rebate from nowhere", "position never moves", "mirror one too low"],
+)
+def test_invariants_or_the_chain_notice_a_broken_ledger(
+    monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any
+) -> None:
+    monkeypatch.setattr(place, rule, broken)
+    with pytest.raises((AssertionError, Refused)):
+        live_through(World(batch_trades_max=100))
+
+
+# -- the book's twin --------------------------------------------------------------------------------------------------
+
+
+def last_first(side: Side) -> Any:
+    for key in reversed(side.keys):
+        yield from reversed(side.levels[key].orders.values())
+
+
+def worst_first(side: Side) -> Any:
+    for key in side.keys:
+        yield from side.levels[key].orders.values()
+
+
+def play(twins: Twins) -> None:
+    """Two at one price, one behind, and somebody who takes two and a half of them; then a change of mind."""
+    for account, total, price in ((2, 1, 999), (3, 1, 999), (2, 2, 1_000)):
+        twins.place(Wish(account, False, total, price))
+    twins.amend(2, Wish(0, False, 1, 0))
+    twins.amend(1, Wish(0, False, 2, 0))
+    twins.place(Wish(1, True, 3, 1_000, post_only=True))
+    twins.place(Wish(1, True, 4, 1_000))
+    twins.place(Wish(2, True, 9, 1_000, tif=2))
+    twins.place(Wish(1, False, 9, 998, reduce_only=True))
+    twins.place(Wish(3, True, 9, 998))
+    twins.place(Wish(3, False, 1, 1_005, reduce_only=True))
+
+
+def test_the_twins_agree_on_this_play() -> None:
+    play(Twins())
+
+
+@pytest.mark.parametrize(
+    ("place", "rule", "broken"),
+    [
+        (Side, "orders", last_first),
+        (Side, "orders", worst_first),
+        (matching, "_crosses", lambda *_: False),
+        (matching, "_closes", lambda *_: 10**9),
+        (matching.Sweep, "reducible", lambda *_, **__: 10**9),
+    ],
+    ids=["last in first out", "worst price first", "nothing crosses", "all orders close", "all fills reduce"],
+)
+def test_the_twin_notices(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any) -> None:
+    twins = Twins()
+    monkeypatch.setattr(place, rule, broken)
+    with pytest.raises(AssertionError):
+        play(twins)
