@@ -19,7 +19,7 @@ from exchange.core.machine import apply
 from exchange.core.state import State
 from exchange.core.units import Nanos
 from exchange.shell.clock import Clock
-from exchange.signing import Receipt, receipt_digest, sign
+from exchange.signing import Receipt, Signer, receipt_digest
 from journal import Durable, Record, Tree, Writer, encode_record
 
 T = TypeVar("T")
@@ -119,7 +119,7 @@ class Sequencer:
         self._state = state
         self._writer = writer
         self._clock = clock
-        self._key = operator_key
+        self._signer = Signer(operator_key)
         self._domain = domain
         self._tap = tap
         self._publish = publish
@@ -261,7 +261,7 @@ class Sequencer:
             seq, time_ns = drain.stamps[answer.place]
             leaf = durable.leaves[answer.place]
             plain = Receipt(seq=seq, prev_hash=durable.prev_head, record_hash=leaf, time_ns=time_ns)
-            receipt = SignedReceipt(plain, sign(self._key, receipt_digest(self._domain, plain)))
+            receipt = SignedReceipt(plain, self._signer.sign(receipt_digest(self._domain, plain)))
         answer.waiter.set_result((answer.value, receipt))
 
     def _check_running(self) -> None:

@@ -1,0 +1,28 @@
+"""All benchmarks, one after another, each in a process of its own. `make bench`"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+TITLES = {
+    "machine": "The machine alone",
+    "durable": "Commands journaled and durable",
+    "wire": "Signed orders through the WebSocket",
+    "replaying": "Replay",
+    "gas": "Gas per trade on chain",
+}
+
+
+def main() -> int:
+    """Run them; the first failure ends it."""
+    for name, title in TITLES.items():
+        print(f"\n{title}  (python -m benchmarks.{name})", flush=True)
+        code = subprocess.run([sys.executable, "-m", f"benchmarks.{name}"], check=False).returncode
+        if code:
+            return code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
