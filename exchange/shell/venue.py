@@ -124,14 +124,20 @@ class Venue:
         """List an expiry with its series, four to a group, on the contracts and then in the machine; its id."""
         clearing = self.contracts.clearing
         expiry_id = int(await clearing.call("expiry_count")) + 1
-        calls = [clearing.encode("list_expiry", expiry_id, underlying, expiry_s)]
-        for first in range(0, len(series), GROUP):
-            word = calldata.strikes_word(series[first : first + GROUP])
-            calls.append(clearing.encode("list_group", expiry_id, first // GROUP, word))
-        for data in calls:
-            await self.sender.included(await self.sender.submit(clearing.address, data))
-        await self.adopt_listings()
+        await self._list(clearing.encode("list_expiry", expiry_id, underlying, expiry_s))
+        await self.list_series(expiry_id, series)
         return expiry_id
+
+    async def list_series(self, expiry_id: int, series: Sequence[Series]) -> None:
+        """List those of an expiry's series that the contracts do not have, counted from the first."""
+        clearing = self.contracts.clearing
+        for first in range(len(await self._listed(expiry_id, 0)), len(series), GROUP):
+            word = calldata.strikes_word(series[first : first + GROUP])
+            await self._list(clearing.encode("list_group", expiry_id, first // GROUP, word))
+        await self.adopt_listings()
+
+    async def _list(self, data: bytes) -> None:
+        await self.sender.included(await self.sender.submit(self.contracts.clearing.address, data))
 
     async def adopt_listings(self) -> None:
         """Journal what the contracts list and the machine does not: what is listed there is tradable there.
