@@ -31,3 +31,10 @@ def show(*notes: str) -> None:
     print(f"{load}, {platform.system()} {platform.release()}, commit {_commit()}")
     for note in notes:
         print(f"  {note}")
+
+
+def scratch() -> Path:
+    """A folder on the disk of the checkout, not in memory as the system's temporary folder often is."""
+    folder = ROOT / "var"
+    folder.mkdir(exist_ok=True)
+    return folder

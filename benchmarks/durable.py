@@ -42,7 +42,7 @@ async def _in_memory(_folder: Path) -> AbstractAsyncContextManager[Any]:
 async def run(day: Day, opened: Opener, *, signed: bool, in_flight: int) -> tuple[float, list[float]]:
     """Seconds for all commands, and the wait of each."""
     waits: list[float] = []
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir=conditions.scratch()) as folder:
         async with await opened(Path(folder)) as store, Writer(store, codec.SCHEMA_FP) as writer:
             sequencer = Sequencer(State(), writer, ManualClock(START_S), KEY, bytes(32), digest_every=10**9)
             async with sequencing(sequencer):

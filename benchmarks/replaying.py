@@ -53,7 +53,7 @@ def timed(action: Callable[[], object]) -> float:
 
 def main() -> None:
     """Print the table."""
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir=conditions.scratch()) as folder:
         path = Path(folder) / "bench.journal"
         asyncio.run(record(draw(COMMANDS), path))
         report = verify(path)

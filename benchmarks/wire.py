@@ -163,7 +163,7 @@ async def main() -> None:
         f"{ORDERS:,} orders (immediate or cancel), {CONNECTIONS} connections, {WINDOW} unanswered each",
         f"best of {REPEATS}; server and client share the machine",
     )
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory(dir=conditions.scratch()) as folder:
         servers = [await _server(kind, folder) for kind in ("venue", "echo")]
         try:
             urls = [(await server.stdout.readline()).decode().strip() for server in servers]

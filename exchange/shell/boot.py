@@ -1,16 +1,17 @@
 """From journal to state: the one path for a first start, a restart and a crash.
 
-Every record is executed again and its events compared byte for byte with what was written: a venue that cannot repeat
-its own words must not speak. Imports core, codec, journal, sequencer.
+Every record after the newest good snapshot is executed again and its events compared byte for byte with what was
+written: a venue that cannot repeat its own words must not speak. Imports core, codec, journal, snapshots.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 from exchange import codec
 from exchange.core.events import BatchSealed
 from exchange.core.machine import apply
 from exchange.core.state import State
-from exchange.shell.sequencer import Anchors
+from exchange.shell.snapshots import Anchors, Resumed, resume
 from journal import Record, Store
 
 GENESIS = b"verbatim journal 1"
@@ -31,10 +32,11 @@ class Booted(NamedTuple):
     anchors: Anchors
 
 
-async def boot(store: Store) -> Booted:
-    """Rebuild from genesis. Raises Damaged, CodecError or Diverged."""
-    state, anchors = State(), Anchors()
-    async for frame in store.frames():
+async def boot(store: Store, snapshots: Path | None = None) -> Booted:
+    """Rebuild, from a snapshot in the folder or from genesis. Raises Damaged, CodecError or Diverged."""
+    resumed = await resume(snapshots, store) if snapshots is not None else None
+    state, anchors, first = resumed or Resumed(State(), Anchors(), 0)
+    async for frame in store.frames(first):
         sealing = [record.seq for record in frame.records() if _repeat(state, record)]
         anchors.extend(frame.first_seq, frame.leaves(), sealing)
     return Booted(state, anchors)

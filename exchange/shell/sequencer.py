@@ -16,16 +16,18 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import BatchSealed, Event
 from exchange.core.machine import apply
-from exchange.core.state import State
+from exchange.core.state import State, encode
 from exchange.core.units import Nanos
 from exchange.shell.clock import Clock
+from exchange.shell.snapshots import Anchors, Keeper, Mark
 from exchange.signing import Receipt, Signer, receipt_digest
-from journal import Durable, Record, Tree, Writer, encode_record
+from journal import Durable, Frame, Head, Record, Writer, encode_record
 
 T = TypeVar("T")
 
 DRAIN_MAX: Final = 1024  # commands applied before others get the processor
 INBOX_MAX: Final = 16_384
+SNAPSHOT_RETRY: Final = 1_000  # records until the next attempt when a frame did not end with a drain
 _OPTIONAL: Final = (c.Place, c.Amend)  # what may be refused under load; cancels and facts may not
 
 
@@ -82,22 +84,7 @@ class _Drain(NamedTuple):
     sealing: list[int]
     answers: list[_Answer]
     notes: list[Any]
-
-
-class Anchors:
-    """Merkle roots of the journal at the records that sealed a batch: what each batch anchors on chain."""
-
-    def __init__(self) -> None:
-        self.tree = Tree()
-        self.roots: dict[int, bytes] = {}
-
-    def extend(self, first_seq: int, leaves: Sequence[bytes], sealing: Sequence[int]) -> None:
-        """Add the leaves of consecutive records; remember the root after each record in ``sealing``."""
-        wanted = dict.fromkeys(sealing)
-        for offset, leaf in enumerate(leaves):
-            self.tree.append(leaf)
-            if first_seq + offset in wanted:
-                self.roots[first_seq + offset] = self.tree.root()
+    images: list[bytes]  # the state after it, encoded, when a snapshot is due
 
 
 class Sequencer:
@@ -115,6 +102,8 @@ class Sequencer:
         tap: Callable[[State, Outcome], Sequence[Any]] = lambda _state, _outcome: (),
         publish: Callable[[Sequence[Any]], None] = lambda _notes: None,
         digest_every: int = 10_000,
+        keeper: Keeper | None = None,
+        snapshot_every: int = 100_000,
     ) -> None:
         self._state = state
         self._writer = writer
@@ -125,6 +114,9 @@ class Sequencer:
         self._publish = publish
         self._digest_every = digest_every
         self._next_digest = state.seq + digest_every
+        self._keeper = keeper
+        self._snapshot_every = snapshot_every
+        self._next_snapshot = state.seq + snapshot_every
         self._inbox: deque[_Submission | _Query] = deque()
         self._arrived = asyncio.Event()
         self._drains: asyncio.Queue[tuple[asyncio.Future[Durable] | None, _Drain]] = asyncio.Queue(64)
@@ -169,6 +161,12 @@ class Sequencer:
         self._stopping = True
         self._arrived.set()
 
+    def leave(self, keeper: Keeper, head: Head) -> None:
+        """Keep the state as of the journal's end, once stopped."""
+        assert self._halted is not None
+        if head.last_seq == self._state.seq:
+            keeper.keep(encode(self._state), self.anchors, Mark(head.frame_no, head.last_seq, head.hash))
+
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -176,7 +174,7 @@ class Sequencer:
         releasing = asyncio.create_task(self._release_all(), name="sequencer release")
         try:
             await self._sequence(releasing)
-            await self._drains.put((None, _Drain([], [], [], [], [])))
+            await self._drains.put((None, _Drain([], [], [], [], [], [])))
             await self._drains.join()
         except BaseException as error:
             self._halted = error
@@ -208,7 +206,7 @@ class Sequencer:
         task.cancel()
 
     def _drain(self) -> _Drain:
-        drain = _Drain([], [], [], [], [])
+        drain = _Drain([], [], [], [], [], [])
         for _ in range(min(len(self._inbox), DRAIN_MAX)):
             item = self._inbox.popleft()
             if isinstance(item, _Query):
@@ -218,6 +216,9 @@ class Sequencer:
         if self._state.seq >= self._next_digest:
             self._next_digest = self._state.seq + self._digest_every
             self._apply(drain, c.TakeDigest())
+        if self._keeper is not None and self._state.seq >= self._next_snapshot:
+            self._next_snapshot = self._state.seq + SNAPSHOT_RETRY
+            drain.images.append(encode(self._state))
         return drain
 
     def _take(self, drain: _Drain, item: _Submission) -> None:
@@ -246,11 +247,19 @@ class Sequencer:
             durable = await appended if appended is not None else None
             if durable is not None:
                 self.anchors.extend(drain.stamps[0][0], durable.leaves, drain.sealing)
+                self._keep(drain, durable.frame)
             self._publish(drain.notes)
             for answer in drain.answers:
                 if not answer.waiter.done():
                     self._answer(answer, durable, drain)
             self._drains.task_done()
+
+    def _keep(self, drain: _Drain, frame: Frame) -> None:
+        """Write the snapshot that is due; a frame that goes on beyond the drain has to be waited out."""
+        if not drain.images or self._keeper is None or frame.last_seq != drain.stamps[-1][0]:
+            return
+        if self._keeper.keep(drain.images[0], self.anchors, Mark(frame.frame_no, frame.last_seq, frame.head)):
+            self._next_snapshot = frame.last_seq + self._snapshot_every
 
     def _answer(self, answer: _Answer, durable: Durable | None, drain: _Drain) -> None:
         if isinstance(answer.value, _Failure):

@@ -141,6 +141,11 @@ def signed_order(auth: Authorisation) -> calldata.SignedOrder:
     return calldata.SignedOrder(order, auth.signature)
 
 
+def _oldest_sealed(state: State) -> int:
+    """The record that sealed the oldest batch that is not final; the newest record when all are."""
+    return min((batch.sealed_seq for batch in state.batches.values()), default=state.seq)
+
+
 def due_settlements(state: State) -> list[tuple[int, tuple[int, ...]]]:
     """Fixed expiries whose fills have all settled, with accounts that still hold them on chain."""
     due = []
@@ -183,6 +188,7 @@ class Settler:
                 break  # to the contracts this round lies in the future, and what follows names later ones
             if not self._in_flight(job.key) and not await self._send(job):
                 break
+        self._sequencer.anchors.forget_before(await self._sequencer.read(_oldest_sealed))
         settlements = await self._sequencer.read(due_settlements)
         for expiry_id, accounts in settlements:
             await self._settle_expiry(expiry_id, accounts)

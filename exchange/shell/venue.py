@@ -35,9 +35,10 @@ from exchange.shell.rpc import RpcChain
 from exchange.shell.sender import Sender
 from exchange.shell.sequencer import Outcome, Sequencer
 from exchange.shell.settler import Settler
+from exchange.shell.snapshots import Keeper, directory_of
 from exchange.shell.watcher import FinalisedLogs, Reorged, Watcher
 from exchange.signing import address_of, domain_separator
-from journal import SqliteStore, Writer
+from journal import SqliteStore, Store, Writer
 
 SIGNERS: Final = 5
 GROUP: Final = 4  # series that share a word on the contracts
@@ -276,10 +277,13 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         require_dev_chain(chain.chain_id)
         sender = Sender(chain, keys.operator)
         deployment = await _deployment(settings, chain, controls, sender, keys)
-        booted = await boot(store)
+        snapshots = directory_of(settings.journal)
+        booted = await boot(store, snapshots)
         writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP))
         contracts = Contracts(chain, deployment)
         publisher = Publisher()
+        keeper = Keeper(snapshots)
+        stack.push_async_callback(keeper.close)
 
         async def read(query: Callable[[State], Any]) -> Any:
             return await sequencer.read(query)
@@ -299,9 +303,11 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
             anchors=booted.anchors,
             tap=tap,
             publish=hub.publish,
+            keeper=keeper,
         )
         settler = Settler(sequencer, contracts, sender, settings.clock, keys.operator)
         venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock, Desk(publisher, hub))
+        await stack.enter_async_context(_parting(keeper, sequencer, store))
         await stack.enter_async_context(sequencing(sequencer))
         if booted.state.config is None:
             await venue.apply(deployment.configure(settings.venue))
@@ -323,6 +329,14 @@ async def sequencing(sequencer: Sequencer) -> AsyncIterator[None]:
         raise group.exceptions[0] from group.exceptions[0].__cause__
     finally:
         sequencer.stop()
+
+
+@contextlib.asynccontextmanager
+async def _parting(keeper: Keeper, sequencer: Sequencer, store: Store) -> AsyncIterator[None]:
+    """A last snapshot after a clean stop, so that the next start has nothing to repeat."""
+    yield
+    await keeper.close()
+    sequencer.leave(keeper, await store.head())
 
 
 async def _deployment(
