@@ -26,6 +26,8 @@ LONG_FUNCTIONS = {
     "exchange/shell/deploy.py": {"deploy": 40},
     # Everything a venue consists of, in the order in which it starts.
     "exchange/shell/venue.py": {"open_venue": 45},
+    # What the single writer is given, and what it keeps; no branch.
+    "exchange/shell/sequencer.py": {"__init__": 40},
     # One keyword for each field of a signed order.
     "exchange/shell/client.py": {"place": 40},
     # One line for each field of the dialect's account summary.

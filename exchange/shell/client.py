@@ -209,14 +209,14 @@ class Client:
 
     async def edit(self, order_id: str, amount: Number, price: Number, **terms: Any) -> Placed:
         """Replace an order this client placed: total amount, filled part included, and the new price."""
-        before = self._signed[order_id]
+        before, max_fee = self._signed[order_id], terms.pop("max_fee", None)
         order = Order(
             account=before.account,
             series=(await self._known(before.instrument)).series,
             is_buy=before.is_buy,
             quantity=exact_qty(amount),
             limit_price=exact_price(price),
-            max_fee=terms.pop("max_fee", None) or await self.default_max_fee(before.instrument),
+            max_fee=await self.default_max_fee(before.instrument) if max_fee is None else max_fee,
             post_only=terms.pop("post_only", False),
             reduce_only=terms.pop("reduce_only", False),
             replaces=before.nonce + 1,

@@ -101,3 +101,13 @@ async def test_user_channels_tell_both_sides(venue):
     assert (filled["order_id"], filled["order_state"]) == (sold.order_id, "filled")
     assert (await trades.get()).data[0]["liquidity"] == "T"
     await asyncio.gather(maker.close(), taker.close())
+
+
+async def test_a_max_fee_of_nothing_is_signed_as_such(venue):
+    maker = await venue.client(1)
+    placed = await maker.sell(venue.call, "0.1", 700)
+    for asked in (maker.edit(placed.order_id, "0.2", 700, max_fee=0), maker.sell(venue.call, "0.1", 700, max_fee=0)):
+        with pytest.raises(Refused) as refused:
+            await asked
+        assert refused.value.data["reason"] == "max_fee_must_cover_fee"
+    await maker.close()
