@@ -57,6 +57,8 @@ async def test_books_are_gap_free_and_end_where_rest_says(venue, interval):
     late_copy = {"id": None}
     _apply(late_copy, (await late_book.get()).data)
     await churning
+    # What cancels out within a beat is not told, so a paced channel stays at an older id until something remains.
+    await maker.sell(venue.call, "0.01", 900)
     shown = await reader.call("public/get_order_book", {"instrument_name": venue.call, "depth": 100})
     for copied, source in ((copy, book), (late_copy, late_book)):
         async with asyncio.timeout(10):
