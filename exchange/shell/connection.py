@@ -14,7 +14,6 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from exchange.core.commands import AnyCommand
 from exchange.core.state import State
-from exchange.core.units import Nanos
 from exchange.dialect.errors import HALTED, OVERLOADED, DialectError
 from exchange.publisher.notes import Outcome
 from exchange.session import Read, Reply, Session, Submit, Subscribe, Unsubscribe, Work
@@ -72,7 +71,7 @@ class Connection:
         outbox: Outbox,
     ) -> None:
         self.session = session
-        self.born_ns = clock.now_ns()
+        self._born_s = asyncio.get_running_loop().time()
         self.is_open = True
         self.why = ""
         self._socket = socket
@@ -180,12 +179,15 @@ class Connection:
                 await self._socket.send_str(text)
             await self._socket.close(code=WSCloseCode.OK, message=b"logged out")
 
-    def poll(self, now_ns: Nanos, deadline_ns: Nanos) -> None:
-        """What time asks for: heartbeats, and the end of connections that never spoke."""
-        if not self.session.has_spoken and now_ns - self.born_ns > deadline_ns:
+    def poll(self, patience_s: float) -> None:
+        """What time asks for: heartbeats, and the end of connections that never spoke.
+
+        Patience is of this machine's time: the venue's clock may leap, and a stranger cannot know that.
+        """
+        if not self.session.has_spoken and asyncio.get_running_loop().time() - self._born_s > patience_s:
             self.end("silent")
             return
-        polled = self.session.poll(now_ns)
+        polled = self.session.poll(self._clock.now_ns())
         for text in polled.texts:
             self.send(text)
         if polled.close:

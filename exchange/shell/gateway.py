@@ -15,7 +15,6 @@ import msgspec
 import structlog
 from aiohttp import web
 
-from exchange.core.units import NANOS_PER_SECOND
 from exchange.dialect.errors import HALTED, OVERLOADED, Code, DialectError
 from exchange.publisher import Publisher
 from exchange.session import Bucket, Limits, Reply, Session, Tokens, Work
@@ -177,15 +176,13 @@ class Gateway:
         return await handler(request)
 
     async def _sweep(self) -> None:
-        """Heartbeats and deadlines, on the machine's time."""
-        patience_ns = int(self._settings.first_message_s * NANOS_PER_SECOND)
+        """Heartbeats and deadlines, looked at twice a second."""
         while True:
             await asyncio.sleep(SWEEP_S)
             assert self._door is not None
             self._door.sweep()
-            now_ns = self._clock.now_ns()
             for connection in list(self.connections):
-                connection.poll(now_ns, patience_ns)
+                connection.poll(self._settings.first_message_s)
 
     # -- WebSocket ----------------------------------------------------------------------------------------------------
 

@@ -4,11 +4,14 @@ import asyncio
 import json
 
 import pytest
+from websockets.asyncio.client import connect
 
 from exchange.core import commands as c
 from exchange.dialect.channels import parse_channel
 from exchange.session import Reply, Subscribe
 from exchange.session.work import Envelope, Topic
+from exchange.shell.clock import ManualClock
+from exchange.shell.gateway import Gateway
 from exchange.shell.sequencer import Overloaded
 from exchange.shell.subscription import Disconnected
 
@@ -129,6 +132,18 @@ async def test_a_busy_venue_does_not_hold_back_what_has_gathered(venue):
     await hub.beat()
     assert ear.data()[-1]["instrument_name"] == venue.call
     await asyncio.gather(maker.close(), taker.close())
+
+
+async def test_a_clock_that_leaps_does_not_cut_off_who_is_about_to_speak(venue, settings):
+    clock = ManualClock(1_786_910_400)
+    async with Gateway(venue.publisher, venue.sequencer, venue.hub, clock=clock, settings=settings) as gateway:
+        socket = await connect(gateway.url)
+        await (await socket.ping())  # answered by the connection's reader, so it is there
+        clock.move_to(clock.now_ns() + 3_600 * 10**9)
+        (connection,) = gateway.connections
+        connection.poll(settings.first_message_s)
+        assert connection.is_open
+        await socket.close()
 
 
 async def _until_closed(client):
