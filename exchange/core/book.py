@@ -91,5 +91,5 @@ class Book:
 
     def crossed(self) -> bool:
         """Whether the best bid has reached the best ask, which must never last beyond a command."""
-        bid, ask = self.bids.best(), self.asks.best()
-        return bid is not None and ask is not None and bid >= ask
+        bids, asks = self.bids.keys, self.asks.keys
+        return bool(bids and asks) and bids[-1] + asks[-1] >= 0  # keys of asks are negated prices

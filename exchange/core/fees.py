@@ -5,7 +5,7 @@ fill is never negative. Imports units and commands.
 """
 
 from exchange.core.commands import FeeSchedule
-from exchange.core.units import QTY_ONE, RISK_ONE, Cash, Price, Qty, mul_div_down, mul_div_up
+from exchange.core.units import QTY_ONE, RISK_ONE, WAD, Cash, Price, Qty, mul_div_down, mul_div_up
 
 
 def taker_fee(schedule: FeeSchedule, index: Price, price: Price, qty: Qty) -> Cash:
@@ -20,6 +20,11 @@ def maker_fee(schedule: FeeSchedule, index: Price, price: Price, qty: Qty, taker
         return -min(mul_div_down(-schedule.maker_rate * index, qty, RISK_ONE), taker >> 1)
     on_notional = mul_div_up(schedule.maker_rate * index, qty, RISK_ONE)
     return min(on_notional, mul_div_up(schedule.cap * price, qty, RISK_ONE))
+
+
+def taker_fee_fits(schedule: FeeSchedule, index: Price, max_fee: Price) -> bool:
+    """Whether ``max_fee`` per contract covers the rate on notional, hence the fee of any quantity, whatever the cap."""
+    return max_fee * WAD >= schedule.taker_rate * index
 
 
 def fee_allowed(max_fee: Price, qty: Qty) -> Cash:

@@ -26,20 +26,21 @@ def decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tup
     state.time_ns = time_ns  # the record's time is an input, whatever is decided
     kind = type(command)
     if kind is c.Place:
-        return (*_housekeeping(state), *matching.decide_place(state, command, seq, time_ns))  # type: ignore[arg-type]
+        return _housekeeping(state) + matching.decide_place(state, command, seq, time_ns)  # type: ignore[arg-type]
     if kind is c.Cancel:
         return matching.decide_cancel(state, command)  # type: ignore[arg-type]
     if kind is c.Amend:
-        return (*_housekeeping(state), *matching.decide_amend(state, command, time_ns))  # type: ignore[arg-type]
+        return _housekeeping(state) + matching.decide_amend(state, command, time_ns)  # type: ignore[arg-type]
     if state.config is None and kind is not c.Configure:
         return (e.Rejected(e.Reject.TRADING_MUST_BE_OPEN),)
     return _decide_rare(state, time_ns, command)
 
 
-def _housekeeping(state: State) -> list[e.Event]:
-    if state.config is None or state.next_trade - state.first_unsealed < state.config.batch_trades_max:
-        return []
-    return settlement.seal(state)
+def _housekeeping(state: State) -> tuple[e.Event, ...]:
+    config = state.config
+    if config is None or state.next_trade - state.first_unsealed < config.batch_trades_max:
+        return ()
+    return tuple(settlement.seal(state))
 
 
 def _decide_rare(state: State, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
@@ -71,13 +72,13 @@ def _decide_rare(state: State, time_ns: Nanos, command: c.AnyCommand) -> tuple[e
             return observation.decide(state, command)  # type: ignore[arg-type]
 
 
-def _aged(state: State) -> list[e.Event]:
+def _aged(state: State) -> tuple[e.Event, ...]:
     """Seal the open batch when it is full or old."""
     assert state.config is not None
     if state.first_unsealed == state.next_trade:
-        return []
+        return ()
     if seconds_of(state.time_ns - state.sealed_ns) >= state.config.batch_age_max_s:
-        return settlement.seal(state)
+        return tuple(settlement.seal(state))
     return _housekeeping(state)
 
 

@@ -65,7 +65,7 @@ def _refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected 
         return Rejected(Reject.SERIES_MUST_EXIST, auth.series)
     if option.expiry_s <= now_s:
         return Rejected(Reject.SERIES_MUST_BE_TRADING, now_s, option.expiry_s)
-    if auth.tif not in (GTC, IOC, FOK):
+    if not GTC <= auth.tif <= FOK:
         return Rejected(Reject.TIF_MUST_BE_KNOWN, auth.tif, FOK)
     underlying = state.underlyings[option.underlying]
     if auth.qty <= 0:
@@ -95,6 +95,8 @@ def _refuse_signed(state: State, auth: Authorisation, now_s: Seconds) -> Rejecte
     if view is None or auth.series not in view.marks or now_s - view.time_s > state.config.settlement_window_s:
         return Rejected(Reject.ORACLE_MUST_BE_FRESH, now_s - view.time_s if view else 0)
     index = view.spots[state.series[auth.series].underlying]
+    if fees.taker_fee_fits(state.config.fees, index, auth.max_fee):
+        return None
     fee = fees.taker_fee(state.config.fees, index, auth.price, auth.qty)
     allowed = fees.fee_allowed(auth.max_fee, auth.qty)
     if fee > allowed:

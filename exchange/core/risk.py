@@ -13,7 +13,7 @@ from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
 from exchange.core.oracle import RoundView
 from exchange.core.state import State
 from exchange.core.state_types import Account, OpenInterest, Order
-from exchange.core.units import RISK_ONE, WAD, Cash, Price, Qty, Risk, div_up, expiry_of
+from exchange.core.units import RISK_ONE, WAD, Cash, Price, Qty, Risk, Wad, div_up, expiry_of
 
 
 def model_of(state: State) -> StandardModel:
@@ -98,20 +98,30 @@ def _reserve(state: State, position: Qty, item: OpenInterest, unit: Risk) -> Ris
 
     Orders that only close the position reserve nothing; the exact check at the fill guards them.
     """
-    opening_sells = item.sell_qty - max(position, 0)
+    opening_sells = item.sell_qty - position if position > 0 else item.sell_qty
     reserve = opening_sells * unit if opening_sells > 0 else 0
-    opening_buys = item.buy_qty - max(-position, 0)
+    opening_buys = item.buy_qty + position if position < 0 else item.buy_qty
     if opening_buys > 0:
-        assert state.config is not None
         value = item.buy_value if position >= 0 else div_up(item.buy_value * opening_buys, item.buy_qty)
-        reserve += value * (WAD + state.config.fees.cap)
+        reserve += value * _premium_rate(state)
     return reserve
+
+
+def _premium_rate(state: State) -> Wad:
+    """Risk units that one 1e-6 USDC x 1e-4 contract of an open buy reserves: its premium and the highest fee."""
+    assert state.config is not None
+    return WAD + state.config.fees.cap
 
 
 def reserve_with(state: State, account: Account, auth: Authorisation, qty: Qty, replaced: Order | None) -> Risk:
     """Reservation of all open orders with ``qty`` of a new one in, and the order it replaces out; sums are fresh."""
     unit = view_now(state).im_units[auth.series]
     position = account.positions.get(auth.series, 0)
+    if replaced is None:  # with no position against it, an order adds just what it is worth
+        if auth.is_buy and position >= 0:
+            return account.reserved + qty * auth.price * _premium_rate(state)
+        if not auth.is_buy and position <= 0:
+            return account.reserved + qty * unit
     item = account.open.get(auth.series) or OpenInterest()
     before = _reserve(state, position, item, unit)
     after = OpenInterest(item.buy_qty, item.buy_value, item.sell_qty)
@@ -185,13 +195,20 @@ def move_open(state: State, account: Account, series: int, is_buy: bool, qty: Qt
     if item is None:
         item = account.open[series] = OpenInterest()
     view = state.view
-    live = view is not None and account.risk_round == view.id
-    if live:
-        assert view is not None
-        unit, position = view.im_units[series], account.positions.get(series, 0)
-        account.reserved -= _reserve(state, position, item, unit)
-    _count(item, is_buy, qty, price)
-    if live:
-        account.reserved += _reserve(state, position, item, unit)
+    if view is None or account.risk_round != view.id:
+        _count(item, is_buy, qty, price)  # stale sums are rebuilt on next use
+    else:
+        position = account.positions.get(series, 0)
+        if is_buy and position >= 0:  # with no position against it, an order counts for just what it is worth
+            _count(item, is_buy, qty, price)
+            account.reserved += qty * price * _premium_rate(state)
+        elif not is_buy and position <= 0:
+            _count(item, is_buy, qty, price)
+            account.reserved += qty * view.im_units[series]
+        else:
+            unit = view.im_units[series]
+            before = _reserve(state, position, item, unit)
+            _count(item, is_buy, qty, price)
+            account.reserved += _reserve(state, position, item, unit) - before
     if item.buy_qty == 0 and item.sell_qty == 0:
         del account.open[series]

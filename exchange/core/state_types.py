@@ -32,7 +32,7 @@ class Order(msgspec.Struct, gc=False):
     resting: bool = False
 
 
-class AuthEntry(msgspec.Struct):
+class AuthEntry(msgspec.Struct, gc=False):
     """A signed order kept until everything it allowed has settled.
 
     ``parent`` is the authorisation it replaced (0: none) and ``carry`` what had filled under it by then; ``refs``
