@@ -120,6 +120,7 @@ class Sequencer:
         self._inbox: deque[_Submission | _Query] = deque()
         self._arrived = asyncio.Event()
         self._drains: asyncio.Queue[tuple[asyncio.Future[Durable] | None, _Drain]] = asyncio.Queue(64)
+        self._unanswered: deque[_Drain] = deque()  # begun and not answered yet, wherever they are
         self._halted: BaseException | None = None
         self._stopping = False
         self.anchors = anchors or Anchors()
@@ -174,8 +175,7 @@ class Sequencer:
         releasing = asyncio.create_task(self._release_all(), name="sequencer release")
         try:
             await self._sequence(releasing)
-            await self._drains.put((None, _Drain([], [], [], [], [], [])))
-            await self._drains.join()
+            await self._first_of(self._drains.join(), releasing)
         except BaseException as error:
             self._halted = error
             raise
@@ -187,8 +187,6 @@ class Sequencer:
 
     async def _sequence(self, releasing: "asyncio.Task[None]") -> None:
         while not (self._stopping and not self._inbox):
-            if releasing.done():
-                releasing.result()
             if not self._inbox:
                 self._arrived.clear()
                 await self._first_of(self._arrived.wait(), releasing)
@@ -200,19 +198,23 @@ class Sequencer:
 
     @staticmethod
     async def _first_of(waiting: Coroutine[Any, Any, object], releasing: "asyncio.Task[None]") -> None:
-        """Wait for something, or for the release side to fail, which the next turn of the loop raises."""
+        """Wait for something, or for the release side to fail, and raise what it failed with."""
         task = asyncio.ensure_future(waiting)
         await asyncio.wait({task, releasing}, return_when=asyncio.FIRST_COMPLETED)
         task.cancel()
+        if releasing.done():
+            releasing.result()
 
     def _drain(self) -> _Drain:
         drain = _Drain([], [], [], [], [], [])
+        self._unanswered.append(drain)
         for _ in range(min(len(self._inbox), DRAIN_MAX)):
-            item = self._inbox.popleft()
+            item = self._inbox[0]  # stays where its waiter is found should the machine contradict itself
             if isinstance(item, _Query):
                 drain.answers.append(_Answer(item.waiter, _ask(item.ask, self._state), -1, signed=False))
             else:
                 self._take(drain, item)
+            self._inbox.popleft()
         if self._state.seq >= self._next_digest:
             self._next_digest = self._state.seq + self._digest_every
             self._apply(drain, c.TakeDigest())
@@ -252,6 +254,7 @@ class Sequencer:
             for answer in drain.answers:
                 if not answer.waiter.done():
                     self._answer(answer, durable, drain)
+            self._unanswered.popleft()
             self._drains.task_done()
 
     def _keep(self, drain: _Drain, frame: Frame) -> None:
@@ -278,11 +281,8 @@ class Sequencer:
             raise Halted("the sequencer has stopped")
 
     def _fail_waiters(self, error: BaseException) -> None:
-        waiting = [item.waiter for item in self._inbox]
-        while not self._drains.empty():
-            waiting += [answer.waiter for answer in self._drains.get_nowait()[1].answers]
-            self._drains.task_done()
-        for waiter in waiting:
+        waiting = [answer.waiter for drain in self._unanswered for answer in drain.answers]
+        for waiter in [*waiting, *(item.waiter for item in self._inbox)]:
             if not waiter.done():
                 waiter.set_exception(Halted(f"the sequencer stopped: {error}"))
 
