@@ -26,7 +26,9 @@ from exchange.publisher.orderlog import Level, Noted, OrderLog
 from exchange.signing import domain_separator, to_hex
 
 K = TypeVar("K")
-COLLECT_MAX: Final = 256
+# Per collection, which holds up matching: a ticker takes microseconds, the margins of an account up to a millisecond.
+TICKERS_MAX: Final = 256
+PORTFOLIOS_MAX: Final = 16
 _SETTLEMENT_CURRENCIES: Final = ("USDC", "ANY")
 
 
@@ -300,18 +302,23 @@ class Publisher:
         )
 
     def collect(self, state: State) -> list[Notification]:
-        """Tickers and portfolios marked since the last collection, as they are now; at most COLLECT_MAX of each.
+        """Tickers and portfolios marked since the last collection, as they are now; so many of each at most.
 
-        The rest is for the next one: margins of a thousand accounts must not hold up matching.
+        The rest is for the next one, in the order of their marks: nobody waits for ever, and matching never waits long.
         """
         told: list[Notification] = []
-        for series in _take(self._dirty_tickers, COLLECT_MAX):
+        for series in _take(self._dirty_tickers, TICKERS_MAX):
             listed = self.by_series[series]
             stem = f"{Family.TICKER.value}.{listed.name}"
             if (stem, 0) in self._watched:
                 told.append(Note((stem,), 0, ticker_object(state, listed, self.sheet), latest=True))
+        return told + self._portfolios(state)
+
+    def _portfolios(self, state: State) -> list[Notification]:
+        told: list[Notification] = []
         stems = tuple(f"{Family.PORTFOLIO.value}.{currency}" for currency in _SETTLEMENT_CURRENCIES)
-        for account in _take(self._dirty_accounts, COLLECT_MAX):
+        while self._dirty_accounts and len(told) < PORTFOLIOS_MAX:
+            (account,) = _take(self._dirty_accounts, 1)
             wanted = tuple(stem for stem in stems if (stem, account) in self._watched)
             if wanted and account in state.accounts:
                 item = portfolio_object(state, state.accounts[account], self.sheet, self.bases(state))

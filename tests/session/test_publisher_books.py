@@ -5,6 +5,7 @@ import random
 from exchange.core import commands as c
 from exchange.dialect.channels import parse_channel
 from exchange.publisher import BookDelta, Publisher
+from exchange.publisher.publisher import PORTFOLIOS_MAX
 from exchange.shell.broadcast import BookFeed
 
 from .conftest import CALL, PUT, key_of
@@ -146,3 +147,21 @@ def test_nothing_is_made_for_nobody(venue, trader):
     assert venue.notes == []
     assert not venue.publisher.has_marked()
     assert key_of(1) != key_of(2)
+
+
+def test_portfolios_are_collected_a_few_at_a_time_and_in_turn(venue):
+    """Margins of many accounts do not hold up matching, and a busy account does not push in."""
+    publisher, state = venue.publisher, venue.state
+    accounts = range(1, 2 * PORTFOLIOS_MAX + 2)
+    for account in accounts[3:]:
+        venue.observe(c.ObserveAccount, account, bytes([account]) * 20)
+    for account in accounts:
+        publisher.watch(state, parse_channel("user.portfolio.usdc"), account)
+    seen = []
+    while publisher.has_marked():
+        notes = publisher.collect(state)
+        assert 0 < len(notes) <= PORTFOLIOS_MAX
+        seen += [note.account for note in notes]
+        if 1 not in seen[PORTFOLIOS_MAX:]:
+            venue.observe(c.ObserveDeposit, 1, 1)
+    assert seen == [*accounts, 1]
