@@ -17,7 +17,7 @@ from journal import SqliteStore, Writer
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from benchmarks.workload import START_S, draw  # noqa: E402
+from benchmarks.workload import START_S, draw
 
 COMMANDS = 600
 DAY = draw(COMMANDS)
