@@ -178,6 +178,7 @@ class Settler:
         self._key = operator_key
         self._deadline_s = contracts.deployment.terms.max_round_age_s
         self._sent: dict[tuple[int, ...], Ticket] = {}
+        self._refused: tuple[int, ...] | None = None  # the batch that was refused last
 
     async def step(self) -> int:
         """Send what has not been sent; the number of jobs still open. Raises BatchRefusedByContract."""
@@ -245,11 +246,23 @@ class Settler:
             if error.reason == _ALREADY_DONE[name]:
                 return True
             _log.error("contract_refused", call=name, reason=error.reason, job=key)
-            if name != "settle_signed":
+            if name != "settle_signed" or not await self._is_believed(key):
                 return False
             await self._sequencer.record(c.BatchRefused(key[2], error.reason))
             raise BatchRefusedByContract(f"batch {key[2]}: {error.reason}") from error
         return True
+
+    async def _is_believed(self, key: tuple[int, ...]) -> bool:
+        """Whether a refused batch has been refused twice running while the contracts stood where it needs them.
+
+        A reorganisation takes the round a batch names, or the batch before it, away for a moment; that is no refusal.
+        """
+        round_id, _, batch_id = key
+        last_round, _ = await self._contracts.oracle.call("last_round")
+        last_batch, *_ = await self._contracts.clearing.call("last_batch")
+        is_due = last_round >= round_id and last_batch == batch_id - 1
+        was_refused, self._refused = self._refused == key, key if is_due else None
+        return is_due and was_refused
 
     async def _settle_expiry(self, expiry_id: int, accounts: tuple[int, ...]) -> None:
         """Ask for settlement once the contract allows it; anyone else may have been quicker."""
