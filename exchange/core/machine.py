@@ -88,12 +88,12 @@ def fold(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, events: 
     state.time_ns = time_ns
     for event in events:
         kind = type(event)
-        if kind is e.Rested:
+        if kind is e.Accepted:
+            matching.evolve_accepted(state, command, seq, time_ns)  # type: ignore[arg-type]
+        elif kind is e.Rested:
             matching.evolve_rested(state, event)  # type: ignore[arg-type]
         elif kind is e.Cancelled:
             matching.evolve_cancelled(state, event)  # type: ignore[arg-type]
-        elif kind is e.Accepted:
-            matching.evolve_accepted(state, command, seq, time_ns)  # type: ignore[arg-type]
         elif kind is e.Traded:
             taker = command.order_id if type(command) is c.Amend else seq
             matching.evolve_traded(state, event, taker)  # type: ignore[arg-type]

@@ -157,7 +157,7 @@ class Sweep:
         self.trade_id = state.next_trade
         self.events: list[Event] = []
         self.stopped: CancelReason | None = None
-        self.moved: dict[int, tuple[Cash, Qty]] = {}  # account -> cash and quantity of the series, so far
+        self.moved: dict[int, risk.Moved] = {}  # account -> cash and quantity of the series, so far
         self.filled: dict[int, Qty] = {}  # maker order -> quantity, so far
         self.cancelled: dict[int, None] = {}  # maker orders taken out of the way
 
@@ -207,17 +207,16 @@ class Sweep:
         paid, signed = premium_of(price, qty), qty
         if not auth.is_buy:
             paid, signed = -paid, -signed
-        if taker_fee > fees.fee_allowed(auth.max_fee, qty):
+        if not fees.fits(taker_fee, auth.max_fee, qty):
             self.stopped = CancelReason.FEE
-        elif maker_fee > fees.fee_allowed(maker.max_fee, qty):
+        elif not fees.fits(maker_fee, maker.max_fee, qty):
             self._cancel(maker, CancelReason.FEE)
-        elif not self._bears(maker.account, paid - maker_fee, -signed):
+        elif (made := self._borne(maker.account, paid - maker_fee, -signed)) is None:
             self._cancel(maker, CancelReason.MARGIN)
-        elif not self._bears(auth.account, -paid - taker_fee, signed):
+        elif (taken := self._borne(auth.account, -paid - taker_fee, signed)) is None:
             self.stopped = CancelReason.MARGIN
         else:
-            self._move(maker.account, paid - maker_fee, -signed)
-            self._move(auth.account, -paid - taker_fee, signed)
+            self.moved[maker.account], self.moved[auth.account] = made, taken
             self._write(Traded(self.trade_id, maker.id, qty, price, taker_fee, maker_fee, index))
 
     def _write(self, fill: Traded) -> None:
@@ -230,21 +229,17 @@ class Sweep:
         self.events.append(Cancelled(maker.id, reason, maker.qty - maker.filled - self.filled.get(maker.id, 0)))
         self.cancelled[maker.id] = None
 
-    def _bears(self, account_id: int, cash: Cash, qty: Qty) -> bool:
-        before_cash, before_qty = self.moved.get(account_id, (0, 0))
-        before = risk.Moved(before_cash, before_qty)
-        after = risk.Moved(before_cash + cash, before_qty + qty)
+    def _borne(self, account_id: int, cash: Cash, qty: Qty) -> risk.Moved | None:
+        """What the account will have moved with one more fill; None if it cannot bear it."""
+        before = self.moved.get(account_id, risk.UNMOVED)
+        after = risk.Moved(before.cash + cash, before.qty + qty)
         account = self.state.accounts[account_id]
-        return risk.fill_shortfall(self.state, account, self.auth.series, before, after) == 0
-
-    def _move(self, account_id: int, cash: Cash, qty: Qty) -> None:
-        before_cash, before_qty = self.moved.get(account_id, (0, 0))
-        self.moved[account_id] = (before_cash + cash, before_qty + qty)
+        return after if risk.fill_shortfall(self.state, account, self.auth.series, before, after) == 0 else None
 
     def reducible(self, account_id: int, *, is_buy: bool) -> Qty:
         """How much of the account's position, after the fills so far, an order on this side would reduce."""
         position = self.state.accounts[account_id].positions.get(self.auth.series, 0)
-        position += self.moved.get(account_id, (0, 0))[1]
+        position += self.moved.get(account_id, risk.UNMOVED).qty
         return max(-position, 0) if is_buy else max(position, 0)
 
     def stale_reduce_only(self, order_id: int) -> list[Event]:
@@ -284,7 +279,7 @@ def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[
         return (Rejected(Reject.AMEND_MUST_NAME_REPLACED_NONCE, auth.replaces),)
     if auth.reduce_only and not _closes(account, auth):
         return (Rejected(Reject.REDUCE_ONLY_MUST_REDUCE, account.positions.get(auth.series, 0)),)
-    return _enter(state, auth, Entry(seq, auth.qty, Accepted(seq), slide=command.slide), now_s)
+    return _enter(state, auth, Entry(seq, auth.qty, Accepted(seq), command.slide), now_s)
 
 
 class Entry(NamedTuple):

@@ -6,14 +6,14 @@ arguments, so the same code answers for the live round and for the round about t
 Imports state, oracle, margin, units.
 """
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from exchange.core.commands import Authorisation, StandardModel
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
 from exchange.core.oracle import RoundView
 from exchange.core.state import State
 from exchange.core.state_types import Account, OpenInterest, Order
-from exchange.core.units import RISK_ONE, WAD, Cash, Price, Qty, Risk, Wad, div_up, expiry_of
+from exchange.core.units import RISK_ONE, WAD, Cash, Price, Qty, Risk, div_up, expiry_of
 
 
 def model_of(state: State) -> StandardModel:
@@ -98,53 +98,60 @@ def _reserve(state: State, position: Qty, item: OpenInterest, unit: Risk) -> Ris
 
     Orders that only close the position reserve nothing; the exact check at the fill guards them.
     """
-    opening_sells = item.sell_qty - position if position > 0 else item.sell_qty
-    reserve = opening_sells * unit if opening_sells > 0 else 0
-    opening_buys = item.buy_qty + position if position < 0 else item.buy_qty
-    if opening_buys > 0:
-        value = item.buy_value if position >= 0 else div_up(item.buy_value * opening_buys, item.buy_qty)
-        reserve += value * _premium_rate(state)
-    return reserve
+    buys = _reserve_buys(state, position, item.buy_qty, item.buy_value)
+    return buys + _reserve_sells(position, item.sell_qty, unit)
 
 
-def _premium_rate(state: State) -> Wad:
-    """Risk units that one 1e-6 USDC x 1e-4 contract of an open buy reserves: its premium and the highest fee."""
+def _reserve_sells(position: Qty, qty: Qty, unit: Risk) -> Risk:
+    if position > 0:
+        qty -= position
+    return qty * unit if qty > 0 else 0
+
+
+def _reserve_buys(state: State, position: Qty, qty: Qty, value: int) -> Risk:
+    if position < 0:
+        opening = qty + position
+        if opening <= 0:
+            return 0
+        value = div_up(value * opening, qty)
     assert state.config is not None
-    return WAD + state.config.fees.cap
+    return value * (WAD + state.config.fees.cap)
 
 
 def reserve_with(state: State, account: Account, auth: Authorisation, qty: Qty, replaced: Order | None) -> Risk:
     """Reservation of all open orders with ``qty`` of a new one in, and the order it replaces out; sums are fresh."""
-    unit = view_now(state).im_units[auth.series]
-    position = account.positions.get(auth.series, 0)
-    if replaced is None:  # with no position against it, an order adds just what it is worth
-        if auth.is_buy and position >= 0:
-            return account.reserved + qty * auth.price * _premium_rate(state)
-        if not auth.is_buy and position <= 0:
-            return account.reserved + qty * unit
-    item = account.open.get(auth.series) or OpenInterest()
-    before = _reserve(state, position, item, unit)
-    after = OpenInterest(item.buy_qty, item.buy_value, item.sell_qty)
-    _count(after, auth.is_buy, qty, auth.price)
-    if replaced is not None:
-        _count(after, replaced.is_buy, replaced.filled - replaced.qty, replaced.price)
-    return account.reserved - before + _reserve(state, position, after, unit)
+    position, item = account.positions.get(auth.series, 0), account.open.get(auth.series)
+    value = qty * auth.price
+    if replaced is not None:  # on the same side, always
+        left = replaced.qty - replaced.filled
+        qty, value = qty - left, value - left * replaced.price
+    return account.reserved + _change(state, position, item, auth.series, auth.is_buy, qty, value)
 
 
-def _count(item: OpenInterest, is_buy: bool, qty: Qty, price: Price) -> None:
+def _change(
+    state: State, position: Qty, item: OpenInterest | None, series: int, is_buy: bool, qty: Qty, value: int
+) -> Risk:
+    """What ``qty`` more on one side, worth ``value``, changes in a series' reservation; only that side changes."""
+    view, config = state.view, state.config
+    assert view is not None
+    assert config is not None
     if is_buy:
-        item.buy_qty += qty
-        item.buy_value += qty * price
-    else:
-        item.sell_qty += qty
+        if position >= 0:  # with no position against it, an order counts for just what it is worth
+            return value * (WAD + config.fees.cap)
+        had, worth = (item.buy_qty, item.buy_value) if item is not None else (0, 0)
+        return _reserve_buys(state, position, had + qty, worth + value) - _reserve_buys(state, position, had, worth)
+    unit = view.im_units[series]
+    if position <= 0:
+        return qty * unit
+    had = item.sell_qty if item is not None else 0
+    return _reserve_sells(position, had + qty, unit) - _reserve_sells(position, had, unit)
 
 
 def shortfall_with(state: State, account: Account, reserved: Risk) -> Cash:
     """How far free cash misses positions plus reservations; zero or less means it suffices."""
     free = account.cash - account.held
-    missing = div_up(account.isolated + reserved, RISK_ONE) - free
-    if missing <= 0:
-        return missing
+    if free * RISK_ONE >= account.isolated + reserved:
+        return 0
     needed = requirement_of(state, view_now(state), account.positions, Kind.INITIAL)
     return needed + div_up(reserved, RISK_ONE) - free
 
@@ -156,6 +163,9 @@ class Moved(NamedTuple):
     qty: Qty
 
 
+UNMOVED: Final = Moved(0, 0)
+
+
 def fill_shortfall(state: State, account: Account, series: int, before: Moved, after: Moved) -> Cash:
     """Shortfall that forbids a fill taking the account from ``before`` to ``after``; zero if it is acceptable.
 
@@ -163,9 +173,11 @@ def fill_shortfall(state: State, account: Account, series: int, before: Moved, a
     """
     refresh(state, account)
     position = account.positions.get(series, 0)
-    unit = view_now(state).im_units[series]
-    isolated = account.isolated - max(-position, 0) * unit + max(-(position + after.qty), 0) * unit
-    if account.cash - account.held + after.cash >= div_up(isolated, RISK_ONE):
+    held = position + after.qty
+    isolated = account.isolated
+    if position < 0 or held < 0:
+        isolated += (min(position, 0) - min(held, 0)) * view_now(state).im_units[series]
+    if (account.cash - account.held + after.cash) * RISK_ONE >= isolated:
         return 0
     margin = exact_margin(state, account, after.cash, series, after.qty)
     if margin >= 0 or margin >= exact_margin(state, account, before.cash, series, before.qty):
@@ -182,11 +194,12 @@ def move_position(state: State, account: Account, series: int, qty: Qty) -> None
     if view is None or account.risk_round != view.id:
         return  # stale sums are rebuilt on next use
     position = account.positions.get(series, 0)
-    unit = view.im_units[series]
-    account.isolated += (max(-(position + qty), 0) - max(-position, 0)) * unit
+    after, unit = position + qty, view.im_units[series]
+    if position < 0 or after < 0:
+        account.isolated += (min(position, 0) - min(after, 0)) * unit
     item = account.open.get(series)
     if item is not None:
-        account.reserved += _reserve(state, position + qty, item, unit) - _reserve(state, position, item, unit)
+        account.reserved += _reserve(state, after, item, unit) - _reserve(state, position, item, unit)
 
 
 def move_open(state: State, account: Account, series: int, is_buy: bool, qty: Qty, price: Price) -> None:
@@ -194,21 +207,14 @@ def move_open(state: State, account: Account, series: int, is_buy: bool, qty: Qt
     item = account.open.get(series)
     if item is None:
         item = account.open[series] = OpenInterest()
+    value = qty * price
     view = state.view
-    if view is None or account.risk_round != view.id:
-        _count(item, is_buy, qty, price)  # stale sums are rebuilt on next use
+    if view is not None and account.risk_round == view.id:  # else stale sums are rebuilt on next use
+        account.reserved += _change(state, account.positions.get(series, 0), item, series, is_buy, qty, value)
+    if is_buy:
+        item.buy_qty += qty
+        item.buy_value += value
     else:
-        position = account.positions.get(series, 0)
-        if is_buy and position >= 0:  # with no position against it, an order counts for just what it is worth
-            _count(item, is_buy, qty, price)
-            account.reserved += qty * price * _premium_rate(state)
-        elif not is_buy and position <= 0:
-            _count(item, is_buy, qty, price)
-            account.reserved += qty * view.im_units[series]
-        else:
-            unit = view.im_units[series]
-            before = _reserve(state, position, item, unit)
-            _count(item, is_buy, qty, price)
-            account.reserved += _reserve(state, position, item, unit) - before
+        item.sell_qty += qty
     if item.buy_qty == 0 and item.sell_qty == 0:
         del account.open[series]
