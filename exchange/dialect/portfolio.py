@@ -1,12 +1,13 @@
 """Positions and account summaries as their owner sees them. Imports core, numbers, listed, market."""
 
+import itertools
 from typing import Any, Final, NamedTuple
 
 from exchange.core import risk
 from exchange.core.margin import Kind
 from exchange.core.state import State
 from exchange.core.state_types import Account
-from exchange.core.units import QTY_ONE, RISK_ONE, Cash, div_up, premium_of
+from exchange.core.units import QTY_ONE, RISK_ONE, U64_MAX, Cash, div_up, premium_of
 from exchange.dialect.listed import Listed
 from exchange.dialect.market import GreekSheet, index_of_underlying, mark_of
 from exchange.dialect.numbers import contracts, usdc
@@ -157,8 +158,15 @@ def portfolio_object(state: State, account: Account, sheet: GreekSheet, bases: t
 
 
 def next_nonce(account: Account) -> int:
-    """One more than the highest nonce spent or cancelled."""
+    """One more than the highest nonce spent or cancelled; the lowest free one when the highest there is was spent."""
     if not account.nonces:
         return 0
     word = max(account.nonces)
-    return (word << _NONCE_BITS) + account.nonces[word].bit_length()
+    above = (word << _NONCE_BITS) + account.nonces[word].bit_length()
+    return above if above <= U64_MAX else _lowest_free(account)
+
+
+def _lowest_free(account: Account) -> int:
+    word = next(word for word in itertools.count() if account.nonces.get(word, 0) != U64_MAX)
+    mask = account.nonces.get(word, 0)
+    return (word << _NONCE_BITS) + (~mask & mask + 1).bit_length() - 1

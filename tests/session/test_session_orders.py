@@ -286,3 +286,21 @@ def test_that_an_order_is_gone_is_told_once_it_is_durable(trader, method):
         work = maker.session.receive(json.dumps(message), maker.venue.time_ns)
         assert isinstance(work, Read)
         assert maker.refused(method, **params)[1]["reason"] == reason
+
+
+def test_the_next_nonce_is_free_even_after_the_last_one(trader):
+    client = trader(1)
+
+    def next_nonce():
+        return client.ask("private/get_account_summary", currency="USDC")["x_next_nonce"]
+
+    def spend(nonce):
+        return client.call("private/buy", **client.order(CALL, 0.1, 400, is_buy=True, nonce=nonce))
+
+    for nonce, free in ((0, 1), (70, 71), (2**64 - 1, 1), (1, 2)):
+        assert "result" in spend(nonce)
+        assert next_nonce() == free
+    for nonce in range(2, 64):
+        spend(nonce)
+    assert next_nonce() == 64
+    assert "result" in spend(64)
