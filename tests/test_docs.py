@@ -11,11 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from exchange.core import commands, events
+from exchange.core import commands, events, listing, matching, settlement
 from exchange.core.events import Reject
 from exchange.core.invariants import ALL
 from exchange.dialect.errors import Code
-from journal import Damage, Refusal
+from exchange.publisher import orderlog, publisher
+from exchange.session import access, requests
+from exchange.session.limits import Limits
+from exchange.shell import connection, gateway, outbox, sender, sequencer, watcher
+from exchange.shell.deploy import Terms
+from journal import Damage, Refusal, SqliteSettings
+from journal import Limits as Backlog
 from replay.findings import Kind
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -102,6 +108,42 @@ def gaps(numbers: list[int]) -> list[int]:
     return [number for number in range(1, max(numbers, default=0) + 1) if numbers.count(number) != 1]
 
 
+MIB, KIB = 1 << 20, 1 << 10
+EDGE, QUEUE, TERMS = Limits(), Backlog(), Terms()
+BOUNDS: dict[str, list[float]] = {
+    "a message": [EDGE.message_bytes_max, requests.CONTAINERS_MAX, EDGE.depth_max],
+    "a connection's requests": [EDGE.credits_max, EDGE.refill_per_s, connection.IN_FLIGHT_MAX],
+    "a connection's channels": [EDGE.channels_max],
+    "what a connection has not read": [outbox.MESSAGES_MAX, outbox.CHARS_MAX / MIB],
+    "tickers and account summaries made in a tenth of a second": [publisher.TICKERS_MAX, publisher.PORTFOLIOS_MAX],
+    "connections": [gateway.Settings().connections_max, gateway.Settings().first_message_s],
+    "logins and tokens": [access.TOKENS_MAX],
+    "the sequencer's inbox": [sequencer.INBOX_MAX],
+    "commands applied in one go": [sequencer.DRAIN_MAX],
+    "records not yet durable": [QUEUE.records, QUEUE.bytes / MIB, QUEUE.age_ns / 10**6],
+    "a frame": [QUEUE.frame_records, QUEUE.frame_bytes / KIB],
+    "the write-ahead log": [SqliteSettings().wal_bytes_max / MIB],
+    "open orders of an account": [matching.OPEN_ORDERS_MAX],
+    "a batch": [TERMS.batch_trades_max, settlement.ORDERS_MAX, TERMS.batch_age_max_s],
+    "listings": [listing.EXPIRY_SLOTS, 4 * listing.GROUPS_MAX, listing.SHEET_WORDS_MAX],
+    "closed orders remembered": [orderlog.CLOSED_MAX],
+    "transactions not final": [sender._UNFINAL_MAX],
+    "blocks remembered for reorganisations": [watcher._BRANCH_MAX],
+}
+"""Numbers of each row of the table of bounds in ARCHITECTURE, as the code has them."""
+
+
+def wrong_bounds(text: str) -> list[str]:
+    """Rows of the table of bounds that are missing or hold other numbers than the code."""
+    wrong = []
+    for what, numbers in BOUNDS.items():
+        row = re.search(rf"^\| {re.escape(what)} \| ([^|]+) \|", text, re.MULTILINE)
+        found = [float(number.replace(",", "")) for number in re.findall(r"\d[\d,]*", row[1] if row else "")]
+        if not all(number in found for number in numbers):
+            wrong.append(what)
+    return wrong
+
+
 def page(name: str) -> str:
     return (ROOT / "docs" / name).read_text()
 
@@ -176,6 +218,10 @@ def test_every_invariant_is_in_operations():
     assert missing(names, page("OPERATIONS.md")) == []
 
 
+def test_bounds_are_those_of_the_code():
+    assert wrong_bounds(page("ARCHITECTURE.md")) == []
+
+
 def test_every_command_and_event_has_a_docstring():
     """They are the dictionary of the journal; the classes are its entries."""
     for module, base in ((commands, commands.Command), (events, events.Event)):
@@ -201,6 +247,8 @@ def test_the_checks_notice():
     assert unknown_paths("`exchange/core/gone.py`, `docs/adr/NNNN-name.md`") == ["exchange/core/gone.py"]
     tree = "```\nexchange/ x\n  core/ x\n    book.py x\n    gone.py x\n  gone/ x\n```\n"
     assert unknown_places(tree) == ["exchange/core/gone.py", "exchange/gone/"]
+    spoiled = page("ARCHITECTURE.md").replace("| 16,384 |", "| 16,385 |").replace("| 1,024 |", "|  |")
+    assert wrong_bounds(spoiled) == ["the sequencer's inbox", "commands applied in one go", "transactions not final"]
     assert missing(["a", "b"], "`a` b") == ["b"]
     assert gaps([1, 2, 4, 4]) == [3, 4]
     assert PROMISE.findall("## P1 NO_BUST\n") == [("P1", "NO_BUST")]
