@@ -38,7 +38,7 @@ async def test_the_demonstration_trades_settles_replays_and_reconciles(tmp_path:
     assert journal.exists()
 
 
-@pytest.mark.counts(short=0, soak=1)
+@pytest.mark.counts(soak=2)
 async def test_one_seed_gives_one_digest(count: int, tmp_path: Path) -> None:
     """The whole run is a function of its seed: wallets, clock and chance are, and what is left is the machine."""
     for turn in range(count):
