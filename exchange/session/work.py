@@ -3,7 +3,8 @@
 Each kind knows how to write its reply once its result is there; none of them waits. Imports dialect, publisher.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -35,15 +36,15 @@ class Envelope(NamedTuple):
     us_in: int
     testnet: bool
 
-    def result(self, value: Any, now_ns: Nanos) -> Reply:
-        """A successful reply."""
-        return Reply(self._text("result", value, now_ns))
+    def result(self, value: Any, now_ns: Nanos, **beside: Any) -> Reply:
+        """A successful reply; ``beside`` is what the result itself has no room for."""
+        return Reply(self._text("result", value, now_ns, beside))
 
     def error(self, error: DialectError, now_ns: Nanos) -> Reply:
         """A refusal."""
         return Reply(self._text("error", error.object(), now_ns), failed=True)
 
-    def _text(self, key: str, value: Any, now_ns: Nanos) -> str:
+    def _text(self, key: str, value: Any, now_ns: Nanos, beside: Mapping[str, Any] = MappingProxyType({})) -> str:
         us_out = max(now_ns // _NANOS_PER_US, self.us_in)
         message = {
             "jsonrpc": "2.0",
@@ -53,6 +54,7 @@ class Envelope(NamedTuple):
             "usOut": us_out,
             "usDiff": us_out - self.us_in,
             "testnet": self.testnet,
+            **beside,
         }
         return _encode(message).decode()
 
@@ -101,9 +103,11 @@ class Submit(NamedTuple):
             if signed is not None:
                 rendered = DialectError(rendered.code, **rendered.data, receipt=receipt_object(signed))
             return self.envelope.error(rendered, now_ns)
-        if signed is not None and isinstance(rendered, dict):
-            rendered["receipt"] = receipt_object(signed)
-        return self.envelope.result(rendered, now_ns)
+        if signed is None:
+            return self.envelope.result(rendered, now_ns)
+        if not isinstance(rendered, dict):
+            return self.envelope.result(rendered, now_ns, x_receipt=receipt_object(signed))
+        return self.envelope.result(rendered | {"receipt": receipt_object(signed)}, now_ns)
 
     def fail(self, error: DialectError, now_ns: Nanos) -> Reply:
         """The reply when it was not sequenced."""

@@ -304,3 +304,15 @@ def test_the_next_nonce_is_free_even_after_the_last_one(trader):
         spend(nonce)
     assert next_nonce() == 64
     assert "result" in spend(64)
+
+
+def test_a_bare_number_has_its_receipt_beside_it(trader, venue):
+    client = trader(1)
+    client.buy(CALL, 0.1, 400)
+    for method, params, count in (
+        ("private/cancel_all", {}, 1),
+        ("private/cancel_all_by_instrument", {"instrument_name": CALL}, 0),
+    ):
+        reply = client.call(method, **params)
+        assert reply["result"] == count
+        assert reply["x_receipt"]["seq"] == venue.state.seq
