@@ -23,7 +23,7 @@ from exchange.session import Limits
 from exchange.shell import gateway
 from exchange.shell.boot import GENESIS, boot
 from exchange.shell.broadcast import Hub
-from exchange.shell.chain import Chain, DevControls
+from exchange.shell.chain import Chain, DevControls, to_address
 from exchange.shell.clock import Clock
 from exchange.shell.deploy import Contracts, Deployment, Terms, deploy
 from exchange.shell.devnode import DevNode
@@ -269,16 +269,16 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
     """A venue sequencing on its journal. Leaving the context writes what has queued and closes everything."""
     keys = DevKeys.make()
     async with contextlib.AsyncExitStack() as stack:
-        # The lock first: a second venue on this journal must not touch the chain beside it either.
+        # The journal first: a second venue on it, or one that cannot vouch for it, must not touch the chain either.
         store = await stack.enter_async_context(
             await SqliteStore.open(settings.journal, GENESIS, schemas=[codec.SCHEMA_FP])
         )
+        snapshots = directory_of(settings.journal)
+        booted = await boot(store, snapshots)
         chain, controls = await stack.enter_async_context(open_chain(settings))
         require_dev_chain(chain.chain_id)
         sender = Sender(chain, keys.operator)
-        deployment = await _deployment(settings, chain, controls, sender, keys)
-        snapshots = directory_of(settings.journal)
-        booted = await boot(store, snapshots)
+        deployment = await _deployment(settings, chain, controls, sender, keys, booted.state.config)
         writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP))
         contracts = Contracts(chain, deployment)
         publisher = Publisher()
@@ -340,13 +340,32 @@ async def _parting(keeper: Keeper, sequencer: Sequencer, store: Store) -> AsyncI
 
 
 async def _deployment(
-    settings: Settings, chain: Chain, controls: DevControls, sender: Sender, keys: DevKeys
+    settings: Settings,
+    chain: Chain,
+    controls: DevControls,
+    sender: Sender,
+    keys: DevKeys,
+    config: c.Configure | None,
 ) -> Deployment:
+    """The contracts of the journal, deployed if it has none yet. Raises SetupRefused when they are not to be found."""
     path = deployment_path(settings.journal)
     if path.exists():
-        return Deployment.load(path)
+        found = Deployment.load(path)
+        await _require_same(found, chain, config)
+        return found
+    if config is not None:
+        raise SetupRefused(f"{path.name} is missing, which says where the contracts of this journal are")
     if await chain.balance(sender.address) < WEALTH_WEI // 2:
         await controls.fund(sender.address, WEALTH_WEI)
     made = await deploy(chain, sender, [address_of(key) for key in keys.signers], settings.terms)
     made.save(path)
     return made
+
+
+async def _require_same(found: Deployment, chain: Chain, config: c.Configure | None) -> None:
+    """Money of one venue must not be looked for in the contracts of another, nor on another chain."""
+    clearing = to_address(found.clearing)
+    if config is not None and (config.chain_id, config.clearing) != (found.chain_id, clearing):
+        raise SetupRefused(f"the journal is of other contracts than its deployment file names: {found.clearing}")
+    if chain.chain_id != found.chain_id or not await chain.code(clearing):
+        raise SetupRefused(f"there is no contract {found.clearing} on this chain, the contracts of this journal")

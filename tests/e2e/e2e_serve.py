@@ -126,6 +126,7 @@ class Trader:
         self._name = name
         self._price = price
         self._resting: list[str] = []
+        self._inherited: list[str] = []  # left in the book by an earlier life
 
     @classmethod
     async def connect(cls, url: str, key: str, dice: random.Random) -> Self:
@@ -134,7 +135,10 @@ class Trader:
         await client.login(bytes.fromhex(key[2:]))
         name = min(await client.instruments())
         ticker = await client.call("public/ticker", {"instrument_name": name})
-        return cls(client, dice, name, max(round(ticker["mark_price"]), 20))
+        trader = cls(client, dice, name, max(round(ticker["mark_price"]), 20))
+        left = await client.call("private/get_open_orders", {"currency": "USDC"})
+        trader._inherited = [order["order_id"] for order in left]
+        return trader
 
     async def trade(self) -> None:
         """Until disconnected."""
@@ -177,8 +181,9 @@ class Trader:
             self._placed(await self.client.edit(order_id, 0.1, self._price + self._dice.randint(-6, 6)))
 
     async def _cancel(self) -> None:
-        if self._resting:
-            order_id = self._resting.pop(self._dice.randrange(len(self._resting)))
+        orders = self._inherited or self._resting
+        if orders:
+            order_id = orders.pop(self._dice.randrange(len(orders)))
             told = await self.client.cancel(order_id)
             command = c.Cancel(self.client.account, int(order_id))
             self._hear(Told(parse_receipt(told["receipt"]), cancelled=command))

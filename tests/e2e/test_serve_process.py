@@ -74,6 +74,25 @@ async def test_a_journal_with_an_altered_record_is_refused_by_its_seq_and_left_a
     assert verdict["findings"][0]["seq"] == seq
 
 
+@pytest.mark.parametrize(
+    ("lost", "sentence"),
+    [(".chain", "there is no contract"), (".deployment.json", "venue.journal.deployment.json is missing")],
+)
+async def test_a_journal_without_its_contracts_is_not_continued_on_others(tmp_path: Path, lost: str, sentence: str):
+    """Deposits of one deployment are not looked for in another: action numbers would seem to be known already."""
+    journal = tmp_path / "venue.journal"
+    serving = await Serving.start(journal)
+    await serving.kill()
+    before = fingerprint(journal)
+    for path in tmp_path.glob(f"venue.journal{lost}*"):
+        path.unlink()
+    refused = await Serving.spawn(journal)
+    assert await refused.ended() == 1
+    assert "SetupRefused" in refused.log()
+    assert sentence in refused.log()
+    assert fingerprint(journal) == before
+
+
 def alter_middle(journal: Path) -> int:
     """Flip one bit of an event in the middle of the journal; the seq of its record, the last of its frame."""
     frames = [frame for frame in scan(journal) if isinstance(frame, Frame)]
