@@ -5,7 +5,8 @@ the checks is the order of ``Reject``. Imports state, risk, fees, settlement, ev
 """
 
 from heapq import heappop, heappush
-from typing import NamedTuple
+
+import msgspec
 
 from exchange.core import fees, ledger, risk, settlement
 from exchange.core.book import Side
@@ -247,7 +248,8 @@ class Sweep:
         first = len(self.events)
         for account_id in sorted(self.moved):
             reducing = self.state.accounts[account_id].reducing
-            for order in [reducing[key] for key in sorted(reducing)]:
+            for key in sorted(reducing):
+                order = reducing[key]
                 left = order.qty - order.filled - self.filled.get(order.id, 0)
                 if order.series != self.auth.series or order.id == order_id or order.id in self.cancelled:
                     continue
@@ -282,7 +284,7 @@ def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[
     return _enter(state, auth, Entry(seq, auth.qty, Accepted(seq), command.slide), now_s)
 
 
-class Entry(NamedTuple):
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """An admitted order about to meet the book: its id, what is left of it, and the event that admits it."""
 
     order_id: int
@@ -442,24 +444,24 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
     account = state.accounts[auth.account]
     account.spend_nonces(auth.nonce >> 6, 1 << (auth.nonce & 63))
     state.auths[seq] = AuthEntry(seq, auth, 0, 0, 1)
-    order = Order(
-        id=seq,
-        auth_id=seq,
-        account=auth.account,
-        series=auth.series,
-        is_buy=auth.is_buy,
-        price=auth.price,
-        qty=auth.qty,
-        filled=0,
-        priority=seq,
-        max_fee=auth.max_fee,
-        reduce_only=auth.reduce_only,
-        post_only=auth.post_only,
-        tif=auth.tif,
-        expiry_s=_good_until(account, auth),
-        label=command.label,
-        created_ns=time_ns,
-        updated_ns=time_ns,
+    order = Order(  # by position: keywords take 0.5 us longer, a tenth of what placing an order takes
+        seq,  # id
+        seq,  # auth_id
+        auth.account,
+        auth.series,
+        auth.is_buy,
+        auth.price,
+        auth.qty,
+        0,  # filled
+        seq,  # priority
+        auth.max_fee,
+        auth.reduce_only,
+        auth.post_only,
+        auth.tif,
+        _good_until(account, auth),
+        command.label,
+        time_ns,  # created
+        time_ns,  # updated
     )
     state.orders[seq] = account.orders[seq] = order
     if auth.reduce_only:
@@ -514,19 +516,19 @@ def evolve_rested(state: State, event: Rested) -> None:
 def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
     """Quantities, cash and positions of one fill move; the trade waits for settlement."""
     maker, taker = state.orders[event.maker_order], state.orders[taker_id]
-    trade = Trade(
-        id=event.trade_id,
-        series=maker.series,
-        qty=event.qty,
-        price=event.price,
-        taker_is_buy=taker.is_buy,
-        taker_account=taker.account,
-        maker_account=maker.account,
-        taker_auth=taker.auth_id,
-        maker_auth=maker.auth_id,
-        taker_fee=event.taker_fee,
-        maker_fee=event.maker_fee,
-        index=event.index,
+    trade = Trade(  # by position, as above
+        event.trade_id,
+        maker.series,
+        event.qty,
+        event.price,
+        taker.is_buy,
+        taker.account,
+        maker.account,
+        taker.auth_id,
+        maker.auth_id,
+        event.taker_fee,
+        event.maker_fee,
+        event.index,
     )
     _shrink(state, maker, event.qty)
     maker.filled += event.qty

@@ -6,7 +6,9 @@ arguments, so the same code answers for the live round and for the round about t
 Imports state, oracle, margin, units.
 """
 
-from typing import Final, NamedTuple
+from typing import Final
+
+import msgspec
 
 from exchange.core.commands import Authorisation, StandardModel
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
@@ -82,7 +84,8 @@ def holds_at(state: State, view: RoundView, account: Account) -> bool:
 
 def refresh(state: State, account: Account) -> None:
     """Bring the derived sums of an account to the round in force."""
-    view = view_now(state)
+    view = state.view
+    assert view is not None
     if account.risk_round == view.id:
         return
     units = view.im_units
@@ -156,7 +159,7 @@ def shortfall_with(state: State, account: Account, reserved: Risk) -> Cash:
     return needed + div_up(reserved, RISK_ONE) - free
 
 
-class Moved(NamedTuple):
+class Moved(msgspec.Struct, frozen=True, gc=False):
     """Cash and quantity of one series an account has moved since the last record, within the sweep being planned."""
 
     cash: Cash
