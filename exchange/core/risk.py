@@ -201,8 +201,13 @@ def move_position(state: State, account: Account, series: int, qty: Qty) -> None
     if position < 0 or after < 0:
         account.isolated += (min(position, 0) - min(after, 0)) * unit
     item = account.open.get(series)
-    if item is not None:
-        account.reserved += _reserve(state, after, item, unit) - _reserve(state, position, item, unit)
+    if item is None:
+        return
+    if item.sell_qty and (position > 0 or after > 0):  # longs are what sells may close, shorts what buys may
+        account.reserved += _reserve_sells(after, item.sell_qty, unit) - _reserve_sells(position, item.sell_qty, unit)
+    if item.buy_qty and (position < 0 or after < 0):
+        qty, value = item.buy_qty, item.buy_value
+        account.reserved += _reserve_buys(state, after, qty, value) - _reserve_buys(state, position, qty, value)
 
 
 def move_open(state: State, account: Account, series: int, is_buy: bool, qty: Qty, price: Price) -> None:
