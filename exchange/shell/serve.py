@@ -17,7 +17,7 @@ from exchange.core.events import Rejected
 from exchange.core.state import State, digest
 from exchange.core.units import TWAP_SECONDS, Seconds, seconds_of
 from exchange.shell import devmarket
-from exchange.shell.chain import ChainUnavailable, DevControls, checksum
+from exchange.shell.chain import ChainError, ChainUnavailable, DevControls, checksum
 from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.deploy import Terms
 from exchange.shell.devmarket import Feed
@@ -34,6 +34,7 @@ HEARTBEAT_S: Final = 900.0
 LISTING_S: Final = 60.0
 BACKOFF_MAX_S: Final = 30.0
 ROUND_TRIES: Final = 3
+LEAVE_S: Final = 10.0
 
 # A development venue may sleep for days between two starts and must settle what it had sealed before.
 DEV_TERMS: Final = Terms(max_round_age_s=30 * 86_400, operator_timeout_s=30 * 86_400)
@@ -96,6 +97,7 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
             await stop.wait()
             for task in running:
                 task.cancel()
+        await leave(venue, controls)
 
 
 async def _ready(venue: Venue, options: Options, url: str, traders: list[Trader]) -> Ready:
@@ -146,6 +148,20 @@ async def _settle(venue: Venue) -> None:
             _log.critical("settlement_stopped", error=str(error))
             return
         await asyncio.sleep(delay_s)
+
+
+async def leave(venue: Venue, controls: DevControls) -> None:
+    """Take what was traded to the contracts, if they answer in time: who knows when there will be a next start.
+
+    Fills of an expiry must be settled a window after it at the latest, and the venue may sleep through that.
+    """
+    try:
+        async with asyncio.timeout(LEAVE_S):
+            await venue.sequencer.record(c.SealBatch())
+            await controls.mine(1)  # the round the batch names may be younger than the newest block
+            await venue.settler.step()
+    except (ChainError, BatchRefusedByContract, TimeoutError) as error:
+        _log.warning("left_unsettled", error=str(error))
 
 
 async def _mine(controls: DevControls) -> None:

@@ -89,7 +89,7 @@ async def open_market(floor: Floor) -> list[Owner]:
     return owners
 
 
-async def trade(floor: Floor) -> None:
+async def trade(floor: Floor, *, seal: bool = True) -> None:
     """One contract changes hands over the socket, and its batch is sealed."""
     async with floor.venue.gateway(limits=UNLIMITED) as gateway, contextlib.AsyncExitStack() as stack:
         maker, taker = [await stack.enter_async_context(await Client.connect(gateway.url)) for _ in KEYS]
@@ -99,4 +99,5 @@ async def trade(floor: Floor) -> None:
         await maker.sell(name, 1, 800)
         placed = await taker.buy(name, 1, 800, time_in_force="immediate_or_cancel")
         assert len(placed.trades) == 1
-    await floor.venue.apply(c.SealBatch())
+    if seal:
+        await floor.venue.apply(c.SealBatch())

@@ -1,0 +1,50 @@
+"""A venue that sleeps through an expiry wakes up, fixes it by the prices of its window, and settles what was under way."""
+
+from pathlib import Path
+
+from e2e_serve import audit
+from shell_floor import DEPOSIT, START_S, Floor, open_market, opened, trade
+
+from exchange.core import commands as c
+from exchange.core.units import NANOS_PER_SECOND
+from exchange.shell.clock import ManualClock
+from exchange.shell.devmarket import Feed
+from exchange.shell.serve import DEV_TERMS, Prices, leave
+from exchange.shell.venue import DevKeys, Settings
+
+DAYS = 3
+
+
+async def wake(floor: Floor) -> None:
+    """What `serve` does before it listens, and its first second."""
+    prices, feed = Prices(floor.venue, DevKeys.make()), Feed()
+    await floor.venue.adopt_listings()
+    await prices.catch_up(feed)
+    await prices.post(feed, floor.clock.now_ns() // NANOS_PER_SECOND)
+    await floor.venue.apply(c.Tick())
+
+
+async def test_a_venue_that_slept_through_an_expiry_settles_it(tmp_path: Path) -> None:
+    """Stopped right after a trade, with its batch still open: leaving takes it to the contracts."""
+    settings = Settings(tmp_path / "venue.journal", DEV_TERMS, ManualClock(START_S))
+    async with opened(settings) as floor:
+        await open_market(floor)
+        await trade(floor, seal=False)
+        await leave(floor.venue, floor.controls)
+        assert await floor.batches_settled() == 1
+        expiry_s = await floor.venue.sequencer.read(lambda state: state.expiries[1].expiry_s)
+    later = settings._replace(clock=ManualClock(START_S + DAYS * 86_400))
+    async with opened(later) as floor:
+        await wake(floor)
+        assert await floor.venue.sequencer.read(lambda state: state.expiries[1].fixing) >= 0
+        await floor.until_settled()
+        # Settlement of the expiry waits for the window after it, by the chain's clock.
+        assert (await floor.venue.chain.block("latest")).time_s > expiry_s + DEV_TERMS.settlement_window_s
+        await floor.until_settled()
+        held = await floor.venue.sequencer.read(lambda state: dict(state.mirror.positions))
+        assert not any(held.values())
+        assert await floor.venue.sequencer.read(lambda state: state.mirror.vault) == 2 * DEPOSIT
+    verdict = await audit("verify", str(settings.journal), "--signatures")
+    assert verdict["ok"], verdict
+    report = await audit("reconcile", str(settings.journal), "--chain", f"{settings.journal}.chain")
+    assert (report["ok"], report["settled"]) == (True, True), report
