@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from exchange import codec
-from exchange.core.events import BatchSealed
+from exchange.core.events import BatchSealed, Digested, Event
 from exchange.core.machine import apply
 from exchange.core.state import State
-from exchange.shell.snapshots import Anchors, Resumed, resume
+from exchange.shell.snapshots import Anchors, Resumed, discard, resume
 from journal import Record, Store
 
 GENESIS = b"verbatim journal 1"
@@ -34,17 +34,47 @@ class Booted(NamedTuple):
 
 async def boot(store: Store, snapshots: Path | None = None) -> Booted:
     """Rebuild, from a snapshot in the folder or from genesis. Raises Damaged, CodecError or Diverged."""
-    resumed = await resume(snapshots, store) if snapshots is not None else None
-    state, anchors, first = resumed or Resumed(State(), Anchors(), 0)
-    async for frame in store.frames(first):
-        sealing = [record.seq for record in frame.records() if _repeat(state, record)]
-        anchors.extend(frame.first_seq, frame.leaves(), sealing)
-    return Booted(state, anchors)
+    while snapshots is not None:
+        resumed = await resume(snapshots, store)
+        if resumed is None:
+            break
+        found = await _borne_out(store, resumed)
+        if isinstance(found, Booted):
+            return found
+        discard(snapshots, resumed, found)
+    booted = Booted(State(), Anchors())
+    await _replay(store, booted, 0)
+    return booted
 
 
-def _repeat(state: State, record: Record) -> bool:
-    """Execute a record again; whether it sealed a batch."""
+async def _borne_out(store: Store, resumed: Resumed) -> Booted | str:
+    """What follows from a snapshot if a digest in the journal confirms it; else why not."""
+    booted = Booted(resumed.state, resumed.anchors)
+    try:
+        if await _replay(store, booted, resumed.next_frame):
+            return booted
+    except Exception as error:  # noqa: BLE001 - a forged state can break the machine in any way; genesis decides
+        return f"what follows it cannot be repeated: {error!r}"
+    return "the journal holds no digest after it"
+
+
+async def _replay(store: Store, booted: Booted, first_frame: int) -> bool:
+    """Execute every record from a frame on; whether a digest was among them."""
+    digests = 0
+    async for frame in store.frames(first_frame):
+        sealing: list[int] = []
+        for record in frame.records():
+            events = _repeat(booted.state, record)
+            digests += type(events[0]) is Digested
+            if any(type(event) is BatchSealed for event in events):
+                sealing.append(record.seq)
+        booted.anchors.extend(frame.first_seq, frame.leaves(), sealing)
+    return digests > 0
+
+
+def _repeat(state: State, record: Record) -> tuple[Event, ...]:
+    """Execute a record again. Raises Diverged."""
     events = apply(state, record.seq, record.time_ns, codec.decode_command(record.command))
     if codec.encode_events(events) != record.events:
         raise Diverged(record.seq)
-    return any(type(event) is BatchSealed for event in events)
+    return events

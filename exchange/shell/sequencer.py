@@ -21,7 +21,7 @@ from exchange.core.units import Nanos
 from exchange.shell.clock import Clock
 from exchange.shell.snapshots import Anchors, Keeper, Mark
 from exchange.signing import Receipt, Signer, receipt_digest
-from journal import Durable, Frame, Head, Record, Writer, encode_record
+from journal import Durable, Record, Writer, encode_record
 
 T = TypeVar("T")
 
@@ -117,6 +117,7 @@ class Sequencer:
         self._keeper = keeper
         self._snapshot_every = snapshot_every
         self._next_snapshot = state.seq + snapshot_every
+        self._last: Mark | None = None  # the last frame of ours that is durable
         self._inbox: deque[_Submission | _Query] = deque()
         self._arrived = asyncio.Event()
         self._drains: asyncio.Queue[tuple[asyncio.Future[Durable] | None, _Drain]] = asyncio.Queue(64)
@@ -162,12 +163,6 @@ class Sequencer:
         self._stopping = True
         self._arrived.set()
 
-    def leave(self, keeper: Keeper, head: Head) -> None:
-        """Keep the state as of the journal's end, once stopped."""
-        assert self._halted is not None
-        if head.last_seq == self._state.seq:
-            keeper.keep(encode(self._state), self.anchors, Mark(head.frame_no, head.last_seq, head.hash))
-
     # -- the loop -----------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
@@ -176,6 +171,7 @@ class Sequencer:
         try:
             await self._sequence(releasing)
             await self._first_of(self._drains.join(), releasing)
+            await self._part(releasing)
         except BaseException as error:
             self._halted = error
             raise
@@ -191,10 +187,22 @@ class Sequencer:
                 self._arrived.clear()
                 await self._first_of(self._arrived.wait(), releasing)
                 continue
-            drain = self._drain()
-            appended = self._writer.append(drain.records) if drain.records else None
-            await self._first_of(self._drains.put((appended, drain)), releasing)
+            await self._hand_over(self._drain(), releasing)
             await asyncio.sleep(0)
+
+    async def _hand_over(self, drain: _Drain, releasing: "asyncio.Task[None]") -> None:
+        appended = self._writer.append(drain.records) if drain.records else None
+        await self._first_of(self._drains.put((appended, drain)), releasing)
+
+    async def _part(self, releasing: "asyncio.Task[None]") -> None:
+        """Leave a snapshot of the end, and behind it the digest by which the next start will believe it."""
+        if self._keeper is None or self._last is None:
+            return
+        prepared = self._keeper.prepare(encode(self._state), self.anchors, self._last)
+        self._next_digest = 0
+        await self._hand_over(self._drain(), releasing)
+        await self._first_of(self._drains.join(), releasing)
+        self._keeper.write(prepared)
 
     @staticmethod
     async def _first_of(waiting: Coroutine[Any, Any, object], releasing: "asyncio.Task[None]") -> None:
@@ -248,8 +256,10 @@ class Sequencer:
             appended, drain = await self._drains.get()
             durable = await appended if appended is not None else None
             if durable is not None:
+                frame = durable.frame
                 self.anchors.extend(drain.stamps[0][0], durable.leaves, drain.sealing)
-                self._keep(drain, durable.frame)
+                self._last = Mark(frame.frame_no, frame.last_seq, frame.head)
+                self._keep(drain, self._last)
             self._publish(drain.notes)
             for answer in drain.answers:
                 if not answer.waiter.done():
@@ -257,12 +267,13 @@ class Sequencer:
             self._unanswered.popleft()
             self._drains.task_done()
 
-    def _keep(self, drain: _Drain, frame: Frame) -> None:
-        """Write the snapshot that is due; a frame that goes on beyond the drain has to be waited out."""
-        if not drain.images or self._keeper is None or frame.last_seq != drain.stamps[-1][0]:
+    def _keep(self, drain: _Drain, at: Mark) -> None:
+        """Write the snapshot that is due, and take a digest next; frames that go on beyond a drain are passed over."""
+        if not drain.images or self._keeper is None or at.last_seq != drain.stamps[-1][0]:
             return
-        if self._keeper.keep(drain.images[0], self.anchors, Mark(frame.frame_no, frame.last_seq, frame.head)):
-            self._next_snapshot = frame.last_seq + self._snapshot_every
+        if self._keeper.write(self._keeper.prepare(drain.images[0], self.anchors, at)):
+            self._next_snapshot = at.last_seq + self._snapshot_every
+            self._next_digest = 0
 
     def _answer(self, answer: _Answer, durable: Durable | None, drain: _Drain) -> None:
         if isinstance(answer.value, _Failure):

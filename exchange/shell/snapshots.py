@@ -1,7 +1,7 @@
 """What a venue keeps beside its journal: the tree over its records, and snapshots for a faster start.
 
-A snapshot is never a source of truth: one that does not stand every check is passed over, and what follows it is
-executed again. Imports core, codec, journal.
+A snapshot is never a source of truth. It must agree with the journal's hash chain, what follows it is executed again,
+and it is believed only when the first digest in the journal after it comes out the same. Imports core, codec, journal.
 """
 
 import asyncio
@@ -83,6 +83,13 @@ async def resume(directory: Path, store: Store) -> Resumed | None:
     return Resumed(decode(image.state), anchors, choice.snapshot.frame_no + 1)
 
 
+def discard(directory: Path, resumed: Resumed, why: str) -> None:
+    """Remove a snapshot that the journal does not bear out."""
+    for path in directory.glob(f"{resumed.next_frame - 1:016d}-*.snapshot"):
+        _log.warning("snapshot_discarded", path=str(path), why=why)
+        path.unlink()
+
+
 class Mark(NamedTuple):
     """Where in the journal a state belongs: after this frame, which ends with this record and has this head."""
 
@@ -98,18 +105,20 @@ class Keeper:
         self._directory = directory
         self._writing: asyncio.Task[None] | None = None
 
-    def keep(self, state: bytes, anchors: Anchors, at: Mark) -> bool:
+    def prepare(self, state: bytes, anchors: Anchors, at: Mark) -> Snapshot:
+        """A snapshot of an encoded state, with the anchors as they are now, which must be as of the same mark."""
+        image = msgspec.msgpack.encode(_Image(state, anchors.tree.frontier, dict(anchors.roots)))
+        return Snapshot(at.frame_no, at.last_seq, at.head, hashlib.sha256(state).digest(), codec.SCHEMA_FP, image)
+
+    def write(self, snapshot: Snapshot) -> bool:
         """Write in the background; False while the last one is still being written."""
         if self._writing is not None and not self._writing.done():
             return False
-        image = msgspec.msgpack.encode(_Image(state, anchors.tree.frontier, dict(anchors.roots)))
-        self._writing = asyncio.create_task(asyncio.to_thread(self._write, at, image, state), name="snapshot")
+        self._writing = asyncio.create_task(asyncio.to_thread(self._write, snapshot), name="snapshot")
         return True
 
-    def _write(self, at: Mark, image: bytes, state: bytes) -> None:
+    def _write(self, snapshot: Snapshot) -> None:
         self._directory.mkdir(exist_ok=True)
-        state_digest = hashlib.sha256(state).digest()
-        snapshot = Snapshot(at.frame_no, at.last_seq, at.head, state_digest, codec.SCHEMA_FP, image)
         write_snapshot(self._directory, snapshot)
         for stale in sorted(self._directory.glob("*.snapshot"), reverse=True)[KEPT:]:
             stale.unlink(missing_ok=True)

@@ -38,7 +38,7 @@ from exchange.shell.settler import Settler
 from exchange.shell.snapshots import Keeper, directory_of
 from exchange.shell.watcher import FinalisedLogs, Reorged, Watcher
 from exchange.signing import address_of, domain_separator
-from journal import SqliteStore, Store, Writer
+from journal import SqliteStore, Writer
 
 SIGNERS: Final = 5
 GROUP: Final = 4  # series that share a word on the contracts
@@ -307,7 +307,6 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         )
         settler = Settler(sequencer, contracts, sender, settings.clock, keys.operator)
         venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock, Desk(publisher, hub))
-        await stack.enter_async_context(_parting(keeper, sequencer, store))
         await stack.enter_async_context(sequencing(sequencer))
         if booted.state.config is None:
             await venue.apply(deployment.configure(settings.venue))
@@ -329,14 +328,6 @@ async def sequencing(sequencer: Sequencer) -> AsyncIterator[None]:
         raise group.exceptions[0] from group.exceptions[0].__cause__
     finally:
         sequencer.stop()
-
-
-@contextlib.asynccontextmanager
-async def _parting(keeper: Keeper, sequencer: Sequencer, store: Store) -> AsyncIterator[None]:
-    """A last snapshot after a clean stop, so that the next start has nothing to repeat."""
-    yield
-    await keeper.close()
-    sequencer.leave(keeper, await store.head())
 
 
 async def _deployment(
