@@ -49,7 +49,7 @@ TAKERS: Final = 12
 DEPOSIT: Final = 5_000_000 * USDC_ONE
 REQUOTE_S: Final = 1_800
 LOGIN_S: Final = 1_800
-SETTLING_TRIES: Final = 120
+SETTLING_TRIES: Final = 512  # blocks; a node may call final what is 64 behind, and settling waits for that three times
 
 # Compressed time: an age of batches that gives some dozens in half a day, and a window that half a minute passes.
 TERMS: Final = Terms(settlement_window_s=1_800, batch_age_max_s=900, batch_trades_max=32)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from e2e_serve import audit, run_module
 
+from exchange.shell.anvil import Anvil, AnvilUnavailable
 from exchange.shell.recording import delivery_price
 
 DEMO_S = 280.0
@@ -50,6 +51,20 @@ async def test_one_seed_gives_one_digest(count: int, tmp_path: Path) -> None:
         first, again, other = digests
         assert first == again
         assert first != other
+
+
+@pytest.mark.counts(soak=1)
+async def test_the_demonstration_runs_on_a_node_whose_finality_is_far_behind(count: int, tmp_path: Path) -> None:
+    """anvil as it comes: final is what lies 64 blocks back."""
+    try:
+        anvil = await Anvil.start()
+    except AnvilUnavailable as error:
+        pytest.skip(f"anvil: {error.reason}")
+    async with anvil:
+        for turn in range(count):
+            told = await demo(tmp_path / str(turn), "--chain", anvil.url)
+            assert told["settled_trades"] == told["trades"] >= 200
+            assert (told["replay_ok"], told["reconcile_ok"]) == (True, True)
 
 
 async def test_the_demonstration_leaves_a_journal_alone_that_is_already_there(tmp_path: Path) -> None:
