@@ -45,7 +45,7 @@ async def test_one_seed_gives_one_digest(count: int, tmp_path: Path) -> None:
     for turn in range(count):
         digests = []
         for name, seed in (("first", turn), ("again", turn), ("other", turn + 1)):
-            journal = tmp_path / name
+            journal = tmp_path / f"{name} {turn}"
             await demo(journal, "--seed", str(seed))
             digests.append((await audit("verify", str(journal)))["final_digest"])
         first, again, other = digests
