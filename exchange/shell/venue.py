@@ -281,6 +281,7 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         deployment = await _deployment(settings, chain, controls, sender, keys, booted.state.config)
         writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP))
         contracts = Contracts(chain, deployment)
+        await _require_history(contracts, booted.state.mirror.action_id)
         publisher = Publisher()
         keeper = Keeper(snapshots)
         stack.push_async_callback(keeper.close)
@@ -360,3 +361,10 @@ async def _require_same(found: Deployment, chain: Chain, config: c.Configure | N
         raise SetupRefused(f"the journal is of other contracts than its deployment file names: {found.clearing}")
     if chain.chain_id != found.chain_id or not await chain.code(clearing):
         raise SetupRefused(f"there is no contract {found.clearing} on this chain, the contracts of this journal")
+
+
+async def _require_history(contracts: Contracts, known: int) -> None:
+    """A chain without the facts of the journal is behind, or has lost what it called final: both need a person."""
+    count = int(await contracts.clearing.call("action_count"))
+    if count < known:
+        raise SetupRefused(f"the journal has {known} actions of the contracts as final, the chain has {count}")

@@ -21,7 +21,8 @@ from exchange.shell.chain import TransactionRefused
 from exchange.shell.clock import ManualClock
 from exchange.shell.deploy import Terms
 from exchange.shell.owner import Owner
-from exchange.shell.venue import Settings, open_chain
+from exchange.shell.venue import Settings, SetupRefused, open_chain
+from exchange.shell.watcher import FinalityBroken
 from replay.engine import END, replay
 
 FINALITY = 4  # blocks: room for a reorganisation of three
@@ -125,3 +126,22 @@ async def test_a_reorganisation_while_the_venue_is_down(settings: Settings) -> N
         with pytest.raises(TransactionRefused):
             await floor.venue.chain.send_raw(raw)
         await assert_sound(settings, owner)
+
+
+async def test_a_chain_that_takes_back_what_it_called_final_stops_the_venue(settings: Settings) -> None:
+    """While it runs and while it is down: what was credited is gone, and no rule covers that."""
+    async with opened(settings) as floor:
+        await open_market(floor)
+        await trade(floor)
+        await floor.until_settled()
+        known = await floor.venue.sequencer.read(lambda state: state.mirror.action_id)
+        await floor.controls.reorg(FINALITY + DEPTH)
+        with pytest.raises(FinalityBroken):
+            await floor.block()
+    with pytest.raises(SetupRefused, match=f"the journal has {known} actions of the contracts as final, the chain has"):
+        async with opened(settings):
+            pass
+    assert (await audit("verify", str(settings.journal)))["ok"]
+    report = await audit("reconcile", str(settings.journal), "--chain", settings.url or f"{settings.journal}.chain")
+    assert not report["ok"]
+    assert {item["verdict"] for item in report["items"]} == {"matched", "reorged"}
