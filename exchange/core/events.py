@@ -50,6 +50,7 @@ class Reject(StrEnum):
     PRICE_MUST_FIT = "price_must_fit"
     ORDER_MUST_NOT_BE_EXPIRED = "order_must_not_be_expired"
     NONCE_MUST_BE_FRESH = "nonce_must_be_fresh"
+    ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"
     MAX_FEE_MUST_COVER_FEE = "max_fee_must_cover_fee"
     # amend and cancel
     ORDER_MUST_BE_OPEN = "order_must_be_open"
@@ -60,10 +61,9 @@ class Reject(StrEnum):
     OPEN_ORDERS_MUST_FIT = "open_orders_must_fit"
     # how it would trade
     REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
-    ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"
     POST_ONLY_MUST_NOT_CROSS = "post_only_must_not_cross"
-    FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
     ACCOUNT_MUST_HAVE_MARGIN = "account_must_have_margin"
+    FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
     # settlement and the chain
     BATCH_MUST_BE_PENDING = "batch_must_be_pending"
     NOTHING_TO_SEAL = "nothing_to_seal"

@@ -101,7 +101,8 @@ def _refuse_signed(state: State, auth: Authorisation, now_s: Seconds) -> Rejecte
     fee = fees.taker_fee(state.config.fees, index, auth.price, auth.qty)
     allowed = fees.fee_allowed(auth.max_fee, auth.qty)
     if fee > allowed:
-        return Rejected(Reject.MAX_FEE_MUST_COVER_FEE, allowed, fee)
+        # A spot and a price near the ends of their ranges make a fee that no journal integer holds.
+        return Rejected(Reject.MAX_FEE_MUST_COVER_FEE, min(allowed, CASH_MAX), min(fee, CASH_MAX))
     return None
 
 
@@ -125,10 +126,12 @@ def _refuse_margin(state: State, auth: Authorisation, qty: Qty, replaced: Order 
     if reserved <= account.reserved:
         return None
     shortfall = risk.shortfall_with(state, account, reserved)
-    if shortfall > 0:
-        # The largest price times the largest quantity is more than a journal integer holds.
-        return Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, account.cash - account.held, min(shortfall, CASH_MAX))
-    return None
+    return _short_of_margin(account, shortfall) if shortfall > 0 else None
+
+
+def _short_of_margin(account: Account, shortfall: Cash) -> Rejected:
+    """Free cash, and what it lacks: no more than a journal integer holds, whatever price times quantity comes to."""
+    return Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, account.cash - account.held, min(shortfall, CASH_MAX))
 
 
 # -- planning ---------------------------------------------------------------------------------------------------------
@@ -145,6 +148,7 @@ class Sweep:
         "left",
         "moved",
         "now_s",
+        "shortfall",
         "state",
         "stopped",
         "trade_id",
@@ -158,6 +162,7 @@ class Sweep:
         self.trade_id = state.next_trade
         self.events: list[Event] = []
         self.stopped: CancelReason | None = None
+        self.shortfall: Cash = 0  # of whoever could not bear the last fill tried
         self.moved: dict[int, risk.Moved] = {}  # account -> cash and quantity of the series, so far
         self.filled: dict[int, Qty] = {}  # maker order -> quantity, so far
         self.cancelled: dict[int, None] = {}  # maker orders taken out of the way
@@ -235,7 +240,8 @@ class Sweep:
         before = self.moved.get(account_id, risk.UNMOVED)
         after = risk.Moved(before.cash + cash, before.qty + qty)
         account = self.state.accounts[account_id]
-        return after if risk.fill_shortfall(self.state, account, self.auth.series, before, after) == 0 else None
+        self.shortfall = risk.fill_shortfall(self.state, account, self.auth.series, before, after)
+        return after if self.shortfall == 0 else None
 
     def reducible(self, account_id: int, *, is_buy: bool) -> Qty:
         """How much of the account's position, after the fills so far, an order on this side would reduce."""
@@ -275,10 +281,10 @@ def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[
     if refused is not None:
         return (refused,)
     account = state.accounts[auth.account]
-    if len(account.orders) >= OPEN_ORDERS_MAX:
-        return (Rejected(Reject.OPEN_ORDERS_MUST_FIT, len(account.orders), OPEN_ORDERS_MAX),)
     if auth.replaces:
         return (Rejected(Reject.AMEND_MUST_NAME_REPLACED_NONCE, auth.replaces),)
+    if len(account.orders) >= OPEN_ORDERS_MAX:
+        return (Rejected(Reject.OPEN_ORDERS_MUST_FIT, len(account.orders), OPEN_ORDERS_MAX),)
     if auth.reduce_only and not _closes(account, auth):
         return (Rejected(Reject.REDUCE_ONLY_MUST_REDUCE, account.positions.get(auth.series, 0)),)
     return _enter(state, auth, Entry(seq, auth.qty, Accepted(seq), command.slide), now_s)
@@ -334,10 +340,11 @@ def _without_fills(auth: Authorisation, entry: Entry, price: Price) -> tuple[Eve
 
 def _after_sweep(sweep: Sweep, entry: Entry) -> tuple[Event, ...]:
     auth, left, order_id = sweep.auth, sweep.left, entry.order_id
-    if auth.tif == FOK and left:
+    whole_or_nothing = auth.tif == FOK and left
+    if sweep.stopped is CancelReason.MARGIN and (whole_or_nothing or not sweep.moved):
+        return (_short_of_margin(sweep.state.accounts[auth.account], sweep.shortfall),)
+    if whole_or_nothing:
         return (Rejected(Reject.FILL_OR_KILL_MUST_FILL, entry.qty - left, entry.qty),)
-    if sweep.stopped is CancelReason.MARGIN and not sweep.moved:
-        return (Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, sweep.state.accounts[auth.account].cash),)
     events = [entry.admitted, *sweep.events]
     if left and sweep.stopped is not None:
         events.append(Cancelled(order_id, sweep.stopped, left))

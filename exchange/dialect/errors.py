@@ -171,6 +171,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "A nonce is used once and fits 64 bits.",
         "Take the next nonce (x_next_nonce of private/get_account_summary) and sign again.",
     ),
+    Reject.ORACLE_MUST_BE_FRESH: Refusal(
+        Code.TEMPORARILY_UNAVAILABLE,
+        "Orders are taken on a round younger than the settlement window that prices the series.",
+        "Wait for the next oracle round.",
+    ),
     Reject.MAX_FEE_MUST_COVER_FEE: Refusal(
         Code.OTHER_REJECT,
         "The signed max_fee covers the taker's fee at the limit price.",
@@ -211,15 +216,17 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         contracts,
         contracts,
     ),
-    Reject.ORACLE_MUST_BE_FRESH: Refusal(
-        Code.TEMPORARILY_UNAVAILABLE,
-        "Orders are taken on a round younger than the settlement window that prices the series.",
-        "Wait for the next oracle round.",
-    ),
     Reject.POST_ONLY_MUST_NOT_CROSS: Refusal(
         Code.POST_ONLY_REJECT,
         "A post-only order does not trade at once.",
         "Sign a price short of data.limit, or leave reject_post_only out to let it slide one tick away.",
+        usdc,
+        usdc,
+    ),
+    Reject.ACCOUNT_MUST_HAVE_MARGIN: Refusal(
+        Code.NOT_ENOUGH_FUNDS,
+        "Initial margin holds with everything the account has open.",
+        "Deposit, cancel orders or close positions; data.limit is the shortfall in USDC.",
         usdc,
         usdc,
     ),
@@ -229,13 +236,6 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Lower the amount, move the price, or use immediate_or_cancel.",
         contracts,
         contracts,
-    ),
-    Reject.ACCOUNT_MUST_HAVE_MARGIN: Refusal(
-        Code.NOT_ENOUGH_FUNDS,
-        "Initial margin holds with everything the account has open.",
-        "Deposit, cancel orders or close positions; data.limit is the shortfall in USDC.",
-        usdc,
-        usdc,
     ),
     Reject.BATCH_MUST_BE_PENDING: Refusal(Code.BAD_REQUEST, "A refusal names a sealed batch.", _ADMIN),
     Reject.NOTHING_TO_SEAL: Refusal(Code.BAD_REQUEST, "A batch has trades.", _ADMIN),

@@ -9,7 +9,7 @@ from exchange.core import events as e
 from exchange.core import settlement
 from exchange.core.events import CancelReason, Reject
 from exchange.core.state import decode, encode
-from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
+from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 
 CALL = series_named("62000C")
 KEY = b"k" * 20
@@ -171,3 +171,15 @@ def test_an_accumulator_that_outgrows_the_journal_is_refused_in_words_it_can_hol
     honest = venue.round_of({0: 62_000 * USDC})
     short = msgspec.structs.replace(honest.spots[0], acc=U64_MAX)
     assert venue.rejected(msgspec.structs.replace(honest, spots=(short,))) is Reject.ROUND_MUST_CONTINUE_ACCUMULATOR
+
+
+def test_a_fee_that_outgrows_the_journal_is_refused_in_words_it_can_hold(venue):
+    """On a spot near 2**64 both the fee due and the fee signed can be more than a journal integer holds."""
+    venue.wait(60)
+    venue.must(venue.round_of({0: U64_MAX}))
+    price = U63_MAX // (5 * USDC) * 5 * USDC
+    for max_fee in (0, U64_MAX // 2_501):
+        events = venue.place(1, CALL, True, QTY_MAX // 100 * 100, price, max_fee=max_fee)
+        assert events[-1].reason is Reject.MAX_FEE_MUST_COVER_FEE
+        assert (events[-1].value, events[-1].limit) == (CASH_MAX if max_fee else 0, CASH_MAX)
+        assert codec.decode_events(codec.encode_events(events)) == events

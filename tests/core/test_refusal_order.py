@@ -1,0 +1,282 @@
+"""Of several rules that a command breaks, the one declared first in ``Reject`` is named.
+
+Every rule that an order or an amendment can break has a row that says how to break it; the rows of two rules together
+make a command that breaks both. Every pair is tried, not only neighbours: a pair that cannot be broken at once would
+leave a gap between its neighbours. Such pairs are listed with the reason.
+"""
+
+from collections.abc import Callable, Iterator
+from itertools import combinations
+from typing import Any, Final, NamedTuple
+
+import pytest
+from core_venue import USDC, Venue, series_named, standard_venue
+
+from exchange.core import commands as c
+from exchange.core import matching
+from exchange.core.events import Reject
+from exchange.core.units import QTY_MAX, U63_MAX
+
+R = Reject
+CALL: Final = series_named("62000C")
+ME, OTHER, SELLER, NOBODY = 1, 2, 3, 99
+MINE: Final = 890 * USDC  # where my order stands or is to stand
+TOUCH: Final = 900 * USDC  # where somebody sells one contract
+FILLED: Final = 5_000  # of my resting order
+TOO_MUCH: Final = QTY_MAX // 100 * 100 + 100
+
+Terms = dict[str, Any]
+Patch = pytest.MonkeyPatch
+
+
+class Break(NamedTuple):
+    """How a rule is broken: terms of the command, or something that happens before it."""
+
+    terms: Terms
+    happens: Callable[[Venue, Patch], object] = lambda *_: None
+
+
+def withdraw_all(venue: Venue, _: Patch) -> None:
+    venue.observe(c.ObserveWithdrawalRequest, ME, 100_000 * USDC)
+
+
+def leave(venue: Venue, _: Patch) -> None:
+    venue.observe(c.ObserveExit, ME)
+
+
+def expire(venue: Venue, _: Patch) -> None:
+    venue.wait(venue.state.series[CALL].expiry_s - venue.now_s)
+
+
+def grow_stale(venue: Venue, _: Patch) -> None:
+    venue.wait(1_801)
+
+
+def halt(venue: Venue, _: Patch) -> None:
+    venue.must(c.SetTrading(False, "test"))
+
+
+def allow_no_more_orders(_: Venue, patch: Patch) -> None:
+    patch.setattr(matching, "OPEN_ORDERS_MAX", 0)
+    patch.setattr(matching, "LINEAGE_MAX", 0)
+
+
+BREAKS: Final[dict[Reject, Break]] = {
+    R.TRADING_MUST_BE_OPEN: Break({}, halt),
+    R.ACCOUNT_MUST_EXIST: Break({"account": NOBODY}),
+    R.ACCOUNT_MUST_BE_ACTIVE: Break({}, leave),
+    R.SIGNER_MUST_BE_AUTHORISED: Break({"signer": b"x" * 20}),
+    R.SERIES_MUST_EXIST: Break({"series": 99 << 16}),
+    R.SERIES_MUST_BE_TRADING: Break({}, expire),
+    R.TIF_MUST_BE_KNOWN: Break({"tif": 7}),
+    R.QTY_MUST_BE_POSITIVE: Break({"qty": 0}),
+    R.QTY_MUST_BE_ON_LOT: Break({"qty": 10_050}),
+    R.QTY_MUST_FIT: Break({"qty": TOO_MUCH}),
+    R.PRICE_MUST_BE_POSITIVE: Break({"price": 0}),
+    R.PRICE_MUST_BE_ON_TICK: Break({"price": MINE + 7}),
+    R.PRICE_MUST_FIT: Break({"max_fee": -1}),
+    R.ORDER_MUST_NOT_BE_EXPIRED: Break({"expiry_s": 0}),
+    R.NONCE_MUST_BE_FRESH: Break({"nonce": -1}),
+    R.ORACLE_MUST_BE_FRESH: Break({}, grow_stale),
+    R.MAX_FEE_MUST_COVER_FEE: Break({"max_fee": 0}),
+    R.ORDER_MUST_BE_OPEN: Break({"order_id": 10**9}),
+    R.ORDER_MUST_BE_OWN: Break({"order_id": -OTHER}),
+    R.AMEND_MUST_KEEP_SERIES_AND_SIDE: Break({"tif": c.IOC}),
+    R.AMEND_MUST_NAME_REPLACED_NONCE: Break({"replaces": 77}),
+    R.AMEND_QTY_MUST_EXCEED_FILLED: Break({"qty": FILLED}),
+    R.OPEN_ORDERS_MUST_FIT: Break({}, allow_no_more_orders),
+    R.REDUCE_ONLY_MUST_REDUCE: Break({"reduce_only": True}),
+    R.POST_ONLY_MUST_NOT_CROSS: Break({"post_only": True, "price": TOUCH}),
+    R.ACCOUNT_MUST_HAVE_MARGIN: Break({}, withdraw_all),
+    R.FILL_OR_KILL_MUST_FILL: Break({"tif": c.FOK}),
+}
+
+# Two rules about one field need a value that breaks both.
+TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
+    (R.TIF_MUST_BE_KNOWN, R.AMEND_MUST_KEEP_SERIES_AND_SIDE): {"tif": 7},
+    (R.QTY_MUST_BE_POSITIVE, R.QTY_MUST_BE_ON_LOT): {"qty": -50},
+    (R.QTY_MUST_BE_POSITIVE, R.AMEND_QTY_MUST_EXCEED_FILLED): {"qty": 0},
+    (R.QTY_MUST_BE_ON_LOT, R.QTY_MUST_FIT): {"qty": TOO_MUCH + 50},
+    (R.QTY_MUST_BE_ON_LOT, R.AMEND_QTY_MUST_EXCEED_FILLED): {"qty": 50},
+    (R.PRICE_MUST_BE_POSITIVE, R.PRICE_MUST_BE_ON_TICK): {"price": -7},
+    (R.PRICE_MUST_BE_ON_TICK, R.PRICE_MUST_FIT): {"price": U63_MAX + 1},
+    (R.PRICE_MUST_BE_ON_TICK, R.POST_ONLY_MUST_NOT_CROSS): {"price": TOUCH + 7},
+    (R.PRICE_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE): {"max_fee": -1},
+}
+
+AMENDS_ONLY: Final = (
+    R.ORDER_MUST_BE_OPEN,
+    R.ORDER_MUST_BE_OWN,
+    R.AMEND_MUST_KEEP_SERIES_AND_SIDE,
+    R.AMEND_QTY_MUST_EXCEED_FILLED,
+)
+PLACES_ONLY: Final = (R.FILL_OR_KILL_MUST_FILL,)  # an amendment is good til cancelled, or breaks another rule first
+OF_NO_ORDER: Final = (
+    R.VENUE_MUST_BE_CONFIGURED_ONCE,
+    R.LISTING_MUST_BE_DENSE,
+    R.UNDERLYING_MUST_EXIST,
+    R.EXPIRY_MUST_EXIST,
+    R.EXPIRY_MUST_BE_AHEAD,
+    R.EXPIRY_MUST_END_A_HALF_HOUR,
+    R.EXPIRY_SLOT_MUST_BE_FREE,
+    R.LISTING_MUST_FIT_A_BATCH,
+    R.STRIKE_MUST_FIT,
+    R.LOT_AND_TICK_MUST_BE_EXACT,
+    R.ROUND_MUST_ADVANCE,
+    R.ROUND_MUST_NOT_BE_AHEAD,
+    R.ROUND_MUST_COVER_LISTINGS,
+    R.ROUND_MUST_CONTINUE_ACCUMULATOR,
+    R.ROUND_MARKS_MUST_FOLLOW,
+    R.BATCH_MUST_BE_PENDING,
+    R.NOTHING_TO_SEAL,
+    R.CHAIN_ACTIONS_MUST_BE_DENSE,
+)
+
+# Rule -> rules it cannot be broken together with, and why. Later rules only, unless a sentence holds both ways.
+NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
+    (
+        R.ACCOUNT_MUST_EXIST,
+        (R.ACCOUNT_MUST_BE_ACTIVE, R.OPEN_ORDERS_MUST_FIT, R.ACCOUNT_MUST_HAVE_MARGIN),
+        "an account that does not exist neither leaves nor has orders or money",
+    ),
+    (
+        R.SERIES_MUST_EXIST,
+        (
+            R.SERIES_MUST_BE_TRADING,
+            R.QTY_MUST_BE_ON_LOT,
+            R.PRICE_MUST_BE_ON_TICK,
+            R.MAX_FEE_MUST_COVER_FEE,
+            R.POST_ONLY_MUST_NOT_CROSS,
+            R.ACCOUNT_MUST_HAVE_MARGIN,
+        ),
+        "a series that does not exist has no expiry, lot, tick, index, book or margin",
+    ),
+    (R.TIF_MUST_BE_KNOWN, (R.FILL_OR_KILL_MUST_FILL,), "an unknown time in force is not fill or kill"),
+    (
+        R.QTY_MUST_BE_POSITIVE,
+        (R.QTY_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE, R.ACCOUNT_MUST_HAVE_MARGIN, R.FILL_OR_KILL_MUST_FILL),
+        "nothing is not too much, costs nothing and has filled",
+    ),
+    (R.QTY_MUST_FIT, (R.AMEND_QTY_MUST_EXCEED_FILLED,), "what is too much is more than has filled"),
+    (
+        R.PRICE_MUST_BE_POSITIVE,
+        (R.MAX_FEE_MUST_COVER_FEE, R.POST_ONLY_MUST_NOT_CROSS, R.ACCOUNT_MUST_HAVE_MARGIN),
+        "nothing costs nothing and crosses no offer",
+    ),
+    (
+        R.ORDER_MUST_BE_OPEN,
+        (
+            R.ORDER_MUST_BE_OWN,
+            R.AMEND_MUST_KEEP_SERIES_AND_SIDE,
+            R.AMEND_MUST_NAME_REPLACED_NONCE,
+            R.AMEND_QTY_MUST_EXCEED_FILLED,
+            R.OPEN_ORDERS_MUST_FIT,
+        ),
+        "an order that is not open has no owner, side, nonce, fills or ancestors",
+    ),
+    (
+        R.ACCOUNT_MUST_BE_ACTIVE,
+        (
+            R.AMEND_MUST_KEEP_SERIES_AND_SIDE,
+            R.AMEND_MUST_NAME_REPLACED_NONCE,
+            R.AMEND_QTY_MUST_EXCEED_FILLED,
+            R.OPEN_ORDERS_MUST_FIT,
+        ),
+        "an account that leaves has no open orders any more",
+    ),
+    (
+        R.AMEND_QTY_MUST_EXCEED_FILLED,
+        (R.POST_ONLY_MUST_NOT_CROSS, R.ACCOUNT_MUST_HAVE_MARGIN),
+        "nothing is left that could trade or cost",
+    ),
+)
+
+
+def reachable(kind: type[c.Place | c.Amend]) -> list[Reject]:
+    """The rules that such a command can break, as declared."""
+    others = AMENDS_ONLY if kind is c.Place else PLACES_ONLY
+    return [reason for reason in Reject if reason in BREAKS and reason not in others]
+
+
+def never(first: Reject, second: Reject) -> bool:
+    """Whether a sentence above says that the two cannot be broken together."""
+    return any(first is one and second in others for one, others, _ in NEVER_TOGETHER)
+
+
+def pairs(kind: type[c.Place | c.Amend]) -> Iterator[tuple[Reject, Reject]]:
+    """All pairs of rules that one command can break, the earlier first."""
+    return (pair for pair in combinations(reachable(kind), 2) if not never(*pair))
+
+
+def stage() -> tuple[Venue, int, int]:
+    """My bid and somebody else's, both half filled, and an offer; the numbers of the bids."""
+    venue = standard_venue()
+    bids = []
+    for account in (OTHER, ME, SELLER):
+        venue.fund(account, 100_000)
+    for account, price in ((OTHER, MINE - 5 * USDC), (ME, MINE)):
+        venue.place(account, CALL, True, 2 * FILLED, price)
+        bids.append(venue.state.seq)
+        venue.place(SELLER, CALL, False, FILLED, price)
+    venue.place(SELLER, CALL, False, 10_000, TOUCH)
+    return venue, bids[1], bids[0]
+
+
+def refusal(kind: type[c.Place | c.Amend], broken: tuple[Reject, ...], patch: Patch) -> Reject:
+    """What a command that breaks these rules, and no other, is refused for."""
+    venue, mine, others = stage()
+    for reason in sorted(broken, key=list(Reject).index, reverse=True):  # nothing else happens once trading is halted
+        BREAKS[reason].happens(venue, patch)
+    terms: Terms = {}
+    for reason in broken:
+        terms |= BREAKS[reason].terms
+    terms |= TOGETHER.get(broken, {})  # type: ignore[arg-type]
+    order_id = terms.pop("order_id", mine)
+    wanted = {"account": ME, "series": CALL, "is_buy": True, "qty": 20_000, "price": MINE + 5 * USDC} | terms
+    if kind is c.Place:
+        return venue.rejected(c.Place(venue.auth(**wanted)))
+    wanted = {"replaces": 1} | wanted
+    return venue.rejected(c.Amend(others if order_id == -OTHER else order_id, venue.auth(**wanted)))
+
+
+def test_every_refusal_has_a_row_or_concerns_no_order():
+    assert sorted([*BREAKS, *OF_NO_ORDER]) == sorted(Reject)
+
+
+@pytest.mark.parametrize("kind", [c.Place, c.Amend])
+def test_each_rule_alone_is_the_one_named(kind, monkeypatch):
+    for reason in reachable(kind):
+        with monkeypatch.context() as patch:
+            assert refusal(kind, (reason,), patch) is reason
+
+
+@pytest.mark.parametrize("kind", [c.Place, c.Amend])
+def test_of_two_broken_rules_the_one_declared_first_is_named(kind, monkeypatch):
+    tried = 0
+    for pair in pairs(kind):
+        with monkeypatch.context() as patch:
+            assert refusal(kind, pair, patch) is pair[0], pair
+        tried += 1
+    assert tried > 230
+
+
+def test_two_rules_about_one_field_are_broken_by_a_value_of_their_own():
+    """Otherwise the terms of the second would mend the first, and the pair would prove nothing."""
+    for kind in (c.Place, c.Amend):
+        for pair in pairs(kind):
+            first, second = (BREAKS[reason].terms for reason in pair)
+            clash = [name for name in first if first[name] != second.get(name, first[name])]
+            assert not clash or pair in TOGETHER, pair
+
+
+def test_a_fill_or_kill_order_that_its_account_cannot_bear_is_refused_for_margin(venue):
+    """Closing reserves nothing, so margin is judged at the fill, after the book was found too thin as well."""
+    venue.place(ME, CALL, False, 10_000, TOUCH)
+    venue.place(OTHER, CALL, True, 10_000, TOUCH)
+    venue.place(OTHER, CALL, False, 5_000, 40_000 * USDC)
+    account = venue.state.accounts[ME]
+    venue.observe(c.ObserveWithdrawalRequest, ME, account.cash)
+    dear = venue.auth(ME, CALL, True, 10_000, 40_000 * USDC, tif=c.FOK, reduce_only=True)
+    refused = venue.do(c.Place(dear))[-1]
+    assert refused.reason is R.ACCOUNT_MUST_HAVE_MARGIN
+    assert (refused.value, refused.limit > 0) == (0, True)
