@@ -6,6 +6,7 @@ the state from the journal, start to sequence. Imports the rest of the shell.
 
 import asyncio
 import contextlib
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ from exchange.shell.sender import Sender
 from exchange.shell.sequencer import Outcome, Sequencer
 from exchange.shell.settler import Settler
 from exchange.shell.snapshots import Keeper, directory_of
-from exchange.shell.watcher import FinalisedLogs, Reorged, Watcher
+from exchange.shell.watcher import FinalisedLogs, Reorged, Watcher, WatchEvent
 from exchange.signing import address_of, domain_separator
 from journal import SqliteStore, Writer
 
@@ -97,17 +98,21 @@ class Venue:
         self.sender = sender
         self.clock = clock
         self.watcher = Watcher(chain, [contracts.clearing.address], contracts.deployment.first_block, poll_s=0.2)
+        self._seen: deque[WatchEvent] = deque()
 
     # -- facts from the chain -----------------------------------------------------------------------------------------
 
     async def observe(self) -> int:
         """Look at the chain once and journal what became final; the number of facts."""
         count = 0
-        for event in await self.watcher.step():
+        self._seen += await self.watcher.step()
+        while self._seen:  # the watcher tells each block once: what cannot be journaled now is kept for the next look
+            event = self._seen[0]
             if isinstance(event, FinalisedLogs):
                 count += await self._journal(event)
             elif isinstance(event, Reorged):
                 _log.warning("chain_reorganised", depth=event.depth, head=event.new_head.number)
+            self._seen.popleft()
         await self.sender.poll()
         return count
 
