@@ -5,7 +5,8 @@ must not fail has failed. Imports venue, devmarket, gateway.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -22,6 +23,7 @@ from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.deploy import Terms
 from exchange.shell.devmarket import Feed
 from exchange.shell.feeds import Maker
+from exchange.shell.sequencer import Overloaded
 from exchange.shell.settler import BatchRefusedByContract
 from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
 from exchange.signing import address_of
@@ -85,13 +87,14 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
         traders = [Trader(o.account, checksum(o.address), "0x" + o.key.hex()) for o in owners]
         async with venue.gateway(host=options.host, port=options.port) as gateway, asyncio.TaskGroup() as tasks:
             running = [
-                tasks.create_task(_follow(venue), name="follow"),
+                tasks.create_task(again(venue.observe, LOOK_S), name="follow"),
                 tasks.create_task(_settle(venue), name="settle"),
-                tasks.create_task(_mine(controls), name="mine"),
-                tasks.create_task(_feed(venue, prices, feed), name="feed"),
+                # Development nodes stand still on their own; finality needs blocks.
+                tasks.create_task(again(partial(controls.mine, 1), BLOCK_S), name="mine"),
+                tasks.create_task(again(partial(_feed, venue, prices, feed), 0.0), name="feed"),
                 tasks.create_task(_every(TICK_S, venue, c.Tick()), name="tick"),
                 tasks.create_task(_every(HEARTBEAT_S, venue, c.SealBatch(heartbeat=True)), name="heartbeat"),
-                tasks.create_task(_list(venue, feed), name="list"),
+                tasks.create_task(again(partial(_list, venue, feed), LISTING_S), name="list"),
             ]
             ready(await _ready(venue, options, gateway.url, traders))
             await stop.wait()
@@ -121,33 +124,27 @@ def _now(clock: Clock) -> Seconds:
 # -- the chain --------------------------------------------------------------------------------------------------------
 
 
-async def _follow(venue: Venue) -> None:
-    """Journal what becomes final, and keep our own transactions moving."""
-    delay_s = LOOK_S
+async def again(step: Callable[[], Awaitable[object]], pause_s: float) -> None:
+    """Take a step for ever. A chain that is away, or a venue too busy to be asked, costs patience and nothing else."""
+    delay_s = pause_s
     while True:
         try:
-            await venue.observe()
-            delay_s = LOOK_S
+            await step()
+            delay_s = pause_s
         except ChainUnavailable as error:
             delay_s = min(2 * delay_s, BACKOFF_MAX_S)
             _log.warning("chain_unavailable", error=str(error), retry_s=delay_s)
+        except Overloaded as error:
+            _log.warning("venue_overloaded", error=str(error), retry_s=delay_s)
         await asyncio.sleep(delay_s)
 
 
 async def _settle(venue: Venue) -> None:
     """Take batches to the contracts. When they refuse one, trading is halted and stays so; cancels still work."""
-    delay_s = LOOK_S
-    while True:
-        try:
-            await venue.settler.step()
-            delay_s = LOOK_S
-        except ChainUnavailable as error:
-            delay_s = min(2 * delay_s, BACKOFF_MAX_S)
-            _log.warning("chain_unavailable", error=str(error), retry_s=delay_s)
-        except BatchRefusedByContract as error:
-            _log.critical("settlement_stopped", error=str(error))
-            return
-        await asyncio.sleep(delay_s)
+    try:
+        await again(venue.settler.step, LOOK_S)
+    except BatchRefusedByContract as error:
+        _log.critical("settlement_stopped", error=str(error))
 
 
 async def leave(venue: Venue, controls: DevControls) -> None:
@@ -162,16 +159,6 @@ async def leave(venue: Venue, controls: DevControls) -> None:
             await venue.settler.step()
     except (ChainError, BatchRefusedByContract, TimeoutError) as error:
         _log.warning("left_unsettled", error=str(error))
-
-
-async def _mine(controls: DevControls) -> None:
-    """Development nodes stand still on their own; finality needs blocks."""
-    while True:
-        await asyncio.sleep(BLOCK_S)
-        try:
-            await controls.mine(1)
-        except ChainUnavailable as error:
-            _log.warning("chain_unavailable", error=str(error), retry_s=BLOCK_S)
 
 
 # -- prices and time --------------------------------------------------------------------------------------------------
@@ -210,22 +197,19 @@ def _missed_edges(state: State, now_s: Seconds) -> list[Seconds]:
 
 
 async def _feed(venue: Venue, prices: Prices, feed: Feed) -> None:
-    """A round at every full ``ROUND_S``; those that a busy machine slept through matter only at edges of windows."""
-    while True:
-        now_ns = venue.clock.now_ns()
-        due_s = seconds_of(now_ns) // ROUND_S * ROUND_S + ROUND_S
-        await venue.clock.sleep((due_s * 10**9 - now_ns) / 10**9)
-        await prices.catch_up(feed)
-        if due_s > await venue.sequencer.read(lambda state: state.round.time_s if state.round else 0):
-            await prices.post(feed, due_s)
+    """A round at the next full ``ROUND_S``; those that a busy machine slept through matter only at edges of windows."""
+    now_ns = venue.clock.now_ns()
+    due_s = seconds_of(now_ns) // ROUND_S * ROUND_S + ROUND_S
+    await venue.clock.sleep((due_s * 10**9 - now_ns) / 10**9)
+    await prices.catch_up(feed)
+    if due_s > await venue.sequencer.read(lambda state: state.round.time_s if state.round else 0):
+        await prices.post(feed, due_s)
 
 
 async def _list(venue: Venue, feed: Feed) -> None:
     """Keep expiries ahead."""
-    while True:
-        await venue.clock.sleep(LISTING_S)
-        now_s = _now(venue.clock)
-        await devmarket.list_missing(venue, feed.spot(now_s), now_s)
+    now_s = _now(venue.clock)
+    await devmarket.list_missing(venue, feed.spot(now_s), now_s)
 
 
 async def _every(seconds: float, venue: Venue, command: c.AnyCommand) -> None:
