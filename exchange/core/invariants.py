@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from exchange.core.state import TREASURY, State
-from exchange.core.units import Qty
+from exchange.core.state_types import Trade
+from exchange.core.units import QTY_ONE, Cash, Price, Qty, div_down, expiry_of
 
 Invariant: TypeAlias = Callable[[State], str | None]
 
@@ -91,10 +92,9 @@ def mirror_plus_trades_is_ledger(state: State) -> str | None:
     for trade in state.trades.values():
         if state.expiries[trade.series >> 16].fixing >= 0:
             continue  # already cash here, still a position there
-        signed = trade.qty if trade.taker_is_buy else -trade.qty
-        for account_id, change in ((trade.taker_account, -signed), (trade.maker_account, signed)):
+        for account_id, change in _moves(trade):
             key = (account_id, trade.series)
-            ahead[key] = ahead.get(key, 0) + change
+            ahead[key] = ahead.get(key, 0) - change
     for account_id, positions in state.mirror.positions.items():
         for series, qty in positions.items():
             if state.expiries[series >> 16].fixing < 0:
@@ -103,6 +103,69 @@ def mirror_plus_trades_is_ledger(state: State) -> str | None:
         if qty:
             return f"account {key[0]} differs from the mirror by {qty} in series {key[1]}"
     return None
+
+
+def mirror_plus_trades_is_cash(state: State) -> str | None:
+    """MIRROR_PLUS_TRADES_IS_CASH: an account's cash is what the contracts hold, plus the premiums and fees of its
+    unsettled trades, plus what expiries settled here and not yet there owe it; the treasury's has fees and dust.
+    """
+    ahead: dict[int, Cash] = {account.id: account.cash for account in state.accounts.values()}
+    for account_id, cash in state.mirror.cash.items():
+        ahead[account_id] -= cash
+    for trade in state.trades.values():
+        paid = div_down(trade.price * trade.qty, QTY_ONE)
+        buyer, seller = trade.taker_account, trade.maker_account
+        if not trade.taker_is_buy:
+            buyer, seller = seller, buyer
+        ahead[buyer] += paid
+        ahead[seller] -= paid
+        ahead[trade.taker_account] += trade.taker_fee
+        ahead[trade.maker_account] += trade.maker_fee
+        ahead[TREASURY] -= trade.taker_fee + trade.maker_fee
+    dust = {expiry_id: part for expiry_id, part in state.mirror.dust.items() if part}
+    for (account_id, expiry_id), exact in _owed(state).items():
+        owed = div_down(exact, QTY_ONE)
+        ahead[account_id] -= owed
+        dust[expiry_id] = dust.get(expiry_id, 0) + exact - owed * QTY_ONE
+    for expiry_id, part in dust.items():
+        if part % QTY_ONE:
+            return f"dust of expiry {expiry_id} adds up to {part} of {QTY_ONE}"
+        ahead[TREASURY] -= div_down(part, QTY_ONE)
+    for account_id, cash in ahead.items():
+        if cash:
+            return f"cash of account {account_id} differs from the mirror by {cash}"
+    return None
+
+
+def _owed(state: State) -> dict[tuple[int, int], int]:
+    """Payoffs of expiries settled here and not yet there, per account and expiry, in price x quantity.
+
+    The contracts will pay on the positions they hold, and on those that trades on their way will leave there.
+    """
+    owed: dict[tuple[int, int], int] = {}
+    for account_id, positions in state.mirror.positions.items():
+        for series, qty in positions.items():
+            if state.expiries[expiry_of(series)].fixing >= 0:
+                key = (account_id, expiry_of(series))
+                owed[key] = owed.get(key, 0) + qty * _intrinsic(state, series)
+    for trade in state.trades.values():
+        expiry_id = expiry_of(trade.series)
+        if state.expiries[expiry_id].fixing >= 0:
+            for account_id, qty in _moves(trade):
+                key = (account_id, expiry_id)
+                owed[key] = owed.get(key, 0) + qty * _intrinsic(state, trade.series)
+    return owed
+
+
+def _moves(trade: Trade) -> tuple[tuple[int, Qty], tuple[int, Qty]]:
+    signed = trade.qty if trade.taker_is_buy else -trade.qty
+    return (trade.taker_account, signed), (trade.maker_account, -signed)
+
+
+def _intrinsic(state: State, series: int) -> Price:
+    option = state.series[series]
+    above = state.expiries[option.expiry_id].fixing - option.strike
+    return max(above if option.is_call else -above, 0)
 
 
 def free_collateral_is_withdrawable(state: State) -> str | None:
@@ -121,6 +184,7 @@ ALL: Final[tuple[Invariant, ...]] = (
     book_holds_open_orders,
     trades_await_settlement,
     mirror_plus_trades_is_ledger,
+    mirror_plus_trades_is_cash,
     free_collateral_is_withdrawable,
 )
 

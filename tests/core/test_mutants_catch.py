@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from core_contract import Refused
 from core_twins import Twins
-from core_venue import USDC, Venue, series_named, standard_venue
+from core_venue import HALF_HOUR, USDC, Venue, series_named, standard_venue
 from core_world import World
 from naive_book import Wish
 
@@ -95,6 +95,23 @@ def misread_chain(state: State) -> None:
     state.mirror.positions[1][CALL] -= 1
 
 
+def pay_somebody_else(state: State) -> None:
+    state.accounts[1].cash -= 1
+    state.accounts[2].cash += 1
+
+
+def misread_cash(state: State) -> None:
+    state.mirror.cash[1] += 1
+
+
+def forget_fee(state: State) -> None:
+    state.trades[state.next_trade - 1].taker_fee -= 1
+
+
+def find_dust(state: State) -> None:
+    state.mirror.dust[1] = 1
+
+
 def hold_nothing_less(state: State) -> None:
     state.accounts[1].held = -1
 
@@ -116,6 +133,10 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (overlap_batches, "trades_await_settlement"),
     (seal_in_secret, "trades_await_settlement"),
     (misread_chain, "mirror_plus_trades_is_ledger"),
+    (pay_somebody_else, "mirror_plus_trades_is_cash"),
+    (misread_cash, "mirror_plus_trades_is_cash"),
+    (forget_fee, "mirror_plus_trades_is_cash"),
+    (find_dust, "mirror_plus_trades_is_cash"),
     (hold_nothing_less, "free_collateral_is_withdrawable"),
     (hold_treasury, "free_collateral_is_withdrawable"),
 )
@@ -223,6 +244,77 @@ def test_invariants_or_the_chain_notice_a_broken_ledger(
     monkeypatch.setattr(place, rule, broken)
     with pytest.raises((AssertionError, Refused)):
         live_through(World(batch_trades_max=100))
+
+
+@pytest.mark.parametrize("wrong", [1, -1, 10**6], ids=["one too high", "one too low", "a dollar too high"])
+def test_a_wrong_premium_is_seen_with_the_first_trade(monkeypatch: pytest.MonkeyPatch, wrong: int) -> None:
+    """The cash of both sides still adds up, and nothing has been sealed."""
+    monkeypatch.setattr(ledger, "premium_of", lambda price, qty: price * qty // QTY_ONE + wrong)
+    world = World(batch_trades_max=100)
+    world.trade(4, 0, True, 50, 100)
+    world.check()
+    world.trade(3, 0, False, 50, 100)
+    assert len(world.state.trades) == 1
+    with pytest.raises(invariants.InvariantBroken, match=r"^mirror_plus_trades_is_cash: "):
+        world.check()
+
+
+def test_a_premium_the_mirror_misreads_is_seen_with_the_first_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(observation, "premium_of", lambda price, qty: price * qty // QTY_ONE - 1)
+    world = World(batch_trades_max=100)
+    world.trade(4, 0, True, 50, 100)
+    world.trade(3, 0, False, 50, 100)
+    world.seal(heartbeat=False)
+    world.check()
+    world.land()
+    world.finalise(1)
+    with pytest.raises(invariants.InvariantBroken, match=r"^mirror_plus_trades_is_cash: "):
+        world.check()
+
+
+def expire_with_fractions() -> World:
+    """An expiry is settled here: no payoff is a whole unit, and one trade in it is still on its way to the chain."""
+    world = World(batch_trades_max=100)
+    world.spot = 62_345_678_901
+    world.oracle_speaks()
+    for buyer, lots in ((2, 1), (4, 3), (2, 7)):
+        world.trade(buyer, 0, True, lots, 100)
+        world.trade(1, 0, False, lots, 100)
+    world.pass_time(2 * HALF_HOUR - 60)
+    world.trade(3, 0, True, 9, 100)
+    world.trade(1, 0, False, 9, 100)
+    world.pass_time(60)
+    assert world.state.expiries[1].fixing > 0
+    assert len(world.state.trades) == 1
+    return world
+
+
+def test_expiries_settled_here_and_not_yet_there_are_owed_to_the_unit() -> None:
+    world = expire_with_fractions()
+    world.check()
+    world.pass_time(HALF_HOUR + 2)
+    world.check()
+    world.pay_expiries()
+    payments = len(world.unseen)
+    dust = set()
+    for _ in range(payments):
+        world.finalise(1)
+        world.check()
+        dust.add(world.state.mirror.dust[1])
+    assert payments == 4
+    assert len(dust) > 2
+    assert world.state.mirror.cash[TREASURY] == world.state.accounts[TREASURY].cash
+
+
+@pytest.mark.parametrize("wrong", [1, -1])
+def test_a_payoff_one_unit_off_is_seen_as_soon_as_it_is_settled_here(
+    monkeypatch: pytest.MonkeyPatch, wrong: int
+) -> None:
+    whole = settlement.settlement_value
+    monkeypatch.setattr(settlement, "settlement_value", lambda *given: whole(*given) + wrong)
+    world = expire_with_fractions()
+    with pytest.raises(invariants.InvariantBroken, match=r"^mirror_plus_trades_is_cash: "):
+        world.check()
 
 
 # -- the book's twin --------------------------------------------------------------------------------------------------
