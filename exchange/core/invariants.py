@@ -107,8 +107,11 @@ def mirror_plus_trades_is_ledger(state: State) -> str | None:
 
 def mirror_plus_trades_is_cash(state: State) -> str | None:
     """MIRROR_PLUS_TRADES_IS_CASH: an account's cash is what the contracts hold, plus the premiums and fees of its
-    unsettled trades, plus what expiries settled here and not yet there owe it; the treasury's has fees and dust.
+    unsettled trades, plus what expiries settled here and not yet there owe it; the treasury's has fees and dust. A
+    chain that disagreed is written down as such; from then on what it holds is no measure of the machine.
     """
+    if state.mirror.disputed:
+        return None
     ahead: dict[int, Cash] = {account.id: account.cash for account in state.accounts.values()}
     for account_id, cash in state.mirror.cash.items():
         ahead[account_id] -= cash

@@ -20,6 +20,7 @@ def decide_configure(state: State, command: Configure) -> tuple[Event, ...]:
     if state.config is not None:
         return (Rejected(Reject.VENUE_MUST_BE_CONFIGURED_ONCE, state.seq),)
     assert 0 < command.batch_trades_max <= 128
+    assert command.batch_age_max_s <= command.settlement_window_s  # what waits longer may outlive what was signed
     return (Applied(),)
 
 

@@ -120,8 +120,10 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
             settlement.evolve_settled(state, event)
         case e.Applied():
             _fold_applied(state, time_ns, command)
-        case e.Digested() | e.ChainDisagreed():
-            pass  # statements about the state, not changes of it
+        case e.ChainDisagreed():
+            state.mirror.disputed = True
+        case e.Digested():
+            pass  # a statement about the state, not a change of it
 
 
 def _fold_applied(state: State, time_ns: Nanos, command: c.AnyCommand) -> None:

@@ -479,9 +479,14 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
 
 def _good_until(account: Account, auth: Authorisation) -> Seconds:
     """An order dies with the session key that signed it: the contract would refuse a later fill."""
-    if auth.signer == account.owner:
-        return auth.expiry_s
-    return min(auth.expiry_s, account.keys[auth.signer].expiry_s)
+    return min(auth.expiry_s, _key_until(account, auth.signer))
+
+
+def _key_until(account: Account, signer: bytes) -> Seconds:
+    if signer == account.owner:
+        return NO_EXPIRY
+    key = account.keys.get(signer)
+    return key.expiry_s if key is not None else 0
 
 
 def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_ns: int) -> None:
@@ -506,7 +511,10 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
     account.reducing.pop(order.id, None)
     if auth.reduce_only:
         account.reducing[order.id] = order
-    order.expiry_s = _good_until(account, auth)
+    # The contract asks who signed every order it is shown. Replaced ones that have yet to travel must do so before
+    # their key may be registered anew, perhaps without the right to trade.
+    shown = settlement.lineage(state, seq, state.next_batch)
+    order.expiry_s = min(auth.expiry_s, *(_key_until(account, link.auth.signer) for link in shown))
     if order.expiry_s != NO_EXPIRY:
         heappush(state.deadlines, (order.expiry_s, order.id))
 

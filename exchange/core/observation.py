@@ -61,11 +61,12 @@ def _fixing_of(state: State, expiry_id: int) -> int:
 
 
 def _orders_signed_by(state: State, account_id: int, key: bytes) -> list[Event]:
+    """Open orders whose next fill would show the contract something that the key signed, replaced orders included."""
     orders = state.accounts[account_id].orders
     return [
         Cancelled(order.id, CancelReason.KEY_REVOKED, order.qty - order.filled)
         for order in sorted(orders.values(), key=lambda item: item.id)
-        if state.auths[order.auth_id].auth.signer == key
+        if any(link.auth.signer == key for link in settlement.lineage(state, order.auth_id, state.next_batch))
     ]
 
 

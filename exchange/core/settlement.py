@@ -67,12 +67,15 @@ def lineage(state: State, auth_id: int, batch_id: int) -> list[AuthEntry]:
     """An authorisation with the replaced ones the contract must hear of in a batch, oldest first.
 
     The contract carries a replaced order's filled quantity forward when the replacement first settles, and refuses the
-    replaced one from then on. So ancestors go along with an order the first time a batch names it, and never again:
-    what earlier batches name counts, whether they are final or not, because batches land in their order.
+    replaced one from then on. So ancestors go along with an order the first time a batch names it, unless a batch has
+    named them before: the contract then knows what filled under them. What earlier batches name counts, whether they
+    are final or not, because batches land in their order.
     """
-    chain = [state.auths[auth_id]]
-    while not 0 < chain[-1].batch < batch_id and chain[-1].carry > 0 and chain[-1].parent in state.auths:
-        chain.append(state.auths[chain[-1].parent])
+    link, chain = state.auths[auth_id], [state.auths[auth_id]]
+    while not 0 < link.batch < batch_id and link.carry > 0 and link.parent in state.auths:
+        link = state.auths[link.parent]
+        if not 0 < link.batch < batch_id:
+            chain.append(link)
     return chain[::-1]
 
 

@@ -36,7 +36,8 @@ T = TypeVar("T")
 class Mirror(msgspec.Struct):
     """What the contracts hold, derived from their finalised events; reconciliation compares it with the chain.
 
-    ``dust`` is the part of settled payoffs below one unit, per expiry, as the contract keeps it.
+    ``dust`` is the part of settled payoffs below one unit, per expiry, as the contract keeps it. ``disputed``: the
+    chain once said something else than was derived here, so what it holds no longer follows from the journal.
     """
 
     action_id: int = 0
@@ -46,6 +47,7 @@ class Mirror(msgspec.Struct):
     positions: dict[int, dict[int, Qty]] = {}
     fixings: dict[int, Price] = {}
     dust: dict[int, int] = {}
+    disputed: bool = False
 
 
 class AccountImage(msgspec.Struct, array_like=True):
@@ -72,6 +74,7 @@ class MirrorImage(msgspec.Struct, array_like=True):
     positions: list[tuple[int, list[tuple[int, Qty]]]]
     fixings: list[tuple[int, Price]]
     dust: list[tuple[int, int]]
+    disputed: bool
 
 
 class StateImage(msgspec.Struct, array_like=True):
@@ -210,6 +213,7 @@ def _mirror_image(mirror: Mirror) -> MirrorImage:
         positions,
         _pairs(mirror.fixings),
         _pairs(mirror.dust),
+        mirror.disputed,
     )
 
 
@@ -295,6 +299,7 @@ def _restore_mirror(source: MirrorImage) -> Mirror:
         {key: dict(value) for key, value in source.positions},
         dict(source.fixings),
         dict(source.dust),
+        source.disputed,
     )
 
 

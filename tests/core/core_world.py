@@ -304,13 +304,13 @@ class World(Venue):
             facts.append((c.ObserveWithdrawal, account, free))
         self.happen_together(*facts)
 
-    def delegate(self, account: int, life: int) -> None:
+    def delegate(self, account: int, life: int, scopes: int = c.SCOPE_TRADE) -> None:
         """One session key per account: registered anew once the old one is over."""
         owned, key = self.chain.accounts[account], bytes([100 + account]) * 20
         known = owned.keys.get(key)
         if known is None or (known[2] and known[2] <= self.now_s) or known[1] + WINDOW < self.now_s:
-            owned.keys[key] = [c.SCOPE_TRADE, self.now_s + life, 0]
-            self.happen(c.ObserveKey, account, key, c.SCOPE_TRADE, self.now_s + life)
+            owned.keys[key] = [scopes, self.now_s + life, 0]
+            self.happen(c.ObserveKey, account, key, scopes, self.now_s + life)
 
     def revoke(self, account: int) -> None:
         for key, entry in self.chain.accounts[account].keys.items():
@@ -552,7 +552,8 @@ def depositing(world: World, draw: Draw) -> None:
 @happening(3)
 def delegating(world: World, draw: Draw) -> None:
     if draw(3):
-        world.delegate(TRADERS[draw(4)], (60, 900, 7_200)[draw(3)])
+        scopes = (c.SCOPE_TRADE, c.SCOPE_TRADE | c.SCOPE_CANCEL, c.SCOPE_CANCEL)[draw(3)]
+        world.delegate(TRADERS[draw(4)], (60, 900, 7_200)[draw(3)], scopes)
     else:
         world.revoke(TRADERS[draw(4)])
 

@@ -15,9 +15,10 @@ from core_world import World
 from naive_book import Wish
 
 from exchange.core import commands as c
+from exchange.core import events as e
 from exchange.core import fees, invariants, ledger, matching, observation, risk, settlement
 from exchange.core.book import Level, Side
-from exchange.core.state import TREASURY, State
+from exchange.core.state import TREASURY, State, decode, encode
 from exchange.core.units import QTY_ONE
 
 CALL = series_named("62000C")
@@ -304,6 +305,16 @@ def test_expiries_settled_here_and_not_yet_there_are_owed_to_the_unit() -> None:
     assert payments == 4
     assert len(dust) > 2
     assert world.state.mirror.cash[TREASURY] == world.state.accounts[TREASURY].cash
+
+
+def test_a_chain_that_pays_something_else_is_written_down_and_is_no_contradiction_of_the_machine() -> None:
+    world = expire_with_fractions()
+    world.pass_time(HALF_HOUR + 2)
+    paid = world.chain.settle_expiry(1, 2, world.now_s)
+    events = world.observe(c.ObserveExpirySettled, 1, 2, paid + 1)
+    assert [type(event) for event in events] == [e.Applied, e.ChainDisagreed]
+    world.check()
+    assert decode(encode(world.state)).mirror.disputed
 
 
 @pytest.mark.parametrize("wrong", [1, -1])
