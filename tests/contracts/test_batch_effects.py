@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from contract_venue import LOT, USDC, WINDOW, book_state, spoiled
+from contract_venue import LOT, USDC, WINDOW, address, book_state, spoiled
 
 from exchange import calldata, signing
 from exchange.calldata import DEAD_LANE, Revert, SignedOrder, Trade
@@ -231,6 +231,30 @@ def test_an_ancestor_must_be_signed_all_the_same(market):
     assert market.venue.settle_refusal(fill(market, [forged, amended(market, 23, 22)], [0, LOT])) == (
         Revert.ORDER_SIGNATURE
     )
+
+
+def test_the_scope_of_an_ancestors_key_is_that_of_today(market):
+    """Registered anew without the right to trade, a key takes its old signatures along: the machine sees to it that no
+    such ancestor is still to be shown, and one that a batch has named need not be shown again."""
+    venue, session = market.venue, address("session")
+    register = (venue.clearing, "register_key", market.maker.account, session)
+    venue.send("maker", *register, 1, venue.now + 60)
+    first, middle, last = amended(market, 21, 0), amended(market, 22, 21), amended(market, 23, 22)
+    venue.settle(fill(market, [first], [LOT]))
+    by_key = venue.sign(middle.order, by="session")
+    with venue.aside():
+        venue.settle(fill(market, [by_key], [LOT]))
+        venue.chain.set_time(venue.now + 2 * WINDOW)
+        venue.post(venue.round())
+        venue.send("maker", *register, 2, venue.now + 3_600)
+        venue.settle(fill(market, [last], [LOT]))
+        assert lanes(market, 21, 22, 23) == [DEAD_LANE, DEAD_LANE, 3 * LOT]
+    venue.chain.set_time(venue.now + 2 * WINDOW)
+    venue.post(venue.round())
+    with venue.aside():
+        venue.settle(fill(market, [by_key, last], [0, LOT]))
+    venue.send("maker", *register, 2, venue.now + 3_600)
+    assert venue.settle_refusal(fill(market, [by_key, last], [0, LOT])) == Revert.KEY_SCOPE
 
 
 # -- margin --------------------------------------------------------------------------------------------------------
