@@ -145,10 +145,13 @@ def at_bit(bit: uint256) -> uint256:
 @view
 def check_tradable(expiry_id: uint256):
     """
-    @notice Refuse an expiry that is not listed and one whose fills had to be settled by now.
+    @notice Refuse an expiry that is not listed, and one that is fixed and whose fills had to be settled by now.
+    @dev From then on anyone may turn its positions into cash. Until it is fixed nobody can, and fills may be late.
     """
-    if unsafe_add(self.expiries[expiry_id] & MASK_64, actions.window()) < block.timestamp:
-        fail.because("series_expired")
+    info: uint256 = self.expiries[expiry_id]
+    if info == 0 or info & FIXED != 0:
+        if unsafe_add(info & MASK_64, actions.window()) < block.timestamp:
+            fail.because("series_expired")
 
 
 @external

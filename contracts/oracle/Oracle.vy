@@ -77,14 +77,20 @@ def post_round(
     signatures: DynArray[Signature, MAX_SIGNERS],
 ):
     """
-    @notice Record a signed round.
+    @notice Record a signed round: a newer one, or one of the 255 before the newest that was left out.
     @param spots One word per underlying: underlying u32 | spot u64 | confidence u64 | integral u96.
     @param sheets keccak256 of the concatenated sheet hashes.
     @param signatures Ordered by ascending signer address.
     """
     last: uint256 = self._last
-    assert convert(round_id, uint256) > last >> 64, "round_order"
-    assert convert(time, uint256) > last & MASK_64, "round_time"
+    slot: uint256 = convert(round_id, uint256) % RING
+    # What an operator has named must reach the chain even if a later round was posted first: the gap is filled.
+    assert convert(round_id, uint256) > self._heads[slot] >> 192, "round_order"
+    is_newest: bool = convert(round_id, uint256) > last >> 64
+    if is_newest:
+        assert convert(time, uint256) > last & MASK_64, "round_time"
+    else:
+        assert convert(time, uint256) < last & MASK_64, "round_time"
     assert convert(time, uint256) <= block.timestamp, "round_future"
     assert stable < 2**128, "round_stable"
     spots_hash: bytes32 = keccak256(self._joined(spots))
@@ -95,10 +101,10 @@ def post_round(
         ),
         signatures,
     )
-    slot: uint256 = convert(round_id, uint256) % RING
     self._heads[slot] = (convert(round_id, uint256) << 192) | (convert(time, uint256) << 128) | stable
     self._sheets[slot] = sheets
-    self._last = (convert(round_id, uint256) << 64) | convert(time, uint256)
+    if is_newest:
+        self._last = (convert(round_id, uint256) << 64) | convert(time, uint256)
     if convert(time, uint256) % FIXING_WINDOW == 0:
         for word: uint256 in spots:
             self._integrals[((word >> 224) << 64) | convert(time, uint256)] = KNOWN | (word & MASK_96)

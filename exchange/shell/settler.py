@@ -212,12 +212,19 @@ class Settler:
 
     async def _post_round(self, job: Job) -> bool:
         """A round goes first, before what names it; one that was posted already, by anyone, is left alone."""
-        oracle = self._contracts.oracle
-        last, _ = await oracle.call("last_round")
-        if last >= job.round.round_id:
+        if await self._is_posted(job.round.round_id):
             return True
         args = calldata.post_round_args(job.to_chain, job.round.signatures)
-        return await self._submit(job.key, oracle, "post_round", *args)
+        return await self._submit(job.key, self._contracts.oracle, "post_round", *args)
+
+    async def _is_posted(self, round_id: int) -> bool:
+        try:
+            await self._contracts.oracle.call("round_of", round_id)
+        except Reverted as error:
+            if error.reason != calldata.Revert.ROUND_UNKNOWN:
+                raise
+            return False
+        return True
 
     def _settle_args(self, job: Job, batch: BatchJob) -> calldata.SettleArgs:
         deployment = self._contracts.deployment
@@ -258,9 +265,8 @@ class Settler:
         A reorganisation takes the round a batch names, or the batch before it, away for a moment; that is no refusal.
         """
         round_id, _, batch_id = key
-        last_round, _ = await self._contracts.oracle.call("last_round")
         last_batch, *_ = await self._contracts.clearing.call("last_batch")
-        is_due = last_round >= round_id and last_batch == batch_id - 1
+        is_due = await self._is_posted(round_id) and last_batch == batch_id - 1
         was_refused, self._refused = self._refused == key, key if is_due else None
         return is_due and was_refused
 

@@ -92,6 +92,34 @@ def test_rounds_move_forward(venue):
     assert venue.oracle.call("last_round")[0] == 50
 
 
+def test_a_round_that_was_left_out_can_still_be_recorded(venue):
+    half = venue.now // 1800 * 1800 + 1800
+    venue.chain.set_time(half - 10)
+    first = venue.post(venue.round())
+    venue.chain.set_time(half + 20)
+    skipped = msgspec.structs.replace(venue.round(time=half, acc=77), round_id=first.round_id + 1)
+    newest = msgspec.structs.replace(venue.round(time=half + 10, acc=88), round_id=first.round_id + 2)
+    assert posting(venue, newest) == "accepted"
+    late = msgspec.structs.replace(skipped, time=newest.time)
+    assert posting(venue, late) == Revert.ROUND_TIME  # a gap lies before what follows it
+    assert posting(venue, skipped) == "accepted"
+    assert venue.oracle.call("last_round") == (newest.round_id, newest.time)
+    assert venue.oracle.call("round_of", skipped.round_id)[0] == half
+    assert venue.oracle.call("integral", BTC, half) == (True, 77)
+    assert posting(venue, skipped) == Revert.ROUND_ORDER
+
+
+def test_a_gap_beyond_the_ring_stays(venue):
+    venue.chain.mine(300)
+    old = venue.round(time=venue.now - 200)
+    for number in (257, 512):
+        venue.chain.mine()
+        assert posting(venue, msgspec.structs.replace(venue.round(), round_id=number)) == "accepted"
+    assert posting(venue, msgspec.structs.replace(old, round_id=1)) == Revert.ROUND_ORDER
+    assert posting(venue, msgspec.structs.replace(old, round_id=256)) == Revert.ROUND_ORDER
+    assert posting(venue, msgspec.structs.replace(old, round_id=258)) == "accepted"
+
+
 def test_the_ring_keeps_256_rounds(venue):
     for _ in range(257):
         venue.chain.mine()
