@@ -70,10 +70,24 @@ def _serve(options: argparse.Namespace) -> int:
 
     try:
         asyncio.run(run())
+    except _refusals() as refused:
+        sys.stderr.write(f"verbatim: {type(refused).__name__}: {refused}\n")
+        return FAILED
     except Exception:  # noqa: BLE001 - whatever it was, the operator gets one line with all of it, and a code
         _log.exception("venue_failed")
         return FAILED
     return DONE
+
+
+def _refusals() -> tuple[type[Exception], ...]:
+    """What a start or a run may be refused for, each with a sentence that needs no traceback."""
+    from exchange.shell.boot import Diverged  # noqa: PLC0415 - as above
+    from exchange.shell.chain import ChainError  # noqa: PLC0415
+    from exchange.shell.keys import NotADevelopmentChain  # noqa: PLC0415
+    from exchange.shell.venue import SetupRefused  # noqa: PLC0415
+    from journal import Damaged, StoreError  # noqa: PLC0415
+
+    return (ChainError, Damaged, Diverged, NotADevelopmentChain, SetupRefused, StoreError)
 
 
 # -- demo -------------------------------------------------------------------------------------------------------------
