@@ -361,7 +361,7 @@ def _after_sweep(sweep: Sweep, entry: Entry) -> tuple[Event, ...]:
 def decide_amend(state: State, command: Amend, time_ns: int) -> tuple[Event, ...]:
     """Replace an open order: shrinking keeps its place, any other change queues it anew and may trade at once."""
     auth, now_s = command.auth, seconds_of(time_ns)
-    refused = _refuse(state, auth, now_s) or _refuse_amend(state, command)
+    refused = _refuse(state, auth, now_s) or _refuse_amend(state, command, now_s)
     if refused is not None:
         return (refused,)
     order = state.orders[command.order_id]
@@ -375,10 +375,10 @@ def decide_amend(state: State, command: Amend, time_ns: int) -> tuple[Event, ...
     return _enter(state, auth, Entry(order.id, left, Amended(order.id, kept=False), replaced=order), now_s)
 
 
-def _refuse_amend(state: State, command: Amend) -> Rejected | None:
+def _refuse_amend(state: State, command: Amend, now_s: Seconds) -> Rejected | None:
     auth = command.auth
     order = state.orders.get(command.order_id)
-    if order is None:
+    if order is None or order.expiry_s <= now_s:  # past its time it only waits for the next tick
         return Rejected(Reject.ORDER_MUST_BE_OPEN, command.order_id)
     if order.account != auth.account:
         return Rejected(Reject.ORDER_MUST_BE_OWN, auth.account, order.account)

@@ -83,7 +83,7 @@ class NaiveBook:
         if wish.expires <= now:
             return [("refused", "order_must_not_be_expired")]
         old = self.find(target)
-        if old is None:
+        if old is None or old.expires <= now:
             return [("refused", "order_must_be_open")]
         if wish.total <= old.filled:
             return [("refused", "amend_qty_must_exceed_filled")]

@@ -71,6 +71,15 @@ def test_nothing_is_filled_in_the_second_an_order_ends():
     assert not any(type(event) is e.Traded for event in events)
 
 
+def test_an_order_past_its_time_is_not_amended_back_to_life():
+    """Whether the tick that takes it off the book has come by already or not."""
+    world = World(batch_trades_max=100)
+    world.trade(MAKER, 0, True, LOTS, 100, life=60)
+    world.wait(60)
+    assert len(world.state.orders) == 1
+    assert world.replace(0, LOTS, 100)[0] == e.Rejected(e.Reject.ORDER_MUST_BE_OPEN, min(world.state.orders))
+
+
 def test_a_venue_whose_batches_may_wait_longer_than_the_window_is_not_opened():
     with pytest.raises(AssertionError):
         Venue().open(batch_age_max_s=WINDOW + 1, settlement_window_s=WINDOW)
