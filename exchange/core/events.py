@@ -19,9 +19,9 @@ class Reject(StrEnum):
     VENUE_MUST_BE_CONFIGURED_ONCE = "venue_must_be_configured_once"
     TRADING_MUST_BE_OPEN = "trading_must_be_open"
     # listings
-    LISTING_MUST_BE_DENSE = "listing_must_be_dense"
     UNDERLYING_MUST_EXIST = "underlying_must_exist"
     EXPIRY_MUST_EXIST = "expiry_must_exist"
+    LISTING_MUST_BE_DENSE = "listing_must_be_dense"
     EXPIRY_MUST_BE_AHEAD = "expiry_must_be_ahead"
     EXPIRY_MUST_END_A_HALF_HOUR = "expiry_must_end_a_half_hour"
     EXPIRY_SLOT_MUST_BE_FREE = "expiry_slot_must_be_free"

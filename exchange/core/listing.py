@@ -48,10 +48,10 @@ def evolve_underlying(state: State, command: ListUnderlying) -> None:
 
 def decide_expiry(state: State, command: ListExpiry) -> tuple[Event, ...]:
     """Ahead of now, on a half hour (the TWAP's boundaries), in a free slot of the contract's bitmap."""
-    if command.expiry_id != len(state.expiries) + 1 or command.expiry_id > U16_MAX:
-        return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.expiry_id, len(state.expiries) + 1),)
     if command.underlying not in state.underlyings:
         return (Rejected(Reject.UNDERLYING_MUST_EXIST, command.underlying),)
+    if command.expiry_id != len(state.expiries) + 1 or command.expiry_id > U16_MAX:
+        return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.expiry_id, len(state.expiries) + 1),)
     if command.expiry_s <= seconds_of(state.time_ns):
         return (Rejected(Reject.EXPIRY_MUST_BE_AHEAD, command.expiry_s, seconds_of(state.time_ns)),)
     if command.expiry_s % TWAP_SECONDS != 0:
@@ -84,10 +84,10 @@ def decide_series(state: State, command: ListSeries) -> tuple[Event, ...]:
     expiry = state.expiries.get(command.expiry_id)
     if expiry is None:
         return (Rejected(Reject.EXPIRY_MUST_EXIST, command.expiry_id),)
-    if expiry.expiry_s <= seconds_of(state.time_ns):
-        return (Rejected(Reject.EXPIRY_MUST_BE_AHEAD, expiry.expiry_s, seconds_of(state.time_ns)),)
     if command.index != len(expiry.series) or command.index >= 4 * GROUPS_MAX:
         return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.index, len(expiry.series)),)
+    if expiry.expiry_s <= seconds_of(state.time_ns):
+        return (Rejected(Reject.EXPIRY_MUST_BE_AHEAD, expiry.expiry_s, seconds_of(state.time_ns)),)
     if command.index % 4 == 0 and _sheet_words(state) + 1 > SHEET_WORDS_MAX:
         return (Rejected(Reject.LISTING_MUST_FIT_A_BATCH, _sheet_words(state), SHEET_WORDS_MAX),)
     if not 0 < command.strike <= U63_MAX:

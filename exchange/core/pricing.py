@@ -8,7 +8,7 @@ moving market. Imports state, oracle, risk, settlement.
 from collections import OrderedDict
 
 from exchange.core import risk, settlement
-from exchange.core.commands import PostRound, Sheet
+from exchange.core.commands import PostRound
 from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
 from exchange.core.oracle import RoundView, implied_marks, twap, view_of
 from exchange.core.state import State
@@ -46,26 +46,34 @@ def _refuse(state: State, command: PostRound) -> Rejected | None:
         return Rejected(Reject.ROUND_MUST_ADVANCE, command.time_s, last_s)
     if command.time_s > seconds_of(state.time_ns) or command.round_id > U64_MAX:
         return Rejected(Reject.ROUND_MUST_NOT_BE_AHEAD, command.time_s, seconds_of(state.time_ns))
-    refused = _refuse_spots(state, command)
-    if refused is not None:
-        return refused
+    return _refuse_coverage(state, command) or _refuse_sums(state, command) or _refuse_marks(state, command)
+
+
+def _refuse_coverage(state: State, command: PostRound) -> Rejected | None:
+    """A word for each underlying and a sheet for each live expiry, in range, in order, with a vol and a mark each."""
+    if [spot.underlying for spot in command.spots] != list(state.underlyings):
+        return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, len(command.spots), len(state.underlyings))
+    for spot in command.spots:
+        if not (0 < spot.spot <= U64_MAX and 0 <= spot.conf <= WAD and 0 <= spot.acc <= U64_MAX):
+            return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, spot.underlying)
     live = [expiry.id for expiry in state.expiries.values() if expiry.fixing < 0]
     if [sheet.expiry_id for sheet in command.sheets] != live:
         return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, len(command.sheets), len(live))
     for sheet in command.sheets:
-        refused = _refuse_sheet(state, sheet, command.time_s)
-        if refused is not None:
-            return refused
+        listed = len(state.expiries[sheet.expiry_id].series)
+        if not (len(sheet.vols) == len(sheet.marks) == listed):
+            return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, len(sheet.marks), listed)
+        if not (
+            0 < sheet.forward <= U64_MAX and 0 <= sheet.conf <= WAD and all(0 <= vol <= U64_MAX for vol in sheet.vols)
+        ):
+            return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, sheet.expiry_id)
     return None
 
 
-def _refuse_spots(state: State, command: PostRound) -> Rejected | None:
-    if [spot.underlying for spot in command.spots] != list(state.underlyings):
-        return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, len(command.spots), len(state.underlyings))
+def _refuse_sums(state: State, command: PostRound) -> Rejected | None:
+    """Accumulators go on from those of the round in force."""
     last = state.round
     for spot in command.spots:
-        if not (0 < spot.spot <= U64_MAX and 0 <= spot.conf <= WAD and 0 <= spot.acc <= U64_MAX):
-            return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, spot.underlying)
         held = state.spots.get(spot.underlying)
         if held is None or last is None:
             continue
@@ -75,16 +83,13 @@ def _refuse_spots(state: State, command: PostRound) -> Rejected | None:
     return None
 
 
-def _refuse_sheet(state: State, sheet: Sheet, time_s: int) -> Rejected | None:
-    expiry = state.expiries[sheet.expiry_id]
-    if not (len(sheet.vols) == len(sheet.marks) == len(expiry.series)):
-        return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, len(sheet.marks), len(expiry.series))
-    if not (0 < sheet.forward <= U64_MAX and 0 <= sheet.conf <= WAD and all(0 <= vol <= U64_MAX for vol in sheet.vols)):
-        return Rejected(Reject.ROUND_MUST_COVER_LISTINGS, sheet.expiry_id)
-    implied = implied_marks(sheet, expiry, state.series, time_s)
-    for given, mark in zip(sheet.marks, implied, strict=True):
-        if given != mark or mark > U64_MAX:
-            return Rejected(Reject.ROUND_MARKS_MUST_FOLLOW, given, mark)
+def _refuse_marks(state: State, command: PostRound) -> Rejected | None:
+    """Marks are those that forwards and vols imply."""
+    for sheet in command.sheets:
+        implied = implied_marks(sheet, state.expiries[sheet.expiry_id], state.series, command.time_s)
+        for given, mark in zip(sheet.marks, implied, strict=True):
+            if given != mark or mark > U64_MAX:
+                return Rejected(Reject.ROUND_MARKS_MUST_FOLLOW, given, min(mark, U64_MAX))
     return None
 
 

@@ -91,9 +91,9 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.TRADING_MUST_BE_OPEN: Refusal(
         Code.MAINTENANCE, "Orders are taken while trading is open.", "Wait for the venue to resume; cancels still work."
     ),
-    Reject.LISTING_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Listings are numbered without gaps.", _ADMIN),
     Reject.UNDERLYING_MUST_EXIST: Refusal(Code.BAD_REQUEST, "An expiry needs a listed underlying.", _ADMIN),
     Reject.EXPIRY_MUST_EXIST: Refusal(Code.BAD_REQUEST, "A series needs a listed expiry.", _ADMIN),
+    Reject.LISTING_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Listings are numbered without gaps.", _ADMIN),
     Reject.EXPIRY_MUST_BE_AHEAD: Refusal(Code.BAD_REQUEST, "An expiry lies in the future.", _ADMIN),
     Reject.EXPIRY_MUST_END_A_HALF_HOUR: Refusal(Code.BAD_REQUEST, "An expiry ends a half hour.", _ADMIN),
     Reject.EXPIRY_SLOT_MUST_BE_FREE: Refusal(

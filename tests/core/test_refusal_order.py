@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from core_venue import USDC, Venue, series_named, standard_venue
+from msgspec.structs import replace
 
 from exchange.core import commands as c
 from exchange.core import matching
@@ -241,6 +242,34 @@ def refusal(kind: type[c.Place | c.Amend], broken: tuple[Reject, ...], patch: Pa
 
 def test_every_refusal_has_a_row_or_concerns_no_order():
     assert sorted([*BREAKS, *OF_NO_ORDER]) == sorted(Reject)
+
+
+def test_of_two_broken_rules_about_listings_and_rounds_the_one_declared_first_is_named(venue):
+    """Neighbours only: each of these commands breaks two rules."""
+    state, ahead = venue.state, venue.now_s // 1_800 * 1_800 + 1_800
+    last = len(state.expiries)
+    venue.wait(60)
+    honest = venue.round_of({0: 62_000 * USDC})
+    other_sums = (replace(honest.spots[0], acc=honest.spots[0].acc + 1),)
+    other_marks = tuple(replace(sheet, marks=tuple(mark + 1 for mark in sheet.marks)) for sheet in honest.sheets)
+    cases = (
+        (R.LISTING_MUST_BE_DENSE, c.ListUnderlying(7, "X", 1, 1, 1, 1)),
+        (R.UNDERLYING_MUST_EXIST, c.ListExpiry(last + 5, 7, ahead)),
+        (R.LISTING_MUST_BE_DENSE, c.ListExpiry(last + 5, 0, 1)),
+        (R.EXPIRY_MUST_BE_AHEAD, c.ListExpiry(last + 1, 0, 1)),
+        (R.EXPIRY_MUST_EXIST, c.ListSeries(99, 77, 10**6, True)),
+        (R.LISTING_MUST_BE_DENSE, c.ListSeries(1, 77, 0, True)),
+        (R.ROUND_MUST_ADVANCE, replace(honest, round_id=0, time_s=honest.time_s + 60)),
+        (R.ROUND_MUST_NOT_BE_AHEAD, replace(honest, time_s=honest.time_s + 60, sheets=())),
+        (R.ROUND_MUST_COVER_LISTINGS, replace(honest, spots=other_sums, sheets=())),
+        (R.ROUND_MUST_COVER_LISTINGS, replace(honest, spots=other_sums, sheets=other_marks[:1])),
+        (R.ROUND_MUST_CONTINUE_ACCUMULATOR, replace(honest, spots=other_sums, sheets=other_marks)),
+    )
+    for reason, command in cases:
+        assert venue.rejected(command) is reason, command
+    venue.wait(state.expiries[1].expiry_s - venue.now_s)
+    assert venue.rejected(c.ListSeries(1, 77, 10**6, True)) is R.LISTING_MUST_BE_DENSE
+    assert venue.rejected(c.ListSeries(1, 10, 0, True)) is R.EXPIRY_MUST_BE_AHEAD
 
 
 @pytest.mark.parametrize("kind", [c.Place, c.Amend])
