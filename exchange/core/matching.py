@@ -130,8 +130,9 @@ def _refuse_margin(state: State, auth: Authorisation, qty: Qty, replaced: Order 
 
 
 def _short_of_margin(account: Account, shortfall: Cash) -> Rejected:
-    """Free cash, and what it lacks: no more than a journal integer holds, whatever price times quantity comes to."""
-    return Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, account.cash - account.held, min(shortfall, CASH_MAX))
+    """Free cash, and what it lacks: no more than a journal integer holds, whatever was ordered or asked back."""
+    free = max(account.cash - account.held, -CASH_MAX)
+    return Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, free, min(shortfall, CASH_MAX))
 
 
 # -- planning ---------------------------------------------------------------------------------------------------------

@@ -183,3 +183,12 @@ def test_a_fee_that_outgrows_the_journal_is_refused_in_words_it_can_hold(venue):
         assert events[-1].reason is Reject.MAX_FEE_MUST_COVER_FEE
         assert (events[-1].value, events[-1].limit) == (CASH_MAX if max_fee else 0, CASH_MAX)
         assert codec.decode_events(codec.encode_events(events)) == events
+
+
+def test_an_account_that_asks_for_all_the_money_there_is_does_not_stop_the_journal(venue):
+    """The contract lets anybody ask for more than they have; what is free is then less than a journal integer holds."""
+    venue.observe(c.ObserveWithdrawalRequest, 1, U64_MAX)
+    events = venue.place(1, CALL, True, 10_000, 900 * USDC)
+    assert events[-1] == e.Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, -CASH_MAX, CASH_MAX)
+    assert codec.decode_events(codec.encode_events(events)) == events
+    venue.must(c.TakeDigest())
