@@ -154,17 +154,17 @@ class Writer:
     def append(self, records: Sequence[bytes]) -> asyncio.Future[Durable]:
         """Queue encoded records that continue `seq`; the futures resolve in order, once durable.
 
-        Raises `Backlogged` beyond the hard bound and `JournalFailed` once stopped; the future may fail with
+        Raises `Backlogged` beyond the hard bound, unless nothing else waits: what a venue has to say at once it
+        would have to say again after every restart. Raises `JournalFailed` once stopped; the future may fail with
         `JournalFailed`. Cancelling the future gives up the receipt, not the write.
         """
         if not self._running():
             raise JournalFailed(f"the journal writer has stopped: {self.cause}") from self.cause
         size = sum(map(len, records))
         limits = self._limits
-        if (
-            self._records + len(records) > limits.records * limits.hard
-            or self._bytes + size > limits.bytes * limits.hard
-        ):
+        too_many = self._records + len(records) > limits.records * limits.hard
+        too_large = self._bytes + size > limits.bytes * limits.hard
+        if self._queue and (too_many or too_large):
             raise Backlogged(f"{self._records} records of {self._bytes} bytes are not durable yet")
         assert records
         future: asyncio.Future[Durable] = asyncio.get_running_loop().create_future()

@@ -40,9 +40,20 @@ class Directory:
                 pass
 
     def accounts_of(self, address: bytes, now_s: Seconds) -> dict[int, int]:
-        """Accounts an address acts for at a moment, in ascending order, each with its scopes."""
-        found = dict.fromkeys(self._owned.get(address, ()), ALL_SCOPES)
-        for account, key in self._delegated.get(address, {}).items():
+        """Accounts an address acts for at a moment, each with its scopes: its own first, either in ascending order."""
+        found = dict.fromkeys(sorted(self._owned.get(address, ())), ALL_SCOPES)
+        for account, key in sorted(self._delegated.get(address, {}).items()):
             if key.expiry_s > now_s and account not in found:
                 found[account] = key.scopes
-        return {account: found[account] for account in sorted(found)}
+        return found
+
+    def default_of(self, address: bytes, now_s: Seconds) -> int | None:
+        """The account meant when none is named: the first it owns, else the only one it acts for.
+
+        Anyone may delegate to anyone unasked, so a key that acts for several accounts has to say which it means.
+        """
+        owned = self._owned.get(address)
+        if owned:
+            return min(owned)
+        delegated = self.accounts_of(address, now_s)
+        return next(iter(delegated)) if len(delegated) == 1 else None

@@ -17,10 +17,11 @@ CURRENCY_CHARS_MAX = 32
 
 
 class Access(NamedTuple):
-    """A live login: the accounts it acts for, each with the scopes left after the token's own."""
+    """A live login: the accounts it acts for, each with the scopes left after the token's own, and the one it means."""
 
     grant: Grant
     accounts: dict[int, int]
+    default: int | None
 
     def require(self, account: int, right: int) -> None:
         """Raise forbidden unless the login may do this for the account."""
@@ -50,10 +51,11 @@ class Call(NamedTuple):
         return self.access
 
     def account(self, right: int = SCOPE_READ) -> int:
-        """The account meant: ``subaccount_id``, else the first of the login."""
+        """The account meant: ``subaccount_id``, else the login's own. Raises when it has several and none is named."""
         access = self.login()
-        first = next(iter(access.accounts))
-        account = self.params.whole("subaccount_id", first, high=U32_MAX)
+        if access.default is None and not self.params.given("subaccount_id"):
+            raise DialectError(Code.INVALID_PARAMS, param="subaccount_id", reason="account_must_be_named")
+        account = self.params.whole("subaccount_id", access.default or 0, high=U32_MAX)
         access.require(account, right)
         return account
 

@@ -62,7 +62,9 @@ def access_of(grant: Grant, desk: Publisher, now_ns: Nanos) -> Access:
     """
     if grant.expires_s <= seconds_of(now_ns):
         raise DialectError(Code.UNAUTHORIZED, reason="token_expired")
-    accounts = desk.directory.accounts_of(grant.address, seconds_of(desk.time_ns))
+    now_s = seconds_of(desk.time_ns)
+    accounts = desk.directory.accounts_of(grant.address, now_s)
     if not accounts:
         raise DialectError(Code.UNAUTHORIZED, reason="key_revoked_or_expired")
-    return Access(grant, {account: scopes & grant.rights for account, scopes in accounts.items()})
+    rights = {account: scopes & grant.rights for account, scopes in accounts.items()}
+    return Access(grant, rights, desk.directory.default_of(grant.address, now_s))

@@ -20,11 +20,17 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock as it stood when this was made, carried on by one that nobody sets.
+
+    A wall clock that is set back would let prices grow old unnoticed; one set forward would end every order.
+    """
+
+    def __init__(self) -> None:
+        self._since_ns = time.time_ns() - time.monotonic_ns()
 
     def now_ns(self) -> Nanos:
-        """Nanoseconds since the epoch, as the operating system has them."""
-        return time.time_ns()
+        """Nanoseconds since the epoch."""
+        return self._since_ns + time.monotonic_ns()
 
     async def sleep(self, seconds: float) -> None:
         """Sleep for real."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from exchange.core import commands as c
+from exchange.core.units import CASH_MAX
 from exchange.shell.chain import ChainUnavailable, Log, to_address
 from exchange.shell.contract import Contract, Event
 
@@ -23,7 +24,10 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "NoncesCancelled": lambda a: c.ObserveCancellation(
         a["action_id"], a["account"], a["word"], a["mask"].to_bytes(32, "big")
     ),
-    "WithdrawalRequested": lambda a: c.ObserveWithdrawalRequest(a["action_id"], a["account"], a["amount"]),
+    # Any wallet may ask for any amount; none can hold more than CASH_MAX, so it stands for all that is beyond it.
+    "WithdrawalRequested": lambda a: c.ObserveWithdrawalRequest(
+        a["action_id"], a["account"], min(a["amount"], CASH_MAX)
+    ),
     "WithdrawalCancelled": lambda a: c.ObserveWithdrawalCancelled(a["action_id"], a["account"]),
     "Withdrawn": lambda a: c.ObserveWithdrawal(a["action_id"], a["account"], a["amount"]),
     "ExitRequested": lambda a: c.ObserveExit(a["action_id"], a["account"]),

@@ -26,6 +26,7 @@ from exchange.shell.feeds import Maker
 from exchange.shell.sequencer import Overloaded
 from exchange.shell.settler import BatchRefusedByContract
 from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
+from exchange.shell.watcher import FinalityBroken
 from exchange.signing import address_of
 
 BLOCK_S: Final = 1.0
@@ -134,6 +135,11 @@ async def again(step: Callable[[], Awaitable[object]], pause_s: float) -> None:
         except ChainUnavailable as error:
             delay_s = min(2 * delay_s, BACKOFF_MAX_S)
             _log.warning("chain_unavailable", error=str(error), retry_s=delay_s)
+        except FinalityBroken:
+            raise
+        except ChainError as error:  # no gas money, a rate limit, a call that somebody else's came before
+            delay_s = min(2 * delay_s, BACKOFF_MAX_S)
+            _log.error("chain_refused", error=repr(error), retry_s=delay_s)
         except Overloaded as error:
             _log.warning("venue_overloaded", error=str(error), retry_s=delay_s)
         await asyncio.sleep(delay_s)

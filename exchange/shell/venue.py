@@ -16,7 +16,7 @@ import structlog
 
 from exchange import calldata, codec
 from exchange.core import commands as c
-from exchange.core.events import Rejected
+from exchange.core.events import ChainDisagreed, Rejected
 from exchange.core.state import State
 from exchange.core.units import Price, Seconds, seconds_of
 from exchange.publisher import Notification, Publisher
@@ -119,9 +119,12 @@ class Venue:
     async def _journal(self, event: FinalisedLogs) -> int:
         last = await self.sequencer.read(lambda state: state.mirror.action_id)
         found = await observations(self.contracts.clearing, event.logs, last)
-        for command in found:
-            outcome = await self.sequencer.record(command)
+        # Facts of one transaction may only be true together: an exit that is over, and the cash that left with it.
+        for outcome in await self.sequencer.record_all(found):
             _require_applied(outcome)
+            for disagreement in outcome.events:
+                if isinstance(disagreement, ChainDisagreed):
+                    _log.critical("chain_disagreed", seq=outcome.seq, fact=outcome.command, how=disagreement)
         return len(found)
 
     # -- listing ------------------------------------------------------------------------------------------------------

@@ -225,6 +225,18 @@ async def test_bytes_are_bounded_as_records_are(store: Held, encoded: Encoded) -
         await future
 
 
+async def test_what_is_said_at_once_is_taken_whole_when_nothing_else_waits(store: Held, encoded: Encoded) -> None:
+    """Refused, it would be said again after every restart."""
+    async with Writer(store, SCHEMA, limits=Limits(records=2, bytes=8, hard=1)) as writer:
+        store.open.clear()
+        future = writer.append(encoded(1, 5))
+        with pytest.raises(Backlogged):
+            writer.append(encoded(6, 1))
+        store.open.set()
+        await future
+    assert store.frames_held[-1].last_seq == 5
+
+
 async def test_intake_stops_when_the_oldest_has_waited_too_long(store: Held, encoded: Encoded) -> None:
     now = [0]
     async with Writer(store, SCHEMA, limits=Limits(age_ns=100), monotonic_ns=lambda: now[0]) as writer:
