@@ -51,6 +51,7 @@ async def venue(folder: str) -> None:
         await devmarket.endow(opened, controls, devmarket.trader_keys(), devmarket.DEPOSIT)
         now_s = clock.now_ns() // 10**9
         await devmarket.list_missing(opened, feed.spot(now_s), now_s)
+        await devmarket.until_final(opened, controls)
         keys = DevKeys.make()
         signers = [address_of(key) for key in keys.signers]
         spots = {devmarket.UNDERLYING: feed.spot(now_s)}

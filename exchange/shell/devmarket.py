@@ -10,7 +10,6 @@ from statistics import median
 from typing import Final
 
 from exchange.core import commands as c
-from exchange.core.state import State
 from exchange.core.units import QTY_ONE, TWAP_SECONDS, USDC_ONE, Cash, Price, Seconds, Wad
 from exchange.shell import recording
 from exchange.shell.chain import DevControls
@@ -84,22 +83,15 @@ async def list_missing(venue: Venue, spot: Price, now_s: Seconds) -> None:
     await venue.adopt_listings()
     if await venue.sequencer.read(lambda state: not state.underlyings):
         await venue.apply(BTC)
-    listed = await venue.sequencer.read(_listed)
+    listed = {listing.expiry_s: listing for listing in await venue.listings()}
     for expiry_s in _next_deliveries(now_s):
-        expiry_id, strikes = listed.get(expiry_s, (0, []))
-        wanted = _from(strikes[0] if strikes else _lowest(spot))
-        if not expiry_id:
+        known = listed.get(expiry_s)
+        series = known.series if known is not None else []
+        wanted = _from(series[0].strike if series else _lowest(spot))
+        if known is None:
             await venue.list_expiry(UNDERLYING, expiry_s, wanted)
-        elif len(strikes) < len(wanted):
-            await venue.list_series(expiry_id, wanted)
-
-
-def _listed(state: State) -> dict[Seconds, tuple[int, list[Price]]]:
-    """Id and strikes, in the order of their listing, of each expiry by its time."""
-    return {
-        expiry.expiry_s: (expiry.id, [state.series[series].strike for series in expiry.series])
-        for expiry in state.expiries.values()
-    }
+        elif len(series) < len(wanted):
+            await venue.list_series(known.expiry_id, wanted)
 
 
 def _next_deliveries(now_s: Seconds) -> list[Seconds]:

@@ -39,8 +39,9 @@ BACKOFF_MAX_S: Final = 30.0
 ROUND_TRIES: Final = 3
 LEAVE_S: Final = 10.0
 
-# A development venue may sleep for days between two starts and must settle what it had sealed before.
-DEV_TERMS: Final = Terms(max_round_age_s=30 * 86_400, operator_timeout_s=30 * 86_400)
+# A development venue may sleep for days between two starts and must settle what it had sealed before; its node may be
+# one whose finality is a minute and more behind.
+DEV_TERMS: Final = Terms(settlement_window_s=600, max_round_age_s=30 * 86_400, operator_timeout_s=30 * 86_400)
 
 _log = structlog.get_logger(__name__)
 
@@ -83,6 +84,7 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
         feed, prices = Feed(), Prices(venue, DevKeys.make())
         owners = await devmarket.endow(venue, controls, devmarket.trader_keys(), devmarket.DEPOSIT)
         await devmarket.list_missing(venue, feed.spot(_now(clock)), _now(clock))
+        await devmarket.until_final(venue, controls)
         await prices.catch_up(feed)
         await prices.post(feed, _now(clock))
         traders = [Trader(o.account, checksum(o.address), "0x" + o.key.hex()) for o in owners]

@@ -18,13 +18,13 @@ from exchange import calldata, codec
 from exchange.core import commands as c
 from exchange.core.events import ChainDisagreed, Rejected
 from exchange.core.state import State
-from exchange.core.units import Price, Seconds, seconds_of
+from exchange.core.units import NANOS_PER_SECOND, Price, Seconds, seconds_of
 from exchange.publisher import Notification, Publisher
 from exchange.session import Limits
 from exchange.shell import gateway
 from exchange.shell.boot import GENESIS, boot
 from exchange.shell.broadcast import Hub
-from exchange.shell.chain import Chain, DevControls, to_address
+from exchange.shell.chain import BlockId, Chain, DevControls, to_address
 from exchange.shell.clock import Clock
 from exchange.shell.deploy import Contracts, Deployment, Terms, deploy
 from exchange.shell.devnode import DevNode
@@ -42,6 +42,7 @@ from exchange.signing import address_of, domain_separator
 from journal import SqliteStore, Writer
 
 SIGNERS: Final = 5
+CLOCK_SLACK_NS: Final = 5 * NANOS_PER_SECOND
 GROUP: Final = 4  # series that share a word on the contracts
 WEALTH_WEI: Final = 10**24
 _log = structlog.get_logger(__name__)
@@ -56,6 +57,14 @@ class Series(NamedTuple):
 
     strike: Price
     is_call: bool
+
+
+class Listing(NamedTuple):
+    """An expiry on the contracts."""
+
+    expiry_id: int
+    expiry_s: Seconds
+    series: list[Series]
 
 
 class DevKeys(NamedTuple):
@@ -119,6 +128,8 @@ class Venue:
     async def _journal(self, event: FinalisedLogs) -> int:
         last = await self.sequencer.read(lambda state: state.mirror.action_id)
         found = await observations(self.contracts.clearing, event.logs, last)
+        if any(isinstance(command, c.ObserveListing) for command in found):
+            await self.adopt_listings()
         # Facts of one transaction may only be true together: an exit that is over, and the cash that left with it.
         for outcome in await self.sequencer.record_all(found):
             _require_applied(outcome)
@@ -130,7 +141,7 @@ class Venue:
     # -- listing ------------------------------------------------------------------------------------------------------
 
     async def list_expiry(self, underlying: int, expiry_s: Seconds, series: Sequence[Series]) -> int:
-        """List an expiry with its series, four to a group, on the contracts and then in the machine; its id."""
+        """List an expiry with its series, four to a group, on the contracts; its id. The machine hears at finality."""
         clearing = self.contracts.clearing
         expiry_id = int(await clearing.call("expiry_count")) + 1
         await self._list(clearing.encode("list_expiry", expiry_id, underlying, expiry_s))
@@ -143,34 +154,42 @@ class Venue:
         for first in range(len(await self._listed(expiry_id, 0)), len(series), GROUP):
             word = calldata.strikes_word(series[first : first + GROUP])
             await self._list(clearing.encode("list_group", expiry_id, first // GROUP, word))
-        await self.adopt_listings()
 
     async def _list(self, data: bytes) -> None:
         await self.sender.included(await self.sender.submit(self.contracts.clearing.address, data))
 
+    async def listings(self) -> list[Listing]:
+        """Expiries ahead that the contracts list, with their series."""
+        now_s, found = seconds_of(self.clock.now_ns()), []
+        for expiry_id in range(1, int(await self.contracts.clearing.call("expiry_count")) + 1):
+            _, expiry_s, *_ = await self.contracts.clearing.call("expiry_state", expiry_id)
+            if expiry_s > now_s:
+                found.append(Listing(expiry_id, expiry_s, await self._listed(expiry_id, 0)))
+        return found
+
     async def adopt_listings(self) -> None:
-        """Journal what the contracts list and the machine does not: what is listed there is tradable there.
+        """Journal what the contracts finally list and the machine does not: what is listed there is tradable there.
 
         A venue that stopped between the two takes up here. Series without a gap only, as the machine numbers them.
         """
         clearing = self.contracts.clearing
         now_s = seconds_of(self.clock.now_ns())
-        for expiry_id in range(1, int(await clearing.call("expiry_count")) + 1):
+        for expiry_id in range(1, int(await clearing.call("expiry_count", block="finalized")) + 1):
             known = await self.sequencer.read(partial(_series_known, expiry_id))
-            underlying, expiry_s, *_ = await clearing.call("expiry_state", expiry_id)
+            underlying, expiry_s, *_ = await clearing.call("expiry_state", expiry_id, block="finalized")
             if known is None:
                 await self.apply(c.ListExpiry(expiry_id, underlying, expiry_s))
             elif expiry_s <= now_s:
                 continue
-            for index, item in enumerate(await self._listed(expiry_id, known or 0), known or 0):
+            for index, item in enumerate(await self._listed(expiry_id, known or 0, "finalized"), known or 0):
                 await self.apply(c.ListSeries(expiry_id, index, item.strike, item.is_call))
 
-    async def _listed(self, expiry_id: int, first: int) -> list[Series]:
+    async def _listed(self, expiry_id: int, first: int, block: BlockId = "latest") -> list[Series]:
         """Series of an expiry on the contracts from an index on, up to the first empty lane."""
         found: list[Series] = []
         while True:
             group, lane = divmod(first + len(found), GROUP)
-            word = await self.contracts.clearing.call("strikes_of", expiry_id, group)
+            word = await self.contracts.clearing.call("strikes_of", expiry_id, group, block=block)
             for item in calldata.unpack_strikes(word)[lane:]:
                 if item is None:
                     return found
@@ -204,6 +223,15 @@ class Venue:
         time_s = seconds_of(self.clock.now_ns()) if time_s is None else time_s
         round_ = await self.sequencer.read(lambda state: _checked(state, maker, signers, time_s, spots, vol_of))
         return await self.sequencer.record(round_)
+
+
+def _require_time(clock: Clock, state: State) -> None:
+    """A clock behind the journal would stand still until it has caught up, and prices would not grow old meanwhile."""
+    ahead_ns = state.time_ns - clock.now_ns()
+    if ahead_ns > CLOCK_SLACK_NS:
+        raise SetupRefused(
+            f"the clock stands {ahead_ns // NANOS_PER_SECOND} s before the journal's last record; set it"
+        )
 
 
 def _series_known(expiry_id: int, state: State) -> int | None:
@@ -283,6 +311,7 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         )
         snapshots = directory_of(settings.journal)
         booted = await boot(store, snapshots)
+        _require_time(settings.clock, booted.state)
         chain, controls = await stack.enter_async_context(open_chain(settings))
         require_dev_chain(chain.chain_id)
         sender = Sender(chain, keys.operator)

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from e2e_serve import audit
 from shell_floor import DEPOSIT, START_S, Floor, open_market, opened, trade
@@ -12,6 +13,9 @@ from exchange.shell.clock import ManualClock
 from exchange.shell.devmarket import Feed
 from exchange.shell.serve import DEV_TERMS, Prices, leave
 from exchange.shell.venue import DevKeys, Settings
+
+
+TERMS = msgspec.structs.replace(DEV_TERMS, settlement_window_s=60)
 
 
 async def wake(floor: Floor) -> None:
@@ -30,7 +34,7 @@ async def test_a_venue_that_slept_through_an_expiry_settles_it(tmp_path: Path, l
     """Ended right after a trade, its batch open. Who has time to leave takes it to the contracts; who was killed must
     be back within the settlement window, which is all the time the contracts give an expired fill.
     """
-    settings = Settings(tmp_path / "venue.journal", DEV_TERMS, ManualClock(START_S))
+    settings = Settings(tmp_path / "venue.journal", TERMS, ManualClock(START_S))
     async with opened(settings) as floor:
         await open_market(floor)
         await trade(floor, seal=False)
@@ -43,7 +47,7 @@ async def test_a_venue_that_slept_through_an_expiry_settles_it(tmp_path: Path, l
         await wake(floor)
         assert await floor.venue.sequencer.read(lambda state: state.expiries[1].fixing) >= 0
         await floor.until_settled()
-        floor.clock.move_to((expiry_s + DEV_TERMS.settlement_window_s + 2) * NANOS_PER_SECOND)
+        floor.clock.move_to((expiry_s + TERMS.settlement_window_s + 2) * NANOS_PER_SECOND)
         await floor.until_settled()
         held = await floor.venue.sequencer.read(lambda state: dict(state.mirror.positions))
         assert not any(held.values())

@@ -10,7 +10,7 @@ from exchange.shell.chain import ChainUnavailable, Receipt
 from exchange.shell.clock import ManualClock
 from exchange.shell.contract import Contract
 from exchange.shell.deploy import Terms
-from exchange.shell.venue import Settings
+from exchange.shell.venue import Settings, SetupRefused
 
 
 class Flaky:
@@ -47,3 +47,13 @@ async def test_a_node_that_fails_while_a_batch_is_journaled_is_asked_again(tmp_p
         assert await floor.venue.observe() == 1
         assert await floor.venue.sequencer.read(lambda state: (state.mirror.batch_id, len(state.trades))) == (1, 0)
         await floor.until_settled()
+
+
+async def test_a_clock_behind_the_journal_is_refused(tmp_path):
+    """It would stand still until it has caught up, and prices would not grow old meanwhile."""
+    path = tmp_path / "venue.journal"
+    async with opened(Settings(path, Terms(), ManualClock(START_S), finality_depth=2)) as floor:
+        await open_market(floor)
+    with pytest.raises(SetupRefused, match="before the journal's last record"):
+        async with opened(Settings(path, Terms(), ManualClock(START_S - 60), finality_depth=2)):
+            pass
