@@ -60,11 +60,15 @@ class Maker:
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = sorted(keys, key=address_of)[: quorum_of(len(keys))]
+        self._last_id = 0
 
     def make(
         self, state: State, time_s: Seconds, spots: dict[int, Price], vol_of: VolSurface, *, conf: Wad = WAD
     ) -> PostRound:
-        """The next round at ``time_s``; forwards equal spot, stable at par."""
+        """The next round at ``time_s``; forwards equal spot, stable at par.
+
+        A number is signed once: two rounds of one number, one of them refused, could both be shown to the contracts.
+        """
         last = state.round
         words = []
         for underlying, price in spots.items():
@@ -79,7 +83,7 @@ class Maker:
             bare = Sheet(expiry.id, spots[expiry.underlying], conf, vols, ())
             marks = implied_marks(bare, expiry, state.series, time_s)
             sheets.append(Sheet(expiry.id, spots[expiry.underlying], conf, vols, marks))
-        round_id = last.round_id + 1 if last is not None else 1
+        self._last_id = round_id = max(last.round_id if last is not None else 0, self._last_id) + 1
         unsigned = PostRound(round_id, time_s, WAD, tuple(words), tuple(sheets), ())
         digest = digest_of(state, unsigned)
         signatures = tuple(sign(key, digest) for key in self._keys)

@@ -212,18 +212,21 @@ class Settler:
 
     async def _post_round(self, job: Job) -> bool:
         """A round goes first, before what names it; one that was posted already, by anyone, is left alone."""
-        if await self._is_posted(job.round.round_id):
+        if await self._is_posted(job.round.round_id, calldata.round_header(job.to_chain).sheets_root):
             return True
         args = calldata.post_round_args(job.to_chain, job.round.signatures)
         return await self._submit(job.key, self._contracts.oracle, "post_round", *args)
 
-    async def _is_posted(self, round_id: int) -> bool:
+    async def _is_posted(self, round_id: int, root: bytes | None = None) -> bool:
+        """Whether the oracle holds a round of that number. Another root is an alarm: signers signed a number twice."""
         try:
-            await self._contracts.oracle.call("round_of", round_id)
+            *_, held = await self._contracts.oracle.call("round_of", round_id)
         except Reverted as error:
             if error.reason != calldata.Revert.ROUND_UNKNOWN:
                 raise
             return False
+        if root is not None and held != root:
+            _log.critical("round_signed_twice", round_id=round_id)
         return True
 
     def _settle_args(self, job: Job, batch: BatchJob) -> calldata.SettleArgs:

@@ -14,7 +14,6 @@ from exchange.shell.devmarket import Feed
 from exchange.shell.serve import DEV_TERMS, Prices, leave
 from exchange.shell.venue import DevKeys, Settings
 
-
 TERMS = msgspec.structs.replace(DEV_TERMS, settlement_window_s=60)
 
 
