@@ -198,6 +198,17 @@ def main() -> None:
     print(f"{'apply':<28} {best:>10,.0f} best {median:>10,.0f} median")
     print(f"{'msgspec decode and encode':<28} {peer_best:>10,.0f} best {peer_median:>10,.0f} median")
     print(f"{'apply / msgspec':<28} {best / peer_best:>10.3f} best {median / peer_median:>10.3f} median")
+    show_thin(count, repeats)
+
+
+def show_thin(count: int, repeats: int) -> None:
+    """The same machine over thin books, with the mix that the durable benchmark journals."""
+    day = workload.draw(count)
+    light = Machine(encode(workload.machine_at(day)), day.trading)
+    gc.collect()
+    gc.freeze()
+    best, median = light.rates(repeats)
+    print(f"{'apply, thin books':<28} {best:>10,.0f} best {median:>10,.0f} median (the mix of benchmarks/workload.py)")
 
 
 if __name__ == "__main__":

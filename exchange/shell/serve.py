@@ -5,6 +5,7 @@ must not fail has failed. Imports venue, devmarket, gateway.
 """
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -87,6 +88,8 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
         await devmarket.until_final(venue, controls)
         await prices.catch_up(feed)
         await prices.post(feed, _now(clock))
+        gc.collect()
+        gc.freeze()  # what the start has built stays; the collector need not walk it at every turn
         traders = [Trader(o.account, checksum(o.address), "0x" + o.key.hex()) for o in owners]
         async with venue.gateway(host=options.host, port=options.port) as gateway, asyncio.TaskGroup() as tasks:
             running = [
