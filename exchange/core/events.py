@@ -62,6 +62,7 @@ class Reject(StrEnum):
     # how it would trade
     REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
     POST_ONLY_MUST_NOT_CROSS = "post_only_must_not_cross"
+    SETTLEMENT_MUST_KEEP_UP = "settlement_must_keep_up"
     ACCOUNT_MUST_HAVE_MARGIN = "account_must_have_margin"
     FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
     # settlement and the chain
@@ -84,6 +85,7 @@ class CancelReason(StrEnum):
     SERIES_EXPIRED = "series_expired"
     KEY_REVOKED = "key_revoked"
     ACCOUNT_EXITING = "account_exiting"
+    SWEEP_BOUND = "sweep_bound"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):

@@ -223,6 +223,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         usdc,
         usdc,
     ),
+    Reject.SETTLEMENT_MUST_KEEP_UP: Refusal(
+        Code.TEMPORARILY_UNAVAILABLE,
+        "An order fills while what waits for settlement is little and recent enough to settle in time.",
+        "Wait for batches to settle; orders that do not cross, edits that do not, and cancels still work.",
+    ),
     Reject.ACCOUNT_MUST_HAVE_MARGIN: Refusal(
         Code.NOT_ENOUGH_FUNDS,
         "Initial margin holds with everything the account has open.",

@@ -231,5 +231,5 @@ def test_histories() -> None:
     short = settings(effort(160, steps=80), phases=[Phase.explicit, Phase.generate])
     run_state_machine_as_test(Histories, settings=effort(160, steps=80) if SOAK else short)
     events = {kind.__name__ for kind in get_args(e.AnyEvent)} - {"ChainDisagreed"}
-    reasons = {str(reason) for reason in e.CancelReason} - {"fee", "key_revoked"}
+    reasons = {str(reason) for reason in e.CancelReason} - {"fee", "key_revoked", "sweep_bound"}
     assert events | reasons <= set(SEEN), SEEN

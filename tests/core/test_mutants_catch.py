@@ -16,7 +16,7 @@ from naive_book import Wish
 
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import fees, invariants, ledger, matching, observation, risk, settlement
+from exchange.core import fees, invariants, ledger, matching, observation, risk, settlement, sweep
 from exchange.core.book import Level, Side
 from exchange.core.state import TREASURY, State, decode, encode
 from exchange.core.units import QTY_ONE
@@ -364,9 +364,9 @@ def test_the_twins_agree_on_this_play() -> None:
     [
         (Side, "orders", last_first),
         (Side, "orders", worst_first),
-        (matching, "_crosses", lambda *_: False),
+        (matching, "crosses", lambda *_: False),
         (matching, "_closes", lambda *_: 10**9),
-        (matching.Sweep, "reducible", lambda *_, **__: 10**9),
+        (sweep.Sweep, "reducible", lambda *_, **__: 10**9),
     ],
     ids=["last in first out", "worst price first", "nothing crosses", "all orders close", "all fills reduce"],
 )

@@ -13,8 +13,8 @@ import pytest
 from core_venue import USDC, Venue, series_named, standard_venue
 from msgspec.structs import replace
 
+from exchange.core import backlog, matching
 from exchange.core import commands as c
-from exchange.core import matching
 from exchange.core.events import Reject
 from exchange.core.units import QTY_MAX, U63_MAX
 
@@ -62,6 +62,10 @@ def allow_no_more_orders(_: Venue, patch: Patch) -> None:
     patch.setattr(matching, "LINEAGE_MAX", 0)
 
 
+def fall_behind(_: Venue, patch: Patch) -> None:
+    patch.setattr(backlog, "trades_max", lambda _: 1)
+
+
 BREAKS: Final[dict[Reject, Break]] = {
     R.TRADING_MUST_BE_OPEN: Break({}, halt),
     R.ACCOUNT_MUST_EXIST: Break({"account": NOBODY}),
@@ -88,6 +92,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.OPEN_ORDERS_MUST_FIT: Break({}, allow_no_more_orders),
     R.REDUCE_ONLY_MUST_REDUCE: Break({"reduce_only": True}),
     R.POST_ONLY_MUST_NOT_CROSS: Break({"post_only": True, "price": TOUCH}),
+    R.SETTLEMENT_MUST_KEEP_UP: Break({"price": TOUCH}, fall_behind),
     R.ACCOUNT_MUST_HAVE_MARGIN: Break({}, withdraw_all),
     R.FILL_OR_KILL_MUST_FILL: Break({"tif": c.FOK}),
 }
@@ -102,6 +107,7 @@ TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
     (R.PRICE_MUST_BE_POSITIVE, R.PRICE_MUST_BE_ON_TICK): {"price": -7},
     (R.PRICE_MUST_BE_ON_TICK, R.PRICE_MUST_FIT): {"price": U63_MAX + 1},
     (R.PRICE_MUST_BE_ON_TICK, R.POST_ONLY_MUST_NOT_CROSS): {"price": TOUCH + 7},
+    (R.PRICE_MUST_BE_ON_TICK, R.SETTLEMENT_MUST_KEEP_UP): {"price": TOUCH + 7},
     (R.PRICE_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE): {"max_fee": -1},
 }
 
@@ -148,6 +154,7 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
             R.PRICE_MUST_BE_ON_TICK,
             R.MAX_FEE_MUST_COVER_FEE,
             R.POST_ONLY_MUST_NOT_CROSS,
+            R.SETTLEMENT_MUST_KEEP_UP,
             R.ACCOUNT_MUST_HAVE_MARGIN,
         ),
         "a series that does not exist has no expiry, lot, tick, index, book or margin",
@@ -161,7 +168,12 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
     (R.QTY_MUST_FIT, (R.AMEND_QTY_MUST_EXCEED_FILLED,), "what is too much is more than has filled"),
     (
         R.PRICE_MUST_BE_POSITIVE,
-        (R.MAX_FEE_MUST_COVER_FEE, R.POST_ONLY_MUST_NOT_CROSS, R.ACCOUNT_MUST_HAVE_MARGIN),
+        (
+            R.MAX_FEE_MUST_COVER_FEE,
+            R.POST_ONLY_MUST_NOT_CROSS,
+            R.SETTLEMENT_MUST_KEEP_UP,
+            R.ACCOUNT_MUST_HAVE_MARGIN,
+        ),
         "nothing costs nothing and crosses no offer",
     ),
     (
@@ -187,7 +199,7 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
     ),
     (
         R.AMEND_QTY_MUST_EXCEED_FILLED,
-        (R.POST_ONLY_MUST_NOT_CROSS, R.ACCOUNT_MUST_HAVE_MARGIN),
+        (R.POST_ONLY_MUST_NOT_CROSS, R.SETTLEMENT_MUST_KEEP_UP, R.ACCOUNT_MUST_HAVE_MARGIN),
         "nothing is left that could trade or cost",
     ),
 )

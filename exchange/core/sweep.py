@@ -1,0 +1,157 @@
+"""The planned fills of one incoming order: who it meets, at what fees, and what everybody concerned can bear.
+
+Planning only reads; running totals stand for what has not moved yet. It is bounded, because what one command writes is
+one record and has to settle. Imports state, risk, fees, backlog, events.
+"""
+
+from typing import Final
+
+from exchange.core import backlog, fees, risk
+from exchange.core.book import Side
+from exchange.core.commands import Authorisation
+from exchange.core.events import Cancelled, CancelReason, Event, Traded
+from exchange.core.state import State
+from exchange.core.state_types import Order
+from exchange.core.units import Cash, Qty, Seconds, premium_of
+
+SWEEP_MAX: Final = 1_000  # fills and cancellations of others that one command may cause
+
+
+class Sweep:
+    """The planned fills of one incoming order, with the running totals of everyone it would touch."""
+
+    __slots__ = (
+        "auth",
+        "cancelled",
+        "events",
+        "filled",
+        "left",
+        "moved",
+        "now_s",
+        "shortfall",
+        "state",
+        "stopped",
+        "trade_id",
+        "trades_end",
+    )
+
+    def __init__(self, state: State, auth: Authorisation, left: Qty, now_s: Seconds) -> None:
+        self.state = state
+        self.auth = auth
+        self.left = left
+        self.now_s = now_s
+        self.trade_id = state.next_trade
+        self.trades_end = state.next_trade + backlog.room(state)
+        self.events: list[Event] = []
+        self.stopped: CancelReason | None = None
+        self.shortfall: Cash = 0  # of whoever could not bear the last fill tried
+        self.moved: dict[int, risk.Moved] = {}  # account -> cash and quantity of the series, so far
+        self.filled: dict[int, Qty] = {}  # maker order -> quantity, so far
+        self.cancelled: dict[int, None] = {}  # maker orders taken out of the way
+
+    def run(self) -> None:
+        """Walk the opposite side in priority order until filled, stopped or out of price."""
+        auth = self.auth
+        opposite = self.state.books[auth.series].side(is_buy=not auth.is_buy)
+        for maker in opposite.orders():
+            crossing = maker.price <= auth.price if auth.is_buy else maker.price >= auth.price
+            if not self.left or not crossing:
+                break
+            if self.trade_id >= self.trades_end or len(self.events) >= SWEEP_MAX:
+                self.stopped = CancelReason.SWEEP_BOUND
+                return
+            self._meet(maker)
+            if self.stopped is not None:
+                return
+        if auth.reduce_only and self.left and not self.reducible(auth.account, is_buy=auth.is_buy):
+            self.stopped = CancelReason.REDUCE_ONLY
+
+    def _meet(self, maker: Order) -> None:
+        """Trade with one maker, take a maker that may not trade out of the way, or stop."""
+        auth, accounts = self.auth, self.state.accounts
+        if accounts[maker.account].owner == accounts[auth.account].owner:
+            self.stopped = CancelReason.SELF_TRADE
+            return
+        if maker.expiry_s <= self.now_s:
+            self._cancel(maker, CancelReason.EXPIRED)
+            return
+        qty = min(self.left, maker.qty - maker.filled)
+        if auth.reduce_only:
+            qty = min(qty, self.reducible(auth.account, is_buy=auth.is_buy))
+            if not qty:
+                self.stopped = CancelReason.REDUCE_ONLY
+                return
+        if maker.reduce_only:
+            qty = min(qty, self.reducible(maker.account, is_buy=maker.is_buy))
+            if not qty:
+                self._cancel(maker, CancelReason.REDUCE_ONLY)
+                return
+        self._fill(maker, qty)
+
+    def _fill(self, maker: Order, qty: Qty) -> None:
+        """Price one fill, check what each side signed and can bear, and write it down; nothing moves yet."""
+        state, auth, price = self.state, self.auth, maker.price
+        assert state.config is not None
+        index = risk.view_now(state).spots[state.series[auth.series].underlying]
+        taker_fee = fees.taker_fee(state.config.fees, index, price, qty)
+        maker_fee = fees.maker_fee(state.config.fees, index, price, qty, taker_fee)
+        paid, signed = premium_of(price, qty), qty
+        if not auth.is_buy:
+            paid, signed = -paid, -signed
+        if not fees.fits(taker_fee, auth.max_fee, qty):
+            self.stopped = CancelReason.FEE
+        elif not fees.fits(maker_fee, maker.max_fee, qty):
+            self._cancel(maker, CancelReason.FEE)
+        elif (made := self._borne(maker.account, paid - maker_fee, -signed)) is None:
+            self._cancel(maker, CancelReason.MARGIN)
+        elif (taken := self._borne(auth.account, -paid - taker_fee, signed)) is None:
+            self.stopped = CancelReason.MARGIN
+        else:
+            self.moved[maker.account], self.moved[auth.account] = made, taken
+            self._write(Traded(self.trade_id, maker.id, qty, price, taker_fee, maker_fee, index))
+
+    def _write(self, fill: Traded) -> None:
+        self.events.append(fill)
+        self.trade_id += 1
+        self.left -= fill.qty
+        self.filled[fill.maker_order] = self.filled.get(fill.maker_order, 0) + fill.qty
+
+    def _cancel(self, maker: Order, reason: CancelReason) -> None:
+        self.events.append(Cancelled(maker.id, reason, maker.qty - maker.filled - self.filled.get(maker.id, 0)))
+        self.cancelled[maker.id] = None
+
+    def _borne(self, account_id: int, cash: Cash, qty: Qty) -> risk.Moved | None:
+        """What the account will have moved with one more fill; None if it cannot bear it."""
+        before = self.moved.get(account_id, risk.UNMOVED)
+        after = risk.Moved(before.cash + cash, before.qty + qty)
+        account = self.state.accounts[account_id]
+        self.shortfall = risk.fill_shortfall(self.state, account, self.auth.series, before, after)
+        return after if self.shortfall == 0 else None
+
+    def reducible(self, account_id: int, *, is_buy: bool) -> Qty:
+        """How much of the account's position, after the fills so far, an order on this side would reduce."""
+        position = self.state.accounts[account_id].positions.get(self.auth.series, 0)
+        position += self.moved.get(account_id, risk.UNMOVED).qty
+        return max(-position, 0) if is_buy else max(position, 0)
+
+    def stale_reduce_only(self, order_id: int) -> list[Event]:
+        """Cancel resting reduce-only orders whose position these fills closed or flipped."""
+        first = len(self.events)
+        for account_id in sorted(self.moved):
+            reducing = self.state.accounts[account_id].reducing
+            for key in sorted(reducing):
+                order = reducing[key]
+                left = order.qty - order.filled - self.filled.get(order.id, 0)
+                if order.series != self.auth.series or order.id == order_id or order.id in self.cancelled:
+                    continue
+                if left and not self.reducible(account_id, is_buy=order.is_buy):
+                    self._cancel(order, CancelReason.REDUCE_ONLY)
+        stale = self.events[first:]
+        del self.events[first:]
+        return stale
+
+
+def crosses(side: Side, auth: Authorisation) -> bool:
+    """Whether an order would meet the best of the other side."""
+    best = side.best()
+    return best is not None and (best <= auth.price if auth.is_buy else best >= auth.price)
