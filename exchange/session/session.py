@@ -85,6 +85,15 @@ class Polled(NamedTuple):
     close: str = ""
 
 
+# Answers as long as what is listed, or as the orders of an account.
+_LISTINGS: Final = (
+    "public/get_instruments",
+    "private/get_open_orders",
+    "private/get_open_orders_by_currency",
+    "private/get_open_orders_by_instrument",
+)
+
+
 class Session:
     """The conversation of one connection. Over HTTP each request is its own session, with a shared bucket."""
 
@@ -190,7 +199,7 @@ class Session:
             return costs.matching
         if method == "public/auth":
             return costs.login
-        return costs.listing if method == "public/get_instruments" else costs.query
+        return costs.listing if method in _LISTINGS else costs.query
 
     def _dispatch(self, request: Request, envelope: Envelope, now_ns: Nanos) -> Work:
         method, params = request.method, request.params

@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 DRAIN_MAX: Final = 1024  # commands applied before others get the processor
 INBOX_MAX: Final = 16_384
+QUERIES_MAX: Final = INBOX_MAX // 2  # questions leave room for orders
 SNAPSHOT_RETRY: Final = 1_000  # records until the next attempt when a frame did not end with a drain
 _OPTIONAL: Final = (c.Place, c.Amend)  # what may be refused under load; cancels and facts may not
 
@@ -159,9 +160,9 @@ class Sequencer:
         return [outcome for outcome, _ in await asyncio.gather(*waiters)]
 
     async def read(self, query: Callable[[State], T]) -> T:
-        """Answer a query in order with the commands, once everything it saw is durable."""
+        """Answer a query in order with the commands, once everything it saw is durable. Raises Overloaded, Halted."""
         self._check_running()
-        if len(self._inbox) >= INBOX_MAX:
+        if len(self._inbox) >= QUERIES_MAX:
             raise Overloaded(f"{len(self._inbox)} messages wait")
         waiter: asyncio.Future[tuple[T, None]] = asyncio.get_running_loop().create_future()
         self._inbox.append(_Query(query, waiter))
