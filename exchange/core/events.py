@@ -86,6 +86,7 @@ class CancelReason(StrEnum):
     KEY_REVOKED = "key_revoked"
     ACCOUNT_EXITING = "account_exiting"
     SWEEP_BOUND = "sweep_bound"
+    POSITIONS_BOUND = "positions_bound"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):

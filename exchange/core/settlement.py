@@ -1,10 +1,10 @@
 """From fills to finality: sealing batches, settling expiries, and the life of authorisations.
 
 A batch holds consecutive trades and names the round in force, at which every account it touches is acceptable. It is
-bounded by what one transaction may carry. Imports state, margin, ledger, events.
+bounded by what one transaction may carry. Imports state, budget, risk, margin, events.
 """
 
-from exchange.core import risk
+from exchange.core import budget, risk
 from exchange.core.commands import BatchRefused, SealBatch
 from exchange.core.events import AccountSettled, Applied, BatchSealed, Event, ExpiryFixed, Reject, Rejected
 from exchange.core.margin import Leg, settlement_value
@@ -23,8 +23,9 @@ def seal(state: State) -> list[Event]:
     events: list[Event] = []
     assert state.round is not None
     batch_id, first = state.next_batch, state.first_unsealed
+    pending = budget.pending_groups(state)
     while first < state.next_trade:
-        last = _last_of_chunk(state, first, batch_id)
+        last = _last_of_chunk(state, first, batch_id, pending)
         events.append(BatchSealed(batch_id, first, last, state.round.round_id))
         batch_id, first = batch_id + 1, last + 1
     return events
@@ -50,14 +51,14 @@ def seal_full(state: State) -> list[Event]:
     return seal(state)
 
 
-def _last_of_chunk(state: State, first: int, batch_id: int) -> int:
+def _last_of_chunk(state: State, first: int, batch_id: int, pending: dict[int, budget.Groups]) -> int:
+    """The last trade that one transaction can carry; a single trade always fits (``budget.may_hold``)."""
     assert state.config is not None
-    orders: dict[int, None] = {}
+    draft = budget.Draft(state, pending)
     last = first
     for trade_id in range(first, min(first + state.config.batch_trades_max, state.next_trade)):
-        for link in _named_by(state, state.trades[trade_id], batch_id):
-            orders[link.id] = None
-        if len(orders) > ORDERS_MAX:
+        draft.add(_named_by(state, state.trades[trade_id], batch_id))
+        if len(draft.orders) > ORDERS_MAX or draft.total() > budget.GAS_MAX:
             break
         last = trade_id
     return last

@@ -1,12 +1,12 @@
 """The planned fills of one incoming order: who it meets, at what fees, and what everybody concerned can bear.
 
 Planning only reads; running totals stand for what has not moved yet. It is bounded, because what one command writes is
-one record and has to settle. Imports state, risk, fees, backlog, events.
+one record and has to settle. Imports state, risk, fees, backlog, budget, events.
 """
 
 from typing import Final
 
-from exchange.core import backlog, fees, risk
+from exchange.core import backlog, budget, fees, risk
 from exchange.core.book import Side
 from exchange.core.commands import Authorisation
 from exchange.core.events import Cancelled, CancelReason, Event, Traded
@@ -98,7 +98,11 @@ class Sweep:
         paid, signed = premium_of(price, qty), qty
         if not auth.is_buy:
             paid, signed = -paid, -signed
-        if not fees.fits(taker_fee, auth.max_fee, qty):
+        if not self._has_room(auth.account):
+            self.stopped = CancelReason.POSITIONS_BOUND
+        elif not self._has_room(maker.account):
+            self._cancel(maker, CancelReason.POSITIONS_BOUND)
+        elif not fees.fits(taker_fee, auth.max_fee, qty):
             self.stopped = CancelReason.FEE
         elif not fees.fits(maker_fee, maker.max_fee, qty):
             self._cancel(maker, CancelReason.FEE)
@@ -109,6 +113,12 @@ class Sweep:
         else:
             self.moved[maker.account], self.moved[auth.account] = made, taken
             self._write(Traded(self.trade_id, maker.id, qty, price, taker_fee, maker_fee, index))
+
+    def _has_room(self, account_id: int) -> bool:
+        """Whether the account can settle a position in this series besides those it has."""
+        return account_id in self.moved or budget.may_hold(
+            self.state, self.state.accounts[account_id], self.auth.series
+        )
 
     def _write(self, fill: Traded) -> None:
         self.events.append(fill)

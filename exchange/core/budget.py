@@ -1,0 +1,138 @@
+"""What a batch costs to settle, in gas, from above; and how many positions an account may hold so that it can.
+
+A transaction takes 16,777,216 gas (EIP-7825). Orders are the smaller part: every account that a batch touches has its
+margin checked over all it holds. Constants are measured by ``benchmarks/gas_positions.py`` and rounded up (ADR 0004).
+Imports state, units.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+from exchange.core.state import State
+from exchange.core.state_types import Account, AuthEntry
+from exchange.core.units import div_down, expiry_of
+
+GAS_MAX: Final = 14_000_000  # of a batch; the rest is for what these constants do not know
+POSITIONS_GAS_MAX: Final = 2_500_000  # of one account's margin: two such accounts, and all their orders, fit a batch
+SMALL: Final = 16  # positions that never cost more, however they were listed
+
+FIXED_GAS: Final = 170_000  # heartbeat, round and operator's signature
+ORDER_GAS: Final = 32_000  # signature, a fill lane never written before, half a trade
+TRADE_GAS: Final = 4_000
+ACCOUNT_GAS: Final = 10_000
+NEW_GROUP_GAS: Final = 26_000  # a position word and a bit of the map, written for the first time
+NEW_EXPIRY_GAS: Final = 30_000  # a map of groups and a count of holders, written for the first time
+GROUP_GAS: Final = 26_000  # the sums, the netting, and the netting of what was before
+EXPIRY_GAS: Final = 24_000  # calls of Margin, twice
+MOVE_GAS: Final = 700  # one step of sorting strikes that were not listed in ascending order, twice
+PASSED_SHEET_GAS: Final = 1_000  # a sheet that an account has no positions in, three times
+SHEET_WORD_GAS: Final = 1_000
+
+Groups = dict[int, None]  # series >> 2, the words in which the contract keeps positions
+
+
+class Draft:
+    """The cost of a batch while trades are added to it."""
+
+    __slots__ = ("_expiries", "_moves", "_pending", "_state", "_touched", "accounts", "gas", "orders")
+
+    def __init__(self, state: State, pending: dict[int, Groups]) -> None:
+        self._state = state
+        self._pending = pending
+        self._moves: dict[int, int] = {}
+        self._touched: dict[tuple[int, int], None] = {}  # account and group, account and -expiry
+        self._expiries: dict[int, None] = {}
+        self.accounts: dict[int, None] = {}
+        self.orders: dict[int, None] = {}
+        self.gas = FIXED_GAS
+
+    def add(self, links: Iterable[AuthEntry]) -> None:
+        """One more trade, with the orders that a batch must show for it."""
+        self.gas += TRADE_GAS
+        for link in links:
+            if link.id in self.orders:
+                continue
+            self.orders[link.id] = None
+            self.gas += ORDER_GAS
+            account, series = link.auth.account, link.auth.series
+            self._touch((account, series >> 2), NEW_GROUP_GAS)
+            self._touch((account, -expiry_of(series)), NEW_EXPIRY_GAS)
+            if account not in self.accounts:
+                self._check_margin(account)
+
+    def _touch(self, key: tuple[int, int], gas: int) -> None:
+        if key not in self._touched:
+            self._touched[key] = None
+            self.gas += gas
+
+    def _check_margin(self, account: int) -> None:
+        state = self._state
+        here, there = state.accounts[account].positions, state.mirror.positions.get(account, {})
+        groups = self._pending.get(account, {}) | groups_of(here) | groups_of(there)
+        self.accounts[account] = None
+        self.gas += ACCOUNT_GAS + positions_gas(state, groups, self._moves)
+        for group in groups:
+            self._expiries[group >> 14] = None
+
+    def total(self) -> int:
+        """Gas of all trades so far, sheets included."""
+        listed = [len(self._state.expiries[key].series) for key in self._expiries]
+        sheets = sum(2 + div_down(count + 3, 4) for count in listed) * SHEET_WORD_GAS
+        return self.gas + sheets + len(self.accounts) * len(listed) * PASSED_SHEET_GAS
+
+
+def groups_of(series_ids: Iterable[int]) -> Groups:
+    """The words that hold these series."""
+    return {series >> 2: None for series in series_ids}
+
+
+def pending_groups(state: State) -> dict[int, Groups]:
+    """Words that trades on their way write, per account."""
+    found: dict[int, Groups] = {}
+    for trade in state.trades.values():
+        for account in (trade.maker_account, trade.taker_account):
+            found.setdefault(account, {})[trade.series >> 2] = None
+    return found
+
+
+def positions_gas(state: State, groups: Groups, moves: dict[int, int]) -> int:
+    """What checking the margin of an account costs that holds these words; ``moves`` remembers what listings cost."""
+    counts: dict[int, int] = {}
+    for group in groups:
+        counts[group >> 14] = counts.get(group >> 14, 0) + 1
+    gas = 0
+    for expiry_id, count in counts.items():
+        if expiry_id not in moves:
+            moves[expiry_id] = _moves(state, expiry_id)
+        legs = 4 * count
+        sorting = min(moves[expiry_id], div_down(legs * (legs - 1), 2))
+        gas += EXPIRY_GAS + count * GROUP_GAS + sorting * MOVE_GAS
+    return gas
+
+
+def _moves(state: State, expiry_id: int) -> int:
+    """Steps that sorting all strikes of an expiry takes by insertion; equal strikes may need one."""
+    strikes: list[int] = []
+    steps = 0
+    for series in state.expiries[expiry_id].series:
+        strike, at = state.series[series].strike, len(strikes)
+        while at and strikes[at - 1] >= strike:
+            at -= 1
+        steps += len(strikes) - at
+        strikes.insert(at, strike)
+    return steps
+
+
+def may_hold(state: State, account: Account, series: int) -> bool:
+    """Whether the account may have a position in this series too: any one trade of it must fit a transaction.
+
+    What the contracts hold counts besides what is held here: positions in a fixed expiry stay there until it is paid.
+    """
+    there = state.mirror.positions.get(account.id, {})
+    if series in account.positions or len(account.positions) + len(there) < SMALL:
+        return True
+    groups = groups_of(account.positions) | groups_of(there)
+    if series >> 2 in groups:
+        return True
+    groups[series >> 2] = None
+    return positions_gas(state, groups, {}) <= POSITIONS_GAS_MAX
