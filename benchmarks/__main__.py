@@ -11,6 +11,7 @@ TITLES = {
     "wire": "Signed orders through the WebSocket",
     "replaying": "Replay",
     "gas": "Gas per trade on chain",
+    "gas_positions": "Gas of a trade by what its accounts hold",
 }
 
 

@@ -88,8 +88,8 @@ def estimated(case: Case) -> int:
     for number in (BUYER, SELLER):
         state.accounts[number] = Account(number, b"")
     state.accounts[BUYER].positions = held
-    pending = dict.fromkeys((BUYER, SELLER), budget.groups_of([case.closing()]))
-    draft = budget.Draft(state, pending)
+    state.accounts[SELLER].expect(case.closing(), 1)
+    draft = budget.Draft(state)
     draft.add([_signed(number, case.closing()) for number in (BUYER, SELLER)])
     return draft.total()
 

@@ -34,11 +34,10 @@ Groups = dict[int, None]  # series >> 2, the words in which the contract keeps p
 class Draft:
     """The cost of a batch while trades are added to it."""
 
-    __slots__ = ("_expiries", "_moves", "_pending", "_state", "_touched", "accounts", "gas", "orders")
+    __slots__ = ("_expiries", "_moves", "_state", "_touched", "accounts", "gas", "orders")
 
-    def __init__(self, state: State, pending: dict[int, Groups]) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
-        self._pending = pending
         self._moves: dict[int, int] = {}
         self._touched: dict[tuple[int, int], None] = {}  # account and group, account and -expiry
         self._expiries: dict[int, None] = {}
@@ -66,11 +65,9 @@ class Draft:
             self.gas += gas
 
     def _check_margin(self, account: int) -> None:
-        state = self._state
-        here, there = state.accounts[account].positions, state.mirror.positions.get(account, {})
-        groups = self._pending.get(account, {}) | groups_of(here) | groups_of(there)
+        groups = _groups_of(self._state, self._state.accounts[account])
         self.accounts[account] = None
-        self.gas += ACCOUNT_GAS + positions_gas(state, groups, self._moves)
+        self.gas += ACCOUNT_GAS + positions_gas(self._state, groups, self._moves)
         for group in groups:
             self._expiries[group >> 14] = None
 
@@ -81,18 +78,14 @@ class Draft:
         return self.gas + sheets + len(self.accounts) * len(listed) * PASSED_SHEET_GAS
 
 
-def groups_of(series_ids: Iterable[int]) -> Groups:
-    """The words that hold these series."""
-    return {series >> 2: None for series in series_ids}
-
-
-def pending_groups(state: State) -> dict[int, Groups]:
-    """Words that trades on their way write, per account."""
-    found: dict[int, Groups] = {}
-    for trade in state.trades.values():
-        for account in (trade.maker_account, trade.taker_account):
-            found.setdefault(account, {})[trade.series >> 2] = None
-    return found
+def _groups_of(state: State, account: Account) -> Groups:
+    """The words that an account has here, there or on their way."""
+    groups: Groups = dict.fromkeys(account.waiting)
+    for series in account.positions:
+        groups[series >> 2] = None
+    for series in state.mirror.positions.get(account.id, ()):
+        groups[series >> 2] = None
+    return groups
 
 
 def positions_gas(state: State, groups: Groups, moves: dict[int, int]) -> int:
@@ -128,10 +121,10 @@ def may_hold(state: State, account: Account, series: int) -> bool:
 
     What the contracts hold counts besides what is held here: positions in a fixed expiry stay there until it is paid.
     """
-    there = state.mirror.positions.get(account.id, {})
-    if series in account.positions or len(account.positions) + len(there) < SMALL:
+    there = state.mirror.positions.get(account.id, ())
+    if series in account.positions or len(account.positions) + len(there) + len(account.waiting) < SMALL:
         return True
-    groups = groups_of(account.positions) | groups_of(there)
+    groups = _groups_of(state, account)
     if series >> 2 in groups:
         return True
     groups[series >> 2] = None

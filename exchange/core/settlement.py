@@ -23,9 +23,8 @@ def seal(state: State) -> list[Event]:
     events: list[Event] = []
     assert state.round is not None
     batch_id, first = state.next_batch, state.first_unsealed
-    pending = budget.pending_groups(state)
     while first < state.next_trade:
-        last = _last_of_chunk(state, first, batch_id, pending)
+        last = _last_of_chunk(state, first, batch_id)
         events.append(BatchSealed(batch_id, first, last, state.round.round_id))
         batch_id, first = batch_id + 1, last + 1
     return events
@@ -39,6 +38,8 @@ def open_trade(state: State, trade: Trade) -> None:
     state.next_trade = trade.id + 1
     state.auths[trade.maker_auth].refs += 1
     state.auths[trade.taker_auth].refs += 1
+    state.accounts[trade.maker_account].expect(trade.series, 1)
+    state.accounts[trade.taker_account].expect(trade.series, 1)
     state.touched[trade.maker_account] = None
     state.touched[trade.taker_account] = None
 
@@ -51,10 +52,10 @@ def seal_full(state: State) -> list[Event]:
     return seal(state)
 
 
-def _last_of_chunk(state: State, first: int, batch_id: int, pending: dict[int, budget.Groups]) -> int:
+def _last_of_chunk(state: State, first: int, batch_id: int) -> int:
     """The last trade that one transaction can carry; a single trade always fits (``budget.may_hold``)."""
     assert state.config is not None
-    draft = budget.Draft(state, pending)
+    draft = budget.Draft(state)
     last = first
     for trade_id in range(first, min(first + state.config.batch_trades_max, state.next_trade)):
         draft.add(_named_by(state, state.trades[trade_id], batch_id))
@@ -132,6 +133,8 @@ def finish_batch(state: State, batch: Batch) -> list[Trade]:
         parent, link.parent = link.parent, 0
         release(state, parent)
     for trade in trades:
+        state.accounts[trade.maker_account].expect(trade.series, -1)
+        state.accounts[trade.taker_account].expect(trade.series, -1)
         release(state, trade.maker_auth)
         release(state, trade.taker_auth)
     del state.batches[batch.id]

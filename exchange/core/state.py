@@ -276,6 +276,9 @@ def restore(source: StateImage) -> State:
     state.books = {key: Book() for key in state.series}
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
     _restore_orders(state)
+    for trade in state.trades.values():
+        state.accounts[trade.maker_account].expect(trade.series, 1)
+        state.accounts[trade.taker_account].expect(trade.series, 1)
     if state.round is not None:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard)

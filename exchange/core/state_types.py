@@ -152,6 +152,7 @@ class Account:
         "reducing",
         "reserved",
         "risk_round",
+        "waiting",
     )
 
     def __init__(self, account_id: int, owner: bytes) -> None:
@@ -171,6 +172,16 @@ class Account:
         self.isolated = 0  # risk units at risk_round
         self.reserved = 0  # risk units at risk_round
         self.risk_round = -1
+        self.waiting: dict[int, int] = {}  # series >> 2, a position word there -> trades on their way to it
+
+    def expect(self, series: int, trades: int) -> None:
+        """So many more trades, or with a negative number fewer, are on their way to a position word."""
+        word = series >> 2
+        waiting = self.waiting.get(word, 0) + trades
+        if waiting:
+            self.waiting[word] = waiting
+        else:
+            del self.waiting[word]
 
     def nonce_used(self, nonce: int) -> bool:
         """Whether a nonce was spent or cancelled."""

@@ -37,15 +37,19 @@ def pair_off(venue: Venue, series: int) -> None:
 def estimates(venue: Venue) -> list[int]:
     """Gas of what is sealed and not final, batch by batch."""
     state, found = venue.state, []
-    pending = budget.pending_groups(state)
     for batch in state.batches.values():
-        draft = budget.Draft(state, pending)
+        draft = budget.Draft(state)
         for trade_id in range(batch.first_trade, batch.last_trade + 1):
             trade = state.trades[trade_id]
             auths = (trade.maker_auth, trade.taker_auth)
             draft.add([link for auth in auths for link in settlement.lineage(state, auth, batch.id)])
         found.append(draft.total())
     return found
+
+
+def words(venue: Venue, expiry_id: int) -> budget.Groups:
+    """All position words of an expiry."""
+    return {series >> 2: None for series in venue.state.expiries[expiry_id].series}
 
 
 def test_a_batch_among_many_accounts_is_cut_where_its_gas_ends(crowd):
@@ -97,7 +101,7 @@ def test_few_positions_always_fit_however_they_are_listed(groups_each):
     groups: budget.Groups = {}
     for number in range(16 // groups_each):
         expiry_id = venue.list_expiry(T0 + (number + 4) * 1_800, tuple(range(99_000, 99_000 - 2 * groups_each, -1)))
-        groups |= budget.groups_of(venue.state.expiries[expiry_id].series)
+        groups |= words(venue, expiry_id)
     assert len(groups) == budget.SMALL
     assert budget.positions_gas(venue.state, groups, {}) <= budget.POSITIONS_GAS_MAX
 
@@ -106,9 +110,7 @@ def test_strikes_listed_in_descending_order_cost_more():
     """The contract sorts them by insertion."""
     venue = Venue().open()
     up, down = venue.list_expiry(T0 + 7_200, (1, 2, 3, 4)), venue.list_expiry(T0 + 9_000, (4, 3, 2, 1))
-    cost = [
-        budget.positions_gas(venue.state, budget.groups_of(venue.state.expiries[key].series), {}) for key in (up, down)
-    ]
+    cost = [budget.positions_gas(venue.state, words(venue, key), {}) for key in (up, down)]
     assert cost[1] - cost[0] == 24 * budget.MOVE_GAS
 
 
