@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.core import commands, events, listing, matching, settlement
+from exchange.core import backlog, budget, commands, deadlines, events, listing, matching, settlement, sweep
 from exchange.core.events import Reject
 from exchange.core.invariants import ALL
 from exchange.dialect.errors import Code
@@ -124,8 +124,12 @@ BOUNDS: dict[str, list[float]] = {
     "a frame": [QUEUE.frame_records, QUEUE.frame_bytes / KIB],
     "the write-ahead log": [SqliteSettings().wal_bytes_max / MIB],
     "open orders of an account": [matching.OPEN_ORDERS_MAX],
-    "a batch": [TERMS.batch_trades_max, settlement.ORDERS_MAX, TERMS.batch_age_max_s],
-    "listings": [listing.EXPIRY_SLOTS, 4 * listing.GROUPS_MAX, listing.SHEET_WORDS_MAX],
+    "a batch": [TERMS.batch_trades_max, settlement.ORDERS_MAX, TERMS.batch_age_max_s, budget.GAS_MAX],
+    "positions of an account": [budget.POSITIONS_GAS_MAX],
+    "fills and cancellations of others one order causes": [sweep.SWEEP_MAX],
+    "orders that one tick ends": [deadlines.CANCELS_MAX],
+    "what waits for settlement": [backlog.BLOCK_S, backlog.BATCHES_MIN],
+    "listings": [listing.LIVE_EXPIRIES_MAX, listing.EXPIRY_SLOTS, 4 * listing.GROUPS_MAX, listing.SHEET_WORDS_MAX],
     "closed orders remembered": [orderlog.CLOSED_MAX],
     "transactions not final": [sender._UNFINAL_MAX],
     "blocks remembered for reorganisations": [watcher._BRANCH_MAX],

@@ -7,10 +7,12 @@ from exchange.core.state import State
 from exchange.core.state_types import Expiry, Series, Underlying
 from exchange.core.units import QTY_ONE, TWAP_SECONDS, U16_MAX, U32_MAX, U63_MAX, expiry_of, seconds_of, series_of
 
-# Bounds of the contracts: groups of four series in an expiry, slots of the bitmap of live expiries, and the words of
-# calldata that hold the sheets of a batch, which must be able to carry every live expiry at once.
+# Bounds of the contracts: groups of four series in an expiry, slots of the bitmap of live expiries, sheets whose hashes
+# a round carries, and the words of calldata that hold the sheets of a batch, which must be able to carry every live
+# expiry at once.
 GROUPS_MAX = 64
 EXPIRY_SLOTS = 128
+LIVE_EXPIRIES_MAX = 64
 SHEET_WORDS_MAX = 512
 SHEET_HEAD_WORDS = 2
 
@@ -47,21 +49,31 @@ def evolve_underlying(state: State, command: ListUnderlying) -> None:
 
 
 def decide_expiry(state: State, command: ListExpiry) -> tuple[Event, ...]:
-    """Ahead of now, on a half hour (the TWAP's boundaries), in a free slot of the contract's bitmap."""
+    """Before its averaging begins, on a half hour (the TWAP's boundaries), in a free slot of the contract's bitmap."""
     if command.underlying not in state.underlyings:
         return (Rejected(Reject.UNDERLYING_MUST_EXIST, command.underlying),)
     if command.expiry_id != len(state.expiries) + 1 or command.expiry_id > U16_MAX:
         return (Rejected(Reject.LISTING_MUST_BE_DENSE, command.expiry_id, len(state.expiries) + 1),)
-    if command.expiry_s <= seconds_of(state.time_ns):
-        return (Rejected(Reject.EXPIRY_MUST_BE_AHEAD, command.expiry_s, seconds_of(state.time_ns)),)
+    # The round that opens the averaging window is kept for the contracts only if the expiry is listed by then.
+    opens_after_s = seconds_of(state.time_ns) + TWAP_SECONDS
+    if command.expiry_s <= opens_after_s:
+        return (Rejected(Reject.EXPIRY_MUST_BE_AHEAD, command.expiry_s, opens_after_s),)
     if command.expiry_s % TWAP_SECONDS != 0:
         return (Rejected(Reject.EXPIRY_MUST_END_A_HALF_HOUR, command.expiry_s),)
     earlier = state.expiries.get(command.expiry_id - EXPIRY_SLOTS)
     if earlier is not None and (earlier.fixing < 0 or _held_on_chain(state, earlier.id)):
         return (Rejected(Reject.EXPIRY_SLOT_MUST_BE_FREE, command.expiry_id, earlier.id),)
+    return (_refuse_size(state) or Applied(),)
+
+
+def _refuse_size(state: State) -> Rejected | None:
+    """A round and a batch can carry one more expiry, with a first group of series."""
+    live = sum(expiry.fixing < 0 for expiry in state.expiries.values())
+    if live >= LIVE_EXPIRIES_MAX:
+        return Rejected(Reject.LISTING_MUST_FIT_A_BATCH, live, LIVE_EXPIRIES_MAX)
     if _sheet_words(state) + SHEET_HEAD_WORDS + 1 > SHEET_WORDS_MAX:
-        return (Rejected(Reject.LISTING_MUST_FIT_A_BATCH, _sheet_words(state), SHEET_WORDS_MAX),)
-    return (Applied(),)
+        return Rejected(Reject.LISTING_MUST_FIT_A_BATCH, _sheet_words(state), SHEET_WORDS_MAX)
+    return None
 
 
 def _held_on_chain(state: State, expiry_id: int) -> bool:

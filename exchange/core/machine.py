@@ -6,8 +6,8 @@ suffice to evolve, so folding and re-executing a journal must agree. Imports eve
 """
 
 from exchange.core import commands as c
+from exchange.core import deadlines, invariants, listing, matching, observation, pricing, settlement
 from exchange.core import events as e
-from exchange.core import invariants, listing, matching, observation, pricing, settlement
 from exchange.core.state import State, digest
 from exchange.core.units import Nanos, seconds_of
 
@@ -64,7 +64,7 @@ def _decide_rare(state: State, time_ns: Nanos, command: c.AnyCommand) -> tuple[e
         case c.BatchRefused():
             return settlement.decide_refused(state, command)
         case c.Tick():
-            return (*_aged(state), *matching.expired_orders(state, seconds_of(time_ns)), e.Applied())
+            return (*_aged(state), *deadlines.expired(state, seconds_of(time_ns)), e.Applied())
         case c.TakeDigest():
             invariants.check_all(state)
             return (e.Digested(digest(state)),)
@@ -141,6 +141,6 @@ def _fold_applied(state: State, time_ns: Nanos, command: c.AnyCommand) -> None:
         case c.BatchRefused():
             settlement.evolve_refused(state, command)
         case c.Tick():
-            matching.forget_deadlines(state, seconds_of(time_ns))
+            deadlines.forget(state, seconds_of(time_ns))
         case _:
             observation.evolve(state, command)  # type: ignore[arg-type]

@@ -4,11 +4,9 @@ Deciding only reads: a sweep is planned fill by fill against running totals, the
 the checks is the order of ``Reject``. Imports state, sweep, risk, fees, backlog, settlement, events.
 """
 
-from heapq import heappop, heappush
-
 import msgspec
 
-from exchange.core import backlog, fees, ledger, risk, settlement
+from exchange.core import backlog, deadlines, fees, ledger, risk, settlement
 from exchange.core.book import Side
 from exchange.core.commands import FOK, GTC, IOC, SCOPE_TRADE, Amend, Authorisation, Cancel, CancelAll, Place
 from exchange.core.events import (
@@ -290,25 +288,6 @@ def cancel_orders(account: Account, reason: CancelReason, series: int | None = N
     ]
 
 
-def expired_orders(state: State, now_s: Seconds) -> list[Event]:
-    """Cancellations of orders whose time has passed; deadlines of orders long closed are skipped."""
-    if not state.deadlines or state.deadlines[0][0] > now_s:
-        return []
-    due = dict.fromkeys(order_id for expiry_s, order_id in state.deadlines if expiry_s <= now_s)
-    events: list[Event] = []
-    for order_id in sorted(due):
-        order = state.orders.get(order_id)
-        if order is not None and order.expiry_s <= now_s:
-            events.append(Cancelled(order_id, CancelReason.EXPIRED, order.qty - order.filled))
-    return events
-
-
-def forget_deadlines(state: State, now_s: Seconds) -> None:
-    """Drop deadlines that have passed."""
-    while state.deadlines and state.deadlines[0][0] <= now_s:
-        heappop(state.deadlines)
-
-
 # -- evolving ---------------------------------------------------------------------------------------------------------
 
 
@@ -340,8 +319,7 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
     state.orders[seq] = account.orders[seq] = order
     if auth.reduce_only:
         account.reducing[seq] = order
-    if order.expiry_s != NO_EXPIRY:
-        heappush(state.deadlines, (order.expiry_s, seq))
+    deadlines.remember(state, order)
 
 
 def _good_until(account: Account, auth: Authorisation) -> Seconds:
@@ -382,8 +360,7 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
     # their key may be registered anew, perhaps without the right to trade.
     shown = settlement.lineage(state, seq, state.next_batch)
     order.expiry_s = min(auth.expiry_s, *(_key_until(account, link.auth.signer) for link in shown))
-    if order.expiry_s != NO_EXPIRY:
-        heappush(state.deadlines, (order.expiry_s, order.id))
+    deadlines.remember(state, order)
 
 
 def evolve_rested(state: State, event: Rested) -> None:

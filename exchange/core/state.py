@@ -152,7 +152,7 @@ class State:
         self.acc_at: dict[int, OrderedDict[int, int]] = {}  # pricing: accumulators at half hours
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}  # ledger
         self.orders: dict[int, Order] = {}  # matching
-        self.deadlines: list[tuple[int, int]] = []  # matching: heap of (expiry_s, order id)
+        self.deadlines: list[tuple[int, int]] = []  # deadlines: heap of (expiry_s, order id)
         self.auths: dict[int, AuthEntry] = {}  # settlement
         self.trades: dict[int, Trade] = {}  # settlement: not yet final on chain
         self.batches: dict[int, Batch] = {}  # settlement: sealed, not yet final on chain
@@ -276,9 +276,7 @@ def restore(source: StateImage) -> State:
     state.books = {key: Book() for key in state.series}
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
     _restore_orders(state)
-    for trade in state.trades.values():
-        state.accounts[trade.maker_account].expect(trade.series, 1)
-        state.accounts[trade.taker_account].expect(trade.series, 1)
+    _restore_waiting(state)
     if state.round is not None:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard)
@@ -304,6 +302,12 @@ def _restore_mirror(source: MirrorImage) -> Mirror:
         dict(source.dust),
         source.disputed,
     )
+
+
+def _restore_waiting(state: State) -> None:
+    for trade in state.trades.values():
+        state.accounts[trade.maker_account].expect(trade.series, 1)
+        state.accounts[trade.taker_account].expect(trade.series, 1)
 
 
 def _restore_orders(state: State) -> None:

@@ -94,7 +94,9 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.UNDERLYING_MUST_EXIST: Refusal(Code.BAD_REQUEST, "An expiry needs a listed underlying.", _ADMIN),
     Reject.EXPIRY_MUST_EXIST: Refusal(Code.BAD_REQUEST, "A series needs a listed expiry.", _ADMIN),
     Reject.LISTING_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Listings are numbered without gaps.", _ADMIN),
-    Reject.EXPIRY_MUST_BE_AHEAD: Refusal(Code.BAD_REQUEST, "An expiry lies in the future.", _ADMIN),
+    Reject.EXPIRY_MUST_BE_AHEAD: Refusal(
+        Code.BAD_REQUEST, "An expiry lies in the future, and is listed before its last half hour.", _ADMIN
+    ),
     Reject.EXPIRY_MUST_END_A_HALF_HOUR: Refusal(Code.BAD_REQUEST, "An expiry ends a half hour.", _ADMIN),
     Reject.EXPIRY_SLOT_MUST_BE_FREE: Refusal(
         Code.BAD_REQUEST,
@@ -102,7 +104,7 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         _ADMIN,
     ),
     Reject.LISTING_MUST_FIT_A_BATCH: Refusal(
-        Code.BAD_REQUEST, "The sheets of all live listings fit one settlement transaction.", _ADMIN
+        Code.BAD_REQUEST, "The sheets of all live listings, at most 64, fit one settlement transaction.", _ADMIN
     ),
     Reject.STRIKE_MUST_FIT: Refusal(Code.BAD_REQUEST, "A strike fits 63 bits.", _ADMIN, usdc, usdc),
     Reject.LOT_AND_TICK_MUST_BE_EXACT: Refusal(

@@ -83,7 +83,7 @@ def never_taken(world: World) -> list[c.AnyCommand]:
         c.ListExpiry(1, 0, world.now_s // 1_800 * 1_800 + 1_800),
         c.ListExpiry(len(state.expiries) + 1, 7, world.now_s // 1_800 * 1_800 + 1_800),
         c.ListExpiry(len(state.expiries) + 1, 0, world.now_s),
-        c.ListExpiry(len(state.expiries) + 1, 0, world.now_s // 1_800 * 1_800 + 1_801),
+        c.ListExpiry(len(state.expiries) + 1, 0, world.now_s // 1_800 * 1_800 + 3_601),
         c.ListSeries(99, 0, 10**6, True),
         c.ListSeries(len(state.expiries), 77, 10**6, True),
         c.BatchRefused(10**6, "unknown"),
@@ -228,8 +228,8 @@ class Histories(RuleBasedStateMachine):
 @pytest.mark.timeout(7_200 if SOAK else 120)
 def test_histories() -> None:
     """Most of what can happen did happen. A failure is printed as found; the soak shrinks it first."""
-    short = settings(effort(180, steps=80), phases=[Phase.explicit, Phase.generate])
-    run_state_machine_as_test(Histories, settings=effort(180, steps=80) if SOAK else short)
+    short = settings(effort(240, steps=80), phases=[Phase.explicit, Phase.generate])
+    run_state_machine_as_test(Histories, settings=effort(240, steps=80) if SOAK else short)
     events = {kind.__name__ for kind in get_args(e.AnyEvent)} - {"ChainDisagreed"}
     reasons = {str(reason) for reason in e.CancelReason} - {"fee", "key_revoked", "sweep_bound", "positions_bound"}
     assert events | reasons <= set(SEEN), SEEN
