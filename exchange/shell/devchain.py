@@ -85,10 +85,18 @@ class DevChain:
         grants = tuple((address, str(wei)) for address, wei in (allocation or {}).items())
         meta = ChainMeta(chain_id, genesis_time_s, gas_limit, grants)
         self._store = BlockStore(store) if store else None
-        meta = self._store.bind(meta) if self._store else meta
-        self.chain_id, self.gas_limit = chain_id, meta.gas_limit
         self.finality_depth, self.automine = finality_depth, automine
         self._times = BlockTimes(clock)
+        try:
+            self._start(chain_id, meta, verify=verify)
+        except BaseException:
+            self.close()
+            raise
+
+    def _start(self, chain_id: int, meta: ChainMeta, *, verify: bool) -> None:
+        """Take up what the file keeps."""
+        meta = self._store.bind(meta) if self._store else meta
+        self.chain_id, self.gas_limit = chain_id, meta.gas_limit
         self._branch = 0
         self._machine = Machine(chain_id)
         self._pool = Pool()

@@ -56,10 +56,14 @@ class BlockStore:
         """Open or create. Raises sqlite3.Error when the file cannot be used."""
         path.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        self._db.execute("PRAGMA journal_mode = WAL")
-        self._db.execute("PRAGMA synchronous = FULL")
-        self._db.executescript(_SCHEMA)
-        self._tip = self._last()
+        try:
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.executescript(_SCHEMA)
+            self._tip = self._last()
+        except BaseException:
+            self._db.close()
+            raise
 
     def bind(self, meta: ChainMeta) -> ChainMeta:
         """Keep `meta` in a new file, or return what an old file keeps. Raises StoreMismatch for another chain id."""
