@@ -29,7 +29,7 @@ from exchange.signing import (
     sign,
 )
 
-ACCOUNTS_PER_SETTLEMENT: Final = 64
+ACCOUNTS_PER_SETTLEMENT: Final = 32  # 64 that hold all of a full expiry take 24 million gas, a transaction has 16
 ROUND, FIXING, BATCH = range(3)
 # What a contract says when a call came after its effect: by an earlier attempt of ours, or by somebody quicker.
 _ALREADY_DONE: Final = {"post_round": "round_order", "fix_expiry": "expiry_fixed", "settle_signed": "batch_id"}

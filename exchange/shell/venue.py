@@ -16,7 +16,8 @@ import structlog
 
 from exchange import calldata, codec
 from exchange.core import commands as c
-from exchange.core.events import ChainDisagreed, Rejected
+from exchange.core.events import ChainDisagreed, Event, Rejected
+from exchange.core.listing import decide_expiry
 from exchange.core.state import State
 from exchange.core.units import NANOS_PER_SECOND, Price, Seconds, seconds_of
 from exchange.publisher import Notification, Publisher
@@ -141,9 +142,13 @@ class Venue:
     # -- listing ------------------------------------------------------------------------------------------------------
 
     async def list_expiry(self, underlying: int, expiry_s: Seconds, series: Sequence[Series]) -> int:
-        """List an expiry with its series, four to a group, on the contracts; its id. The machine hears at finality."""
+        """List an expiry with its series, four to a group, on the contracts; its id. The machine hears at finality.
+
+        Raises SetupRefused for what the machine would not take: what the contracts have once listed cannot be undone.
+        """
         clearing = self.contracts.clearing
         expiry_id = int(await clearing.call("expiry_count")) + 1
+        _require_taken(*await self.sequencer.read(lambda state: _would_list(state, underlying, expiry_s)))
         await self._list(clearing.encode("list_expiry", expiry_id, underlying, expiry_s))
         await self.list_series(expiry_id, series)
         return expiry_id
@@ -234,6 +239,12 @@ def _require_time(clock: Clock, state: State) -> None:
         )
 
 
+def _would_list(state: State, underlying: int, expiry_s: Seconds) -> tuple[c.ListExpiry, tuple[Event, ...]]:
+    """What the machine would say to an expiry; under its own next number, for listings may be on their way."""
+    wanted = c.ListExpiry(len(state.expiries) + 1, underlying, expiry_s)
+    return wanted, decide_expiry(state, wanted)
+
+
 def _series_known(expiry_id: int, state: State) -> int | None:
     expiry = state.expiries.get(expiry_id)
     return None if expiry is None else len(expiry.series)
@@ -253,9 +264,13 @@ def _checked(
 
 
 def _require_applied(outcome: Outcome) -> None:
-    refused = outcome.events[0]
+    _require_taken(outcome.command, outcome.events)
+
+
+def _require_taken(command: c.AnyCommand, events: Sequence[Event]) -> None:
+    refused = events[0]
     if isinstance(refused, Rejected):
-        raise SetupRefused(f"{refused.reason} (value {refused.value}, limit {refused.limit}): {outcome.command}")
+        raise SetupRefused(f"{refused.reason} (value {refused.value}, limit {refused.limit}): {command}")
 
 
 class Settings(NamedTuple):

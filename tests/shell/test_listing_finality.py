@@ -1,5 +1,6 @@
 """What the contracts list is tradable once it is final: a reorganisation takes no series from under the machine."""
 
+import pytest
 from shell_floor import KEYS, SPOT, START_S, open_market, opened
 
 from exchange.core.units import NANOS_PER_SECOND, TWAP_SECONDS
@@ -8,7 +9,7 @@ from exchange.shell import devmarket
 from exchange.shell.client import Client
 from exchange.shell.clock import ManualClock
 from exchange.shell.deploy import Terms
-from exchange.shell.venue import Series, Settings
+from exchange.shell.venue import Series, Settings, SetupRefused
 
 
 def settings(tmp_path, time_s: int) -> Settings:
@@ -59,3 +60,13 @@ async def test_what_became_final_while_the_venue_was_down_is_adopted_at_its_star
     async with opened(settings(tmp_path, now_s + 20)) as floor:
         await floor.venue.adopt_listings()
         assert await count(floor) == (2, 2)
+
+
+async def test_what_the_machine_would_not_take_is_not_put_on_the_contracts(tmp_path):
+    async with opened(settings(tmp_path, START_S)) as floor:
+        await open_market(floor)
+        now_s = floor.clock.now_ns() // NANOS_PER_SECOND
+        inside_its_window = (now_s // TWAP_SECONDS + 1) * TWAP_SECONDS
+        with pytest.raises(SetupRefused, match="expiry_must_be_ahead"):
+            await floor.venue.list_expiry(0, inside_its_window, [Series(SPOT, True)])
+        assert await count(floor) == (1, 1)
