@@ -133,7 +133,9 @@ def test_two_writers_of_one_file_are_told_apart(chain_file):
     second.mine()
     second.close()
     first.close()
-    assert DevChain(store=chain_file).head == second.head
+    third = DevChain(store=chain_file)
+    third.close()
+    assert third.head == second.head
 
 
 def test_forged_effects_are_found(chain_file):
