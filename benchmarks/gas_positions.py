@@ -35,7 +35,7 @@ class Case(NamedTuple):
     def strike(self, index: int) -> int:
         """Strikes in the order in which they are listed, two series each."""
         last = 2 * self.groups - 1
-        return (30_000 + 500 * (last - index // 2 if self.is_descending else index // 2)) * USDC
+        return int(30_000 + 500 * (last - index // 2 if self.is_descending else index // 2)) * int(USDC)
 
     def quantities(self) -> tuple[int, ...]:
         return tuple(-quantity for quantity in BOX) if self.is_descending else BOX
