@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from typing import NamedTuple
 
-from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.machine import apply
@@ -67,11 +66,6 @@ def machine_at(day: Day) -> State:
     for command in day.setup:
         _must(state, command)
     return state
-
-
-def encoded(day: Day) -> list[bytes]:
-    """The trading commands as the journal holds them."""
-    return [codec.encode_command(command) for command in day.trading]
 
 
 def _must(state: State, command: c.AnyCommand) -> tuple[e.Event, ...]:

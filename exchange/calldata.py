@@ -22,7 +22,6 @@ MAX_SHEETS = 64  # of a round
 MAX_SHEET_WORDS = 512  # of one call, all its sheets together
 MAX_GROUPS = 64  # of an expiry; four series each
 MAX_SPOTS = 32  # of a round
-EXPIRY_RING = 128  # expiry ids that share a bit of an account's live expiries are this far apart
 DEAD_LANE = 2**32 - 1  # fill lane of an order that another has replaced
 SHEET_HEAD_WORDS = 2
 

@@ -1,7 +1,7 @@
 """Typed messages of the venue: EIP-712 digests by hand, signatures, and their recovery.
 
 Owns the structs that wallets, the operator and the oracle signers sign, and the 32 bytes they sign for them.
-Addresses are 20-byte `bytes` here; `to_hex` and `from_hex` stand at the border to text. May import msgspec,
+Addresses are 20-byte `bytes` here; `to_hex` and `from_hex` stand at the border to text. May import core, msgspec,
 coincurve and eth_hash; knows no node, no clock and no file. The contracts hold the same types and refuse
 whatever differs by a bit.
 """
@@ -14,6 +14,8 @@ from functools import lru_cache
 import msgspec
 from coincurve import PrivateKey, PublicKey
 from eth_hash.auto import keccak
+
+from exchange.core.commands import Authorisation
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
@@ -187,6 +189,24 @@ def login_digest(text: str) -> bytes:
     """Digest of a text as wallets sign it (EIP-191, personal_sign)."""
     raw = text.encode()
     return keccak(b"\x19Ethereum Signed Message:\n" + str(len(raw)).encode() + raw)
+
+
+def order_of(auth: Authorisation) -> Order:
+    """The message behind a journaled authorisation, field by field."""
+    return Order(
+        account=auth.account,
+        series=auth.series,
+        is_buy=auth.is_buy,
+        quantity=auth.qty,
+        limit_price=auth.price,
+        max_fee=auth.max_fee,
+        time_in_force=auth.tif,
+        post_only=auth.post_only,
+        reduce_only=auth.reduce_only,
+        replaces=auth.replaces,
+        nonce=auth.nonce,
+        expiry=auth.expiry_s,
+    )
 
 
 class Signer:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from exchange import calldata, codec
 from exchange.core.commands import Amend, Authorisation, Configure, ListExpiry, Place, PostRound
-from exchange.signing import Order, SigningError, domain_separator, order_digest, recover, round_digest
+from exchange.signing import SigningError, domain_separator, order_digest, order_of, recover, round_digest
 from journal.record import Record
 from replay.findings import Finding, Kind, shown
 
@@ -58,7 +58,7 @@ class Signatures:
     def _order(self, seq: int, auth: Authorisation) -> Finding | None:
         self.orders += 1
         try:
-            found = recover(order_digest(self._orders_domain, _order_of(auth)), auth.signature)
+            found = recover(order_digest(self._orders_domain, order_of(auth)), auth.signature)
         except SigningError as error:
             return _unsigned(seq, auth, str(error))
         return None if found == auth.signer else _unsigned(seq, auth, shown(found))
@@ -97,23 +97,6 @@ class Signatures:
 
 def _quorum_of(signers: int) -> int:
     return (2 * signers + 2) // 3
-
-
-def _order_of(auth: Authorisation) -> Order:
-    return Order(
-        account=auth.account,
-        series=auth.series,
-        is_buy=auth.is_buy,
-        quantity=auth.qty,
-        limit_price=auth.price,
-        max_fee=auth.max_fee,
-        time_in_force=auth.tif,
-        post_only=auth.post_only,
-        reduce_only=auth.reduce_only,
-        replaces=auth.replaces,
-        nonce=auth.nonce,
-        expiry=auth.expiry_s,
-    )
 
 
 def _unsigned(seq: int, auth: Authorisation, actual: str) -> Finding:

@@ -1,10 +1,11 @@
-"""What all tests share: how Hypothesis looks. Neither a clock nor chance decides whether a build is red.
+"""What all tests share: how Hypothesis looks, and the two forms of a fault test. Neither a clock nor chance decides whether a build is red.
 
 Examples are derived from the code, so the same code gives the same run; a machine under load fails no health check.
 """
 
 import os
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 SOAK = os.environ.get("VERBATIM_SOAK") == "1"
@@ -13,3 +14,18 @@ settings.register_profile(
     "verbatim", deadline=None, derandomize=not SOAK, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("verbatim")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "counts(short, soak): how often a fault is tried in the two forms of the test")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run a test marked `counts` with its short count if it has one, and under VERBATIM_SOAK=1 with its long one."""
+    marker = metafunc.definition.get_closest_marker("counts")
+    if marker is None:
+        return
+    asleep = pytest.mark.skipif(not SOAK, reason="soak: run make soak")
+    long = pytest.param(marker.kwargs["soak"], marks=[pytest.mark.soak, asleep, pytest.mark.timeout(7200)])
+    short = [marker.kwargs["short"]] if "short" in marker.kwargs else []
+    metafunc.parametrize("count", [*short, long])

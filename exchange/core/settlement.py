@@ -44,14 +44,6 @@ def open_trade(state: State, trade: Trade) -> None:
     state.touched[trade.taker_account] = None
 
 
-def seal_full(state: State) -> list[Event]:
-    """Seal when the open batch has reached its size; called at the start of a command, when all its trades stand."""
-    assert state.config is not None
-    if state.next_trade - state.first_unsealed < state.config.batch_trades_max:
-        return []
-    return seal(state)
-
-
 def _last_of_chunk(state: State, first: int, batch_id: int) -> int:
     """The last trade that one transaction can carry; a single trade always fits (``budget.may_hold``)."""
     assert state.config is not None

@@ -76,8 +76,3 @@ def series_of(expiry_id: int, index: int) -> int:
 def expiry_of(series: int) -> int:
     """Listing number of the expiry a series belongs to."""
     return series >> 16
-
-
-def index_of(series: int) -> int:
-    """Position of a series inside its expiry."""
-    return series & U16_MAX

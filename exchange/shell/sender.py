@@ -8,7 +8,6 @@ transactions and structlog.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
@@ -154,7 +153,7 @@ class SenderLimits:
 
 
 class Sender:
-    """Sends for one key. Somebody calls `poll`, or runs `updates`, or nothing moves."""
+    """Sends for one key. Somebody calls `poll`, or nothing moves."""
 
     def __init__(self, chain: Chain, key: bytes, limits: SenderLimits | None = None) -> None:
         """`key` is a 32-byte private key; only one Sender in the world may use it at a time."""
@@ -236,20 +235,6 @@ class Sender:
                 return await ticket.finalised()
             if ticket.receipt is not None and ticket.receipt.ok:
                 return ticket.receipt
-            await asyncio.sleep(delay_s)
-
-    async def updates(self, poll_s: float = 1.0) -> AsyncIterator[Update]:
-        """Poll for ever, waiting with growing patience for an unreachable node."""
-        delay_s = poll_s
-        while True:
-            try:
-                found = await self.poll()
-                delay_s = poll_s
-            except ChainUnavailable as error:
-                _log.warning("chain_unavailable", error=str(error), retry_s=delay_s)
-                found, delay_s = [], min(delay_s * 2, _BACKOFF_MAX_S)
-            for update in found:
-                yield update
             await asyncio.sleep(delay_s)
 
     async def poll(self) -> list[Update]:

@@ -23,9 +23,9 @@ from exchange.shell.sender import Sender, Ticket, TransactionFailed
 from exchange.shell.sequencer import Sequencer
 from exchange.signing import (
     BatchHeader,
-    Order,
     batch_digest,
     domain_separator,
+    order_of,
     sign,
 )
 
@@ -124,21 +124,7 @@ def _held_expiries(state: State, auth: Authorisation) -> dict[int, None]:
 
 def signed_order(auth: Authorisation) -> calldata.SignedOrder:
     """An authorisation as the contract reads it."""
-    order = Order(
-        account=auth.account,
-        series=auth.series,
-        is_buy=auth.is_buy,
-        quantity=auth.qty,
-        limit_price=auth.price,
-        max_fee=auth.max_fee,
-        time_in_force=auth.tif,
-        post_only=auth.post_only,
-        reduce_only=auth.reduce_only,
-        replaces=auth.replaces,
-        nonce=auth.nonce,
-        expiry=auth.expiry_s,
-    )
-    return calldata.SignedOrder(order, auth.signature)
+    return calldata.SignedOrder(order_of(auth), auth.signature)
 
 
 def _oldest_sealed(state: State) -> int:

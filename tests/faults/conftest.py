@@ -21,20 +21,6 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "counts(short, soak): how often a fault is tried in the two forms of the test")
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test marked `counts` with its short count, and under VERBATIM_SOAK=1 with its long one too."""
-    marker = metafunc.definition.get_closest_marker("counts")
-    if marker is None:
-        return
-    asleep = pytest.mark.skipif(os.environ.get("VERBATIM_SOAK") != "1", reason="soak: run make soak")
-    long = pytest.param(marker.kwargs["soak"], marks=[pytest.mark.soak, asleep, pytest.mark.timeout(7200)])
-    metafunc.parametrize("count", [marker.kwargs["short"], long])
-
-
 class Zygote:
     """The other end of `zygote.py`."""
 

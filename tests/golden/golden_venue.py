@@ -100,22 +100,9 @@ class Venue:
     def _sign(self, key: bytes, auth: c.Authorisation) -> bytes:
         config = self.state.config
         assert config is not None
-        order = signing.Order(
-            account=auth.account,
-            series=auth.series,
-            is_buy=auth.is_buy,
-            quantity=auth.qty,
-            limit_price=auth.price,
-            max_fee=auth.max_fee,
-            time_in_force=auth.tif,
-            post_only=auth.post_only,
-            reduce_only=auth.reduce_only,
-            replaces=auth.replaces,
-            nonce=auth.nonce,
-            expiry=auth.expiry_s,
-        )
         return signing.sign(
-            key, signing.order_digest(signing.domain_separator(config.chain_id, config.clearing), order)
+            key,
+            signing.order_digest(signing.domain_separator(config.chain_id, config.clearing), signing.order_of(auth)),
         )
 
     def round(self, time_s: int, spots: dict[int, int], vol: int) -> tuple[object, ...]:
