@@ -244,4 +244,5 @@ class Writer:
                 failure = JournalFailed(f"the journal writer has stopped: {self.cause}")
                 failure.__cause__ = self.cause
                 pending.future.set_exception(failure)
+                pending.future.exception()  # `cause` says it to all: a receipt nobody asks for again is no news
         self.failed.set()

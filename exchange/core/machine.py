@@ -6,7 +6,7 @@ suffice to evolve, so folding and re-executing a journal must agree. Imports eve
 """
 
 from exchange.core import commands as c
-from exchange.core import deadlines, invariants, listing, matching, observation, pricing, settlement
+from exchange.core import deadlines, invariants, listing, matching, observation, orders, pricing, settlement
 from exchange.core import events as e
 from exchange.core.state import State, digest
 from exchange.core.units import Nanos, seconds_of
@@ -89,14 +89,14 @@ def fold(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, events: 
     for event in events:
         kind = type(event)
         if kind is e.Accepted:
-            matching.evolve_accepted(state, command, seq, time_ns)  # type: ignore[arg-type]
+            orders.evolve_accepted(state, command, seq, time_ns)  # type: ignore[arg-type]
         elif kind is e.Rested:
-            matching.evolve_rested(state, event)  # type: ignore[arg-type]
+            orders.evolve_rested(state, event)  # type: ignore[arg-type]
         elif kind is e.Cancelled:
-            matching.evolve_cancelled(state, event)  # type: ignore[arg-type]
+            orders.evolve_cancelled(state, event)  # type: ignore[arg-type]
         elif kind is e.Traded:
             taker = command.order_id if type(command) is c.Amend else seq
-            matching.evolve_traded(state, event, taker)  # type: ignore[arg-type]
+            orders.evolve_traded(state, event, taker)  # type: ignore[arg-type]
         elif kind is not e.Rejected:
             _fold_rare(state, seq, time_ns, command, event)
     if type(command) is c.Place or type(command) is c.Amend:
@@ -108,7 +108,7 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
     match event:
         case e.Amended():
             assert isinstance(command, c.Amend)
-            matching.evolve_amended(state, command, event, seq, time_ns)
+            orders.evolve_amended(state, command, event, seq, time_ns)
         case e.BatchSealed():
             settlement.evolve_sealed(state, event, seq, time_ns)
         case e.RoundAdopted():

@@ -1,11 +1,11 @@
 """What the chain said: dense, final, applied once to the live ledger and to the mirror of the contracts.
 
 The live ledger runs ahead of the chain by the trades that have not settled; the mirror holds exactly what the contracts
-should hold, so reconciliation is an equality, not a tolerance. Imports state, matching, settlement.
+should hold, so reconciliation is an equality, not a tolerance. Imports state, orders, settlement.
 """
 
 from exchange.core import commands as c
-from exchange.core import matching, settlement
+from exchange.core import orders, settlement
 from exchange.core.events import (
     Applied,
     Cancelled,
@@ -38,7 +38,7 @@ def _follow(state: State, command: c.Observation) -> list[Event]:
         case c.ObserveCancellation():
             return _orders_with_nonces(state, command)
         case c.ObserveExit():
-            return matching.cancel_orders(state.accounts[command.account], CancelReason.ACCOUNT_EXITING)
+            return orders.cancel_orders(state.accounts[command.account], CancelReason.ACCOUNT_EXITING)
         case c.ObserveFixing():
             return _compare("fixing", _fixing_of(state, command.expiry_id), command.price)
         case c.ObserveExpirySettled():

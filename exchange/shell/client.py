@@ -325,6 +325,7 @@ class Client:
         for waiter in self._waiting.values():
             if not waiter.done():
                 waiter.set_exception(why)
+                waiter.exception()  # whoever asks next is told so; a caller who gave up meanwhile is not missed
         for readers in self._subscriptions.values():
             for reader in readers:
                 reader.end(why)

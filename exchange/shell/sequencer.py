@@ -307,6 +307,7 @@ class Sequencer:
         for waiter in [*waiting, *(item.waiter for item in self._inbox)]:
             if not waiter.done():
                 waiter.set_exception(Halted(f"the sequencer stopped: {error}"))
+                waiter.exception()  # `run` raises it: a caller who has gone away leaves no second report
 
 
 class _Failure(NamedTuple):

@@ -14,9 +14,9 @@ from core_venue import HALF_HOUR, USDC, Venue, series_named, standard_venue
 from core_world import World
 from naive_book import Wish
 
+from exchange.core import admission, fees, invariants, ledger, matching, observation, risk, settlement, sweep
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import fees, invariants, ledger, matching, observation, risk, settlement, sweep
 from exchange.core.book import Level, Side
 from exchange.core.state import TREASURY, State, decode, encode
 from exchange.core.units import QTY_ONE
@@ -194,7 +194,7 @@ def test_the_contract_refuses_what_a_machine_without_the_rule_lets_pass(
 ) -> None:
     monkeypatch.setattr(place, rule, broken)
     if rule == "fill_shortfall":
-        monkeypatch.setattr(matching, "_refuse_margin", lambda *_: None)
+        monkeypatch.setattr(admission, "refuse_margin", lambda *_: None)
     world = World(batch_trades_max=100)
     with pytest.raises(Refused, match=reason):
         trade_at(world, 70_000)
@@ -365,7 +365,7 @@ def test_the_twins_agree_on_this_play() -> None:
         (Side, "orders", last_first),
         (Side, "orders", worst_first),
         (matching, "crosses", lambda *_: False),
-        (matching, "_closes", lambda *_: 10**9),
+        (admission, "closes", lambda *_: 10**9),
         (sweep.Sweep, "reducible", lambda *_, **__: 10**9),
     ],
     ids=["last in first out", "worst price first", "nothing crosses", "all orders close", "all fills reduce"],

@@ -1,0 +1,102 @@
+"""Whether an order may enter: who signed it, what it says, and whether its account can bear it.
+
+Deciding only reads. The order of the checks is the order of ``Reject``. Imports state, risk, fees, events.
+"""
+
+from exchange.core import fees, risk
+from exchange.core.commands import FOK, GTC, SCOPE_TRADE, Authorisation
+from exchange.core.events import Reject, Rejected
+from exchange.core.state import State
+from exchange.core.state_types import Account, Order
+from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX, Cash, Qty, Seconds
+
+
+def _refuse_who(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+    account = state.accounts.get(auth.account)
+    if account is None or account.id == 0:
+        return Rejected(Reject.ACCOUNT_MUST_EXIST, auth.account)
+    if account.exiting:
+        return Rejected(Reject.ACCOUNT_MUST_BE_ACTIVE, auth.account)
+    if auth.signer != account.owner:
+        key = account.keys.get(auth.signer)
+        if key is None or not key.scopes & SCOPE_TRADE:
+            return Rejected(Reject.SIGNER_MUST_BE_AUTHORISED, key.scopes if key else 0, SCOPE_TRADE)
+        if key.expiry_s <= now_s:
+            return Rejected(Reject.SIGNER_MUST_BE_AUTHORISED, key.expiry_s, now_s)
+    return None
+
+
+def _refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+    option = state.series.get(auth.series)
+    if option is None:
+        return Rejected(Reject.SERIES_MUST_EXIST, auth.series)
+    if option.expiry_s <= now_s:
+        return Rejected(Reject.SERIES_MUST_BE_TRADING, now_s, option.expiry_s)
+    if not GTC <= auth.tif <= FOK:
+        return Rejected(Reject.TIF_MUST_BE_KNOWN, auth.tif, FOK)
+    underlying = state.underlyings[option.underlying]
+    if auth.qty <= 0:
+        return Rejected(Reject.QTY_MUST_BE_POSITIVE, auth.qty)
+    if auth.qty % underlying.lot:
+        return Rejected(Reject.QTY_MUST_BE_ON_LOT, auth.qty, underlying.lot)
+    if auth.qty > QTY_MAX:
+        return Rejected(Reject.QTY_MUST_FIT, auth.qty, QTY_MAX)
+    if auth.price <= 0:
+        return Rejected(Reject.PRICE_MUST_BE_POSITIVE, auth.price)
+    tick = underlying.tick_at(auth.price)
+    if auth.price % tick:
+        return Rejected(Reject.PRICE_MUST_BE_ON_TICK, auth.price, tick)
+    if auth.price > U63_MAX or not 0 <= auth.max_fee <= U63_MAX:
+        return Rejected(Reject.PRICE_MUST_FIT, max(auth.price, auth.max_fee), U63_MAX)
+    return None
+
+
+def _refuse_signed(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+    if not now_s < auth.expiry_s <= NO_EXPIRY:
+        return Rejected(Reject.ORDER_MUST_NOT_BE_EXPIRED, auth.expiry_s, now_s)
+    account = state.accounts[auth.account]
+    if not 0 <= auth.nonce <= U64_MAX or account.nonce_used(auth.nonce):
+        return Rejected(Reject.NONCE_MUST_BE_FRESH, min(auth.nonce, U64_MAX))
+    view = state.view
+    assert state.config is not None
+    if view is None or auth.series not in view.marks or now_s - view.time_s > state.config.settlement_window_s:
+        return Rejected(Reject.ORACLE_MUST_BE_FRESH, now_s - view.time_s if view else 0)
+    index = view.spots[state.series[auth.series].underlying]
+    if fees.taker_fee_fits(state.config.fees, index, auth.max_fee):
+        return None
+    fee = fees.taker_fee(state.config.fees, index, auth.price, auth.qty)
+    allowed = fees.fee_allowed(auth.max_fee, auth.qty)
+    if fee > allowed:
+        # A spot and a price near the ends of their ranges make a fee that no journal integer holds.
+        return Rejected(Reject.MAX_FEE_MUST_COVER_FEE, min(allowed, CASH_MAX), min(fee, CASH_MAX))
+    return None
+
+
+def refuse(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+    """The first rule a signed order breaks before the book is looked at: the venue, who, what, the signed terms."""
+    if not state.is_open or state.config is None:
+        return Rejected(Reject.TRADING_MUST_BE_OPEN)
+    return _refuse_who(state, auth, now_s) or _refuse_what(state, auth, now_s) or _refuse_signed(state, auth, now_s)
+
+
+def closes(account: Account, auth: Authorisation) -> Qty:
+    """How much of a position an order on this side can close."""
+    position = account.positions.get(auth.series, 0)
+    return max(-position, 0) if auth.is_buy else max(position, 0)
+
+
+def refuse_margin(state: State, auth: Authorisation, qty: Qty, replaced: Order | None) -> Rejected | None:
+    """An order is taken only if margin holds with everything the account has open, unless it opens nothing."""
+    account = state.accounts[auth.account]
+    risk.refresh(state, account)
+    reserved = risk.reserve_with(state, account, auth, qty, replaced)
+    if reserved <= account.reserved:
+        return None
+    shortfall = risk.shortfall_with(state, account, reserved)
+    return short_of_margin(account, shortfall) if shortfall > 0 else None
+
+
+def short_of_margin(account: Account, shortfall: Cash) -> Rejected:
+    """Free cash, and what it lacks: no more than a journal integer holds, whatever was ordered or asked back."""
+    free = max(account.cash - account.held, -CASH_MAX)
+    return Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, free, min(shortfall, CASH_MAX))

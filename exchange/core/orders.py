@@ -1,0 +1,165 @@
+"""Open orders as they change: entered, amended, resting, filled, cancelled, gone.
+
+Evolving writes what was decided and never refuses. Imports state, ledger, risk, deadlines, settlement, events.
+"""
+
+from exchange.core import deadlines, ledger, risk, settlement
+from exchange.core.commands import Amend, Authorisation, Place
+from exchange.core.events import Amended, Cancelled, CancelReason, Event, Rested, Traded
+from exchange.core.state import State
+from exchange.core.state_types import Account, AuthEntry, Order, Trade
+from exchange.core.units import NO_EXPIRY, Qty, Seconds
+
+
+def cancel_orders(account: Account, reason: CancelReason, series: int | None = None) -> list[Event]:
+    """Cancellations of an account's open orders, in order of entry."""
+    return [
+        Cancelled(order.id, reason, order.qty - order.filled)
+        for order in sorted(account.orders.values(), key=lambda item: item.id)
+        if series is None or order.series == series
+    ]
+
+
+def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> None:
+    """The order exists and its nonce is spent; nothing of it rests yet."""
+    auth = command.auth
+    account = state.accounts[auth.account]
+    account.spend_nonces(auth.nonce >> 6, 1 << (auth.nonce & 63))
+    state.auths[seq] = AuthEntry(seq, auth, 0, 0, 1)
+    order = Order(  # by position: keywords take 0.5 us longer, a tenth of what placing an order takes
+        seq,  # id
+        seq,  # auth_id
+        auth.account,
+        auth.series,
+        auth.is_buy,
+        auth.price,
+        auth.qty,
+        0,  # filled
+        seq,  # priority
+        auth.max_fee,
+        auth.reduce_only,
+        auth.post_only,
+        auth.tif,
+        _good_until(account, auth),
+        command.label,
+        time_ns,  # created
+        time_ns,  # updated
+    )
+    state.orders[seq] = account.orders[seq] = order
+    if auth.reduce_only:
+        account.reducing[seq] = order
+    deadlines.remember(state, order)
+
+
+def _good_until(account: Account, auth: Authorisation) -> Seconds:
+    """An order dies with the session key that signed it: the contract would refuse a later fill."""
+    return min(auth.expiry_s, _key_until(account, auth.signer))
+
+
+def _key_until(account: Account, signer: bytes) -> Seconds:
+    if signer == account.owner:
+        return NO_EXPIRY
+    key = account.keys.get(signer)
+    return key.expiry_s if key is not None else 0
+
+
+def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_ns: int) -> None:
+    """The order stands under its new authorisation; unless it kept its place it has left the book."""
+    auth = command.auth
+    order = state.orders[event.order_id]
+    account = state.accounts[order.account]
+    account.spend_nonces(auth.nonce >> 6, 1 << (auth.nonce & 63))
+    if event.kept:
+        _shrink(state, order, order.qty - auth.qty)
+    else:
+        _lift(state, order)
+        order.price, order.priority = auth.price, seq
+    order.qty = auth.qty
+    # The child takes over the order's reference to its parent, so the parent lives until the child is forgotten. A
+    # parent that never traded is forgotten at once: a quote may be amended all day.
+    state.auths[seq] = AuthEntry(seq, auth, order.auth_id if order.filled else 0, order.filled, 1)
+    if not order.filled:
+        settlement.release(state, order.auth_id)
+    order.auth_id, order.max_fee, order.updated_ns = seq, auth.max_fee, time_ns
+    order.reduce_only, order.post_only, order.label = auth.reduce_only, auth.post_only, command.label
+    account.reducing.pop(order.id, None)
+    if auth.reduce_only:
+        account.reducing[order.id] = order
+    # The contract asks who signed every order it is shown. Replaced ones that have yet to travel must do so before
+    # their key may be registered anew, perhaps without the right to trade.
+    shown = settlement.lineage(state, seq, state.next_batch)
+    order.expiry_s = min(auth.expiry_s, *(_key_until(account, link.auth.signer) for link in shown))
+    deadlines.remember(state, order)
+
+
+def evolve_rested(state: State, event: Rested) -> None:
+    """The rest of the order queues in the book."""
+    order = state.orders[event.order_id]
+    order.price, order.resting = event.price, True
+    state.books[order.series].side(is_buy=order.is_buy).add(order)
+    account = state.accounts[order.account]
+    risk.move_open(state, account, order.series, order.is_buy, order.qty - order.filled, order.price)
+
+
+def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
+    """Quantities, cash and positions of one fill move; the trade waits for settlement."""
+    maker, taker = state.orders[event.maker_order], state.orders[taker_id]
+    trade = Trade(  # by position, as above
+        event.trade_id,
+        maker.series,
+        event.qty,
+        event.price,
+        taker.is_buy,
+        taker.account,
+        maker.account,
+        taker.auth_id,
+        maker.auth_id,
+        event.taker_fee,
+        event.maker_fee,
+        event.index,
+    )
+    _shrink(state, maker, event.qty)
+    maker.filled += event.qty
+    taker.filled += event.qty
+    settlement.open_trade(state, trade)
+    ledger.book_trade(state, trade)
+    option = state.series[trade.series]
+    option.volume += trade.qty
+    option.last_price = trade.price
+    for order in (maker, taker):
+        if order.filled == order.qty:
+            _close(state, order)
+
+
+def evolve_cancelled(state: State, event: Cancelled) -> None:
+    """The order is gone."""
+    order = state.orders[event.order_id]
+    assert order.qty - order.filled == event.remaining
+    if order.resting:
+        _lift(state, order)
+    _close(state, order)
+
+
+def _shrink(state: State, order: Order, by: Qty) -> None:
+    """Take quantity off a resting order where it stands; an order left with nothing leaves the book."""
+    side = state.books[order.series].side(is_buy=order.is_buy)
+    if by == order.qty - order.filled:
+        side.remove(order)
+        order.resting = False
+    else:
+        side.reduce(order, by)
+    risk.move_open(state, state.accounts[order.account], order.series, order.is_buy, -by, order.price)
+
+
+def _lift(state: State, order: Order) -> None:
+    """Take a resting order out of the book."""
+    _shrink(state, order, order.qty - order.filled)
+
+
+def _close(state: State, order: Order) -> None:
+    """Forget a finished order; its authorisation lives on while its trades settle."""
+    del state.orders[order.id]
+    account = state.accounts[order.account]
+    del account.orders[order.id]
+    account.reducing.pop(order.id, None)
+    settlement.release(state, order.auth_id)
