@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 TITLES = {
+    "book": "The order book alone, on the streams of a neutral oracle",
     "machine": "The machine alone",
     "durable": "Commands journaled and durable",
     "wire": "Signed orders through the WebSocket",

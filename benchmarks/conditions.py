@@ -21,14 +21,18 @@ def _commit() -> str:
     return told.stdout.decode().strip() or "unknown"
 
 
-def show(*notes: str) -> None:
-    """Interpreter, machine, load and commit, then what the benchmark itself wants known."""
+def line() -> str:
+    """Interpreter, machine, load and commit."""
     load = f"load {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "load unknown"
-    print(
-        f"  {platform.python_implementation()} {platform.python_version()}, {_processor()}, {os.cpu_count()} cores, ",
-        end="",
+    return (
+        f"{platform.python_implementation()} {platform.python_version()}, {_processor()}, {os.cpu_count()} cores, "
+        f"{load}, {platform.system()} {platform.release()}, commit {_commit()}"
     )
-    print(f"{load}, {platform.system()} {platform.release()}, commit {_commit()}")
+
+
+def show(*notes: str) -> None:
+    """The line above, then what the benchmark itself wants known."""
+    print(f"  {line()}")
     for note in notes:
         print(f"  {note}")
 

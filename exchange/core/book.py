@@ -1,29 +1,41 @@
 """The limit order book of one series: price-time priority, and nothing about money.
 
 A side keeps its prices in a sorted list with the best one last, and per price a queue in priority order with its total.
-Every operation the matching path needs is O(1) or one bisection. Imports units.
+Every operation the matching path needs is O(1) or one bisection. What rests is anything with an id, a price and a
+quantity: orders here, plain messages in ``benchmarks/book.py``. Imports units.
 """
 
 from bisect import bisect_left, insort
 from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Generic, Protocol, TypeVar
 
-from exchange.core.state_types import Order
+import msgspec
+
 from exchange.core.units import Price, Qty
 
 
-class Level:
+class Resting(Protocol):
+    """What the book knows of an order: which one it is, where it stands, and how much of it is left."""
+
+    id: int
+    price: Price
+    qty: Qty
+    filled: Qty
+
+
+R = TypeVar("R", bound=Resting)
+
+
+class Level(msgspec.Struct, Generic[R], gc=False):
     """Orders at one price, first in first out."""
 
-    __slots__ = ("orders", "total")
-
-    def __init__(self) -> None:
-        # An ordered dict, not a dict: removing the head of a large plain dict again and again is quadratic.
-        self.orders: OrderedDict[int, Order] = OrderedDict()
-        self.total: Qty = 0
+    # An ordered dict, not a dict: removing the head of a large plain dict again and again is quadratic.
+    orders: OrderedDict[int, R] = msgspec.field(default_factory=OrderedDict)
+    total: Qty = 0
 
 
-class Side:
+class Side(Generic[R]):
     """Bids or asks. Keys are prices for bids and negated prices for asks, so the best key is always the largest."""
 
     __slots__ = ("keys", "levels", "sign")
@@ -31,13 +43,11 @@ class Side:
     def __init__(self, sign: int) -> None:
         self.sign = sign
         self.keys: list[int] = []
-        self.levels: dict[int, Level] = {}
+        self.levels: dict[int, Level[R]] = {}
 
-    def best(self) -> Price | None:
-        """Best price, or None when the side is empty."""
-        return self.keys[-1] * self.sign if self.keys else None
+    # -- what rests ---------------------------------------------------------------------------------------------------
 
-    def add(self, order: Order) -> None:
+    def add(self, order: R) -> None:
         """Queue an order behind those already at its price."""
         key = order.price * self.sign
         level = self.levels.get(key)
@@ -47,26 +57,59 @@ class Side:
         level.orders[order.id] = order
         level.total += order.qty - order.filled
 
-    def remove(self, order: Order) -> None:
+    def remove(self, order: R) -> None:
         """Take an order out, wherever it stands in its queue."""
         key = order.price * self.sign
         level = self.levels[key]
-        del level.orders[order.id]
-        level.total -= order.qty - order.filled
-        if not level.orders:
+        orders = level.orders
+        del orders[order.id]
+        if orders:
+            level.total -= order.qty - order.filled
+        else:
             del self.levels[key]
             del self.keys[bisect_left(self.keys, key)]
 
-    def reduce(self, order: Order, by: Qty) -> None:
-        """Shrink an order where it stands; the caller changes the order itself."""
+    def take(self, order: R, by: Qty) -> bool:
+        """Take quantity off an order where it stands; the caller changes the order itself.
+
+        True if nothing is left and the order is gone.
+        """
+        if by == order.qty - order.filled:
+            self.remove(order)
+            return True
         self.levels[order.price * self.sign].total -= by
+        return False
+
+    # -- who meets whom -----------------------------------------------------------------------------------------------
+
+    def meets(self, limit: Price) -> bool:
+        """Whether somebody on the other side who goes as far as ``limit`` would trade here."""
+        keys = self.keys
+        return bool(keys) and keys[-1] >= limit * self.sign
+
+    def within(self, limit: Price) -> Iterator[R]:
+        """Those he would meet, best price first, first in first out: the walk of every match.
+
+        Matching is planned on this walk and written afterwards; nothing may be added or removed before it ends.
+        """
+        bound, levels = limit * self.sign, self.levels
+        for key in reversed(self.keys):
+            if key < bound:
+                return
+            yield from levels[key].orders.values()
+
+    # -- what one sees ------------------------------------------------------------------------------------------------
+
+    def best(self) -> Price | None:
+        """Best price, or None when the side is empty."""
+        return self.keys[-1] * self.sign if self.keys else None
 
     def total_at(self, price: Price) -> Qty:
         """Quantity resting at a price."""
         level = self.levels.get(price * self.sign)
         return level.total if level is not None else 0
 
-    def orders(self) -> Iterator[Order]:
+    def orders(self) -> Iterator[R]:
         """Orders from best to worst, first to last."""
         for key in reversed(self.keys):
             yield from self.levels[key].orders.values()
@@ -76,16 +119,16 @@ class Side:
         return [(key * self.sign, self.levels[key].total) for key in self.keys[: -count - 1 : -1]]
 
 
-class Book:
+class Book(Generic[R]):
     """Both sides of one series."""
 
     __slots__ = ("asks", "bids")
 
     def __init__(self) -> None:
-        self.bids = Side(1)
-        self.asks = Side(-1)
+        self.bids: Side[R] = Side(1)
+        self.asks: Side[R] = Side(-1)
 
-    def side(self, *, is_buy: bool) -> Side:
+    def side(self, *, is_buy: bool) -> Side[R]:
         """The side an order of this direction rests on."""
         return self.bids if is_buy else self.asks
 

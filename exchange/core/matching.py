@@ -12,7 +12,7 @@ from exchange.core.commands import FOK, GTC, IOC, Amend, Authorisation, Cancel, 
 from exchange.core.events import Accepted, Amended, Cancelled, CancelReason, Event, Reject, Rejected, Rested
 from exchange.core.state import State
 from exchange.core.state_types import Order
-from exchange.core.sweep import Sweep, crosses
+from exchange.core.sweep import Sweep
 from exchange.core.units import U64_MAX, Price, Qty, Seconds, seconds_of
 
 OPEN_ORDERS_MAX = 10_000  # per account; bounds mass cancels and snapshots
@@ -52,7 +52,7 @@ def _enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> t
     """Match an admitted order and dispose of the rest."""
     opposite = state.books[auth.series].side(is_buy=not auth.is_buy)
     price = auth.price
-    meets = crosses(opposite, auth)
+    meets = opposite.meets(price)
     if meets and auth.post_only:
         slid = _slid_price(state, opposite, auth) if entry.slide else 0
         if slid <= 0:
@@ -72,7 +72,7 @@ def _enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> t
     return _after_sweep(sweep, entry)
 
 
-def _slid_price(state: State, opposite: Side, auth: Authorisation) -> Price:
+def _slid_price(state: State, opposite: Side[Order], auth: Authorisation) -> Price:
     best = opposite.best()
     assert best is not None
     underlying = state.underlyings[state.series[auth.series].underlying]

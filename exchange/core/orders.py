@@ -143,11 +143,8 @@ def evolve_cancelled(state: State, event: Cancelled) -> None:
 def _shrink(state: State, order: Order, by: Qty) -> None:
     """Take quantity off a resting order where it stands; an order left with nothing leaves the book."""
     side = state.books[order.series].side(is_buy=order.is_buy)
-    if by == order.qty - order.filled:
-        side.remove(order)
+    if side.take(order, by):
         order.resting = False
-    else:
-        side.reduce(order, by)
     risk.move_open(state, state.accounts[order.account], order.series, order.is_buy, -by, order.price)
 
 

@@ -145,7 +145,7 @@ class State:
         self.underlyings: dict[int, Underlying] = {}  # listing
         self.expiries: dict[int, Expiry] = {}  # listing
         self.series: dict[int, Series] = {}  # listing
-        self.books: dict[int, Book] = {}  # matching
+        self.books: dict[int, Book[Order]] = {}  # matching
         self.round: PostRound | None = None  # pricing
         self.view: RoundView | None = None  # pricing
         self.spots: dict[int, Spot] = {}  # pricing

@@ -7,7 +7,6 @@ one record and has to settle. Imports state, risk, fees, backlog, budget, events
 from typing import Final
 
 from exchange.core import backlog, budget, fees, risk
-from exchange.core.book import Side
 from exchange.core.commands import Authorisation
 from exchange.core.events import Cancelled, CancelReason, Event, Traded
 from exchange.core.state import State
@@ -53,9 +52,8 @@ class Sweep:
         """Walk the opposite side in priority order until filled, stopped or out of price."""
         auth = self.auth
         opposite = self.state.books[auth.series].side(is_buy=not auth.is_buy)
-        for maker in opposite.orders():
-            crossing = maker.price <= auth.price if auth.is_buy else maker.price >= auth.price
-            if not self.left or not crossing:
+        for maker in opposite.within(auth.price):
+            if not self.left:
                 break
             if self.trade_id >= self.trades_end or len(self.events) >= SWEEP_MAX:
                 self.stopped = CancelReason.SWEEP_BOUND
@@ -159,9 +157,3 @@ class Sweep:
         stale = self.events[first:]
         del self.events[first:]
         return stale
-
-
-def crosses(side: Side, auth: Authorisation) -> bool:
-    """Whether an order would meet the best of the other side."""
-    best = side.best()
-    return best is not None and (best <= auth.price if auth.is_buy else best >= auth.price)

@@ -14,7 +14,7 @@ from core_venue import HALF_HOUR, USDC, Venue, series_named, standard_venue
 from core_world import World
 from naive_book import Wish
 
-from exchange.core import admission, fees, invariants, ledger, matching, observation, risk, settlement, sweep
+from exchange.core import admission, fees, invariants, ledger, observation, risk, settlement, sweep
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.book import Level, Side
@@ -331,12 +331,12 @@ def test_a_payoff_one_unit_off_is_seen_as_soon_as_it_is_settled_here(
 # -- the book's twin --------------------------------------------------------------------------------------------------
 
 
-def last_first(side: Side) -> Any:
+def last_first(side: Side[Any], _limit: int) -> Any:
     for key in reversed(side.keys):
         yield from reversed(side.levels[key].orders.values())
 
 
-def worst_first(side: Side) -> Any:
+def worst_first(side: Side[Any], _limit: int) -> Any:
     for key in side.keys:
         yield from side.levels[key].orders.values()
 
@@ -362,9 +362,9 @@ def test_the_twins_agree_on_this_play() -> None:
 @pytest.mark.parametrize(
     ("place", "rule", "broken"),
     [
-        (Side, "orders", last_first),
-        (Side, "orders", worst_first),
-        (matching, "crosses", lambda *_: False),
+        (Side, "within", last_first),
+        (Side, "within", worst_first),
+        (Side, "meets", lambda *_: False),
         (admission, "closes", lambda *_: 10**9),
         (sweep.Sweep, "reducible", lambda *_, **__: 10**9),
     ],
