@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 
 import msgspec
-from eth_hash.auto import keccak
+from tiny_keccak import keccak256 as keccak
 
 from exchange.signing import BatchHeader, Order, RoundHeader, compact, recover
 

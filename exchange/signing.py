@@ -2,7 +2,7 @@
 
 Owns the structs that wallets, the operator and the oracle signers sign, and the 32 bytes they sign for them.
 Addresses are 20-byte `bytes` here; `to_hex` and `from_hex` stand at the border to text. May import core, msgspec,
-coincurve and eth_hash; knows no node, no clock and no file. The contracts hold the same types and refuse
+coincurve and tiny_keccak; knows no node, no clock and no file. The contracts hold the same types and refuse
 whatever differs by a bit.
 """
 
@@ -13,7 +13,7 @@ from functools import lru_cache
 
 import msgspec
 from coincurve import PrivateKey, PublicKey
-from eth_hash.auto import keccak
+from tiny_keccak import keccak256 as keccak
 
 from exchange.core.commands import Authorisation
 

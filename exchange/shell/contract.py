@@ -13,7 +13,7 @@ from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Protocol
 
-from eth_hash.auto import keccak
+from tiny_keccak import keccak256 as keccak
 
 from exchange.shell.chain import ZERO_ADDRESS, Address, BlockId, Chain, Log, Receipt
 

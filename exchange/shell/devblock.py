@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
-from eth_hash.auto import keccak
+from tiny_keccak import keccak256 as keccak
 
 from exchange.shell.chain import Address, Block, Hash, Log, Receipt, Transaction
 from exchange.shell.devstore import BlockRecord, ChainMeta, StoreMismatch

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
-from eth_hash.auto import keccak
+from tiny_keccak import keccak256 as keccak
 
 from exchange.shell.chain import (
     ZERO_ADDRESS,

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 from eth.constants import EMPTY_SHA3, ZERO_HASH32
-from eth_hash.auto import keccak
+from tiny_keccak import keccak256 as keccak
 
 _ABSENT: Any = object()  # marks a key that was not in its table
 Undo = tuple[dict[Any, Any], Any, Any]  # table, key, value before (or _ABSENT)

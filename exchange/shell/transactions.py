@@ -1,6 +1,6 @@
 """Signed EIP-1559 transactions as bytes: built, signed and hashed here, with no node and no clock.
 
-May import rlp, coincurve and eth_hash. eth-account does the same with validation of every field on the way;
+May import rlp, coincurve and tiny_keccak. eth-account does the same with validation of every field on the way;
 a sender that signs each settlement twice (fee bumps) and the contract tests, which sign thousands, want the
 short road.
 """
@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from coincurve import PrivateKey
-from eth_hash.auto import keccak
 from rlp.codec import encode
+from tiny_keccak import keccak256 as keccak
 
 from exchange.shell.chain import Address, Hash
 
