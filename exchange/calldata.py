@@ -114,6 +114,21 @@ class Revert(StrEnum):
     VAULT_TRANSFER = "vault_transfer"
     VAULT_DELTA = "vault_delta"
     AMOUNT_ZERO = "amount_zero"
+    # Operators
+    BOND_MINIMUM = "bond_minimum"
+    BOND_TRANSFER = "bond_transfer"
+    BOND_DELTA = "bond_delta"
+    OPERATOR_UNKNOWN = "operator_unknown"
+    OPERATOR_FROZEN = "operator_frozen"
+    COMMITMENT_KNOWN = "commitment_known"
+    COMMITMENT_UNKNOWN = "commitment_unknown"
+    COMMITMENT_EARLY = "commitment_early"
+    STATEMENT_FORM = "statement_form"
+    STATEMENT_SIGNER = "statement_signer"
+    STATEMENTS_AGREE = "statements_agree"
+    LEAF_SAME = "leaf_same"
+    PROOF_WRONG = "proof_wrong"
+    NOTHING_OWED = "nothing_owed"
     # TestUSDC
     CHAIN_PRODUCTION = "chain_production"
     TOKEN_ALLOWANCE = "token_allowance"  # noqa: S105 - the name of a refusal, not a secret

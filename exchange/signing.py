@@ -32,7 +32,7 @@ _BATCH_TYPE = keccak(
     b"Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
 )
 _ROUND_TYPE = keccak(b"Round(uint64 roundId,uint64 time,uint256 stable,bytes32 spots,bytes32 sheets)")
-_RECEIPT_TYPE = keccak(b"Receipt(uint64 seq,bytes32 prevHash,bytes32 recordHash,uint64 timeNs)")
+_RECEIPT_TYPE = keccak(b"Receipt(uint64 seq,bytes32 priorRoot,bytes32 recordHash,uint64 timeNs)")
 
 
 class Fault(StrEnum):
@@ -96,10 +96,14 @@ class RoundHeader(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Receipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The venue's word that a message took place `seq` in the journal, after the record hashed `prev_hash`."""
+    """The venue's word that a message took place `seq` in the journal, and what the journal held before it.
+
+    `record_hash` is the record's leaf; `prior_root` is the RFC 6962 root over the `seq` - 1 records before, so that
+    each receipt is also a signed head of the whole journal (docs/adr/0008).
+    """
 
     seq: int
-    prev_hash: bytes
+    prior_root: bytes
     record_hash: bytes
     time_ns: int
 
@@ -178,7 +182,7 @@ def receipt_digest(domain: bytes, receipt: Receipt) -> bytes:
     """Digest of an ingress receipt in the domain of Clearing."""
     fields = (
         _uint(receipt.seq, 64),
-        _word(receipt.prev_hash),
+        _word(receipt.prior_root),
         _word(receipt.record_hash),
         _uint(receipt.time_ns, 64),
     )

@@ -78,7 +78,7 @@ def receipt_object(signed: Receipted) -> dict[str, Any]:
     plain = signed.receipt
     return {
         "seq": plain.seq,
-        "prev_hash": "0x" + plain.prev_hash.hex(),
+        "prior_root": "0x" + plain.prior_root.hex(),
         "record_hash": "0x" + plain.record_hash.hex(),
         "time_ns": plain.time_ns,
         "signature": "0x" + signed.signature.hex(),

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from exchange.core.commands import Configure, FeeSchedule, StandardModel
-from exchange.core.units import WAD, Cash, Seconds
+from exchange.core.units import USDC_ONE, WAD, Cash, Seconds, Wad
 from exchange.shell.chain import Address, Chain, checksum, to_address
 from exchange.shell.contract import Contract, artifact
 from exchange.shell.sender import Sender
@@ -35,6 +35,19 @@ STANDARD: Final = StandardModel(
 FEES: Final = FeeSchedule(taker_rate=4 * _CENT // 100, maker_rate=-_CENT // 100, cap=125 * _CENT // 10)
 
 
+class Bond(msgspec.Struct, frozen=True, kw_only=True):
+    """What the operator stands to lose: amounts in 1e-6 USDC, the reporter's share in wad, the notice in seconds.
+
+    The notice is what the public has left, after the contracts have anchored a record or the operator counts as gone,
+    to prove what it knows before a bond may leave.
+    """
+
+    posted: Cash = 1_000_000 * USDC_ONE
+    minimum: Cash = 500_000 * USDC_ONE
+    reporter_share: Wad = 30 * _CENT
+    notice_s: Seconds = 7 * 86_400
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Rules fixed at deployment. Times in seconds, the vault's cap in 1e-6 USDC."""
 
@@ -44,6 +57,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     batch_trades_max: int = 64
     batch_age_max_s: Seconds = 10
     vault_cap: Cash = 10**18
+    bond: Bond = Bond()
     fees: FeeSchedule = FEES
     standard: StandardModel = STANDARD
 
@@ -58,6 +72,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     oracle: str
     margin: str
     clearing: str
+    operators: str
     operator: str
     signers: list[str]
     terms: Terms
@@ -104,13 +119,17 @@ class Contracts:
         self.oracle = self._bind("Oracle", deployment.oracle)
         self.margin = self._bind("Margin", deployment.margin)
         self.clearing = self._bind("Clearing", deployment.clearing)
+        self.operators = self._bind("Operators", deployment.operators)
 
     def _bind(self, name: str, address: str) -> Contract:
         return Contract(self.chain, to_address(address), artifact(name).interface)
 
 
-async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: Terms) -> Deployment:
-    """Deploy token, vault, oracle, margin and clearing for development; the operator governs and guards them."""
+async def deploy(chain: Chain, operator: Sender, signers: list[Address], treasury: Address, terms: Terms) -> Deployment:
+    """Deploy the contracts for development; the operator governs and guards them, and posts its bond.
+
+    ``treasury`` receives what a slashed operator loses beyond the reporter's share.
+    """
     first = await chain.block("latest")
     usdc = await _create(operator, "TestUSDC")
     vault = await _create(operator, "Vault", usdc, operator.address, terms.vault_cap)
@@ -130,8 +149,8 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: 
         terms.fees.cap,
     )
     clearing = await _create(operator, "Clearing", settings)
-    data = artifact("Vault").interface.encode("set_clearing", clearing)
-    await operator.included(await operator.submit(vault, data))
+    await _call(operator, "Vault", vault, "set_clearing", clearing)
+    operators = await _bonded(operator, usdc, clearing, treasury, terms)
     return Deployment(
         chain_id=chain.chain_id,
         first_block=first.number,
@@ -140,15 +159,33 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: 
         oracle=checksum(oracle),
         margin=checksum(margin),
         clearing=checksum(clearing),
+        operators=checksum(operators),
         operator=checksum(operator.address),
         signers=checksum_all(signers),
         terms=terms,
     )
 
 
+async def _bonded(operator: Sender, usdc: Address, clearing: Address, treasury: Address, terms: Terms) -> Address:
+    """The registry of operators, holding the bond of this one."""
+    bond = terms.bond
+    window_s = terms.settlement_window_s + terms.operator_timeout_s
+    held = (bond.minimum, bond.reporter_share, window_s, window_s + bond.notice_s)
+    operators = await _create(operator, "Operators", usdc, clearing, treasury, *held)
+    await _call(operator, "TestUSDC", usdc, "mint", operator.address, bond.posted)
+    await _call(operator, "TestUSDC", usdc, "approve", operators, bond.posted)
+    await _call(operator, "Operators", operators, "post_bond", operator.address, bond.posted)
+    return operators
+
+
 def checksum_all(addresses: list[Address]) -> list[str]:
     """Addresses as checksummed text."""
     return [checksum(address) for address in addresses]
+
+
+async def _call(sender: Sender, name: str, to: Address, method: str, *args: object) -> None:
+    data = artifact(name).interface.encode(method, *args)
+    await sender.included(await sender.submit(to, data))
 
 
 async def _create(sender: Sender, name: str, *args: object) -> Address:

@@ -7,7 +7,7 @@ that fails, stops the venue, and the next start rebuilds from what was written. 
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
@@ -266,17 +266,23 @@ class Sequencer:
         while True:
             appended, drain = await self._drains.get()
             durable = await appended if appended is not None else None
+            priors: dict[int, bytes] = {}
             if durable is not None:
                 frame = durable.frame
-                self.anchors.extend(drain.stamps[0][0], durable.leaves, drain.sealing)
+                priors = self._anchor(drain, durable)
                 self._last = Mark(frame.frame_no, frame.last_seq, frame.head)
                 self._keep(drain, self._last)
             self._publish(drain.notes)
             for answer in drain.answers:
                 if not answer.waiter.done():
-                    self._answer(answer, durable, drain)
+                    self._answer(answer, durable, drain, priors)
             self._unanswered.popleft()
             self._drains.task_done()
+
+    def _anchor(self, drain: _Drain, durable: Durable) -> dict[int, bytes]:
+        """Let the tree grow; the roots before the records that somebody waits to have a receipt of."""
+        asked = [drain.stamps[each.place][0] for each in drain.answers if each.signed and not each.waiter.done()]
+        return self.anchors.extend(drain.stamps[0][0], durable.leaves, drain.sealing, dict.fromkeys(asked))
 
     def _keep(self, drain: _Drain, at: Mark) -> None:
         """Write the snapshot that is due, and take a digest next; frames that go on beyond a drain are passed over."""
@@ -286,7 +292,7 @@ class Sequencer:
             self._next_snapshot = at.last_seq + self._snapshot_every
             self._next_digest = 0
 
-    def _answer(self, answer: _Answer, durable: Durable | None, drain: _Drain) -> None:
+    def _answer(self, answer: _Answer, durable: Durable | None, drain: _Drain, priors: Mapping[int, bytes]) -> None:
         if isinstance(answer.value, _Failure):
             answer.waiter.set_exception(answer.value.error)
             return
@@ -294,7 +300,7 @@ class Sequencer:
         if answer.signed and durable is not None:
             seq, time_ns = drain.stamps[answer.place]
             leaf = durable.leaves[answer.place]
-            plain = Receipt(seq=seq, prev_hash=durable.prev_head, record_hash=leaf, time_ns=time_ns)
+            plain = Receipt(seq=seq, prior_root=priors[seq], record_hash=leaf, time_ns=time_ns)
             receipt = SignedReceipt(plain, self._signer.sign(receipt_digest(self._domain, plain)))
         answer.waiter.set_result((answer.value, receipt))
 

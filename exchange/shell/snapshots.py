@@ -6,7 +6,7 @@ and it is believed only when the first digest in the journal after it comes out 
 
 import asyncio
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -36,13 +36,22 @@ class Anchors:
         self.tree = tree or Tree()
         self.roots: dict[int, bytes] = dict(roots or {})
 
-    def extend(self, first_seq: int, leaves: Sequence[bytes], sealing: Sequence[int]) -> None:
-        """Add the leaves of consecutive records; remember the root after each record in ``sealing``."""
+    def extend(
+        self, first_seq: int, leaves: Sequence[bytes], sealing: Sequence[int], asked: Collection[int] = ()
+    ) -> dict[int, bytes]:
+        """Add the leaves of consecutive records; remember the root after each record in ``sealing``.
+
+        Returns the root over everything before each record in ``asked``.
+        """
         wanted = dict.fromkeys(sealing)
-        for offset, leaf in enumerate(leaves):
+        prior: dict[int, bytes] = {}
+        for seq, leaf in enumerate(leaves, first_seq):
+            if seq in asked:
+                prior[seq] = self.tree.root()
             self.tree.append(leaf)
-            if first_seq + offset in wanted:
-                self.roots[first_seq + offset] = self.tree.root()
+            if seq in wanted:
+                self.roots[seq] = self.tree.root()
+        return prior
 
     def forget_before(self, seq: int) -> None:
         """Drop roots of records before ``seq``: their batches are final."""

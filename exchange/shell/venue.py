@@ -401,7 +401,8 @@ async def _deployment(
         raise SetupRefused(f"{path.name} is missing, which says where the contracts of this journal are")
     if await chain.balance(sender.address) < WEALTH_WEI // 2:
         await controls.fund(sender.address, WEALTH_WEI)
-    made = await deploy(chain, sender, [address_of(key) for key in keys.signers], settings.terms)
+    signers, treasury = [address_of(key) for key in keys.signers], address_of(dev_key("treasury"))
+    made = await deploy(chain, sender, signers, treasury, settings.terms)
     made.save(path)
     return made
 

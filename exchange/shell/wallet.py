@@ -113,7 +113,7 @@ def parse_receipt(value: Mapping[str, Any]) -> SignedReceipt:
     """Receipt from its JSON object."""
     plain = Receipt(
         seq=value["seq"],
-        prev_hash=bytes.fromhex(value["prev_hash"][2:]),
+        prior_root=bytes.fromhex(value["prior_root"][2:]),
         record_hash=bytes.fromhex(value["record_hash"][2:]),
         time_ns=value["time_ns"],
     )

@@ -20,7 +20,7 @@ TYPES = {
     ),
     "Batch": "uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content",
     "Round": "uint64 roundId,uint64 time,uint256 stable,bytes32 spots,bytes32 sheets",
-    "Receipt": "uint64 seq,bytes32 prevHash,bytes32 recordHash,uint64 timeNs",
+    "Receipt": "uint64 seq,bytes32 priorRoot,bytes32 recordHash,uint64 timeNs",
 }
 u8, u32, u64, u256 = (st.integers(0, 2**bits - 1) for bits in (8, 32, 64, 256))
 b32 = st.binary(min_size=32, max_size=32)

@@ -14,13 +14,12 @@ from typing import Any, NamedTuple, Self
 
 from exchange import codec
 from exchange.core import commands as c
-from exchange.shell.boot import GENESIS
 from exchange.shell.client import Client, Placed, Refused
 from exchange.shell.settler import signed_order
 from exchange.shell.subscription import Disconnected
 from exchange.shell.wallet import SignedReceipt, Untrusted, Venue, parse_receipt, verify_receipt
 from exchange.signing import order_digest
-from journal import Frame, Record, genesis_head, scan
+from journal import Frame, Record, Tree, scan
 
 ROOT = Path(__file__).resolve().parents[2]
 READY_S = 60.0
@@ -205,18 +204,18 @@ class Entry(NamedTuple):
 
     record: Record
     leaf: bytes
-    prev_head: bytes
+    prior_root: bytes
 
 
 def entries(journal: Path) -> dict[int, Entry]:
     """Every record of the whole frames of a journal, by seq."""
     found: dict[int, Entry] = {}
-    prev_head = genesis_head(GENESIS).hash
+    tree = Tree()
     for frame in scan(journal):
         if isinstance(frame, Frame):
-            rows = zip(frame.records(), frame.leaves(), strict=True)
-            found |= {record.seq: Entry(record, leaf, prev_head) for record, leaf in rows}
-            prev_head = frame.head
+            for record, leaf in zip(frame.records(), frame.leaves(), strict=True):
+                found[record.seq] = Entry(record, leaf, tree.root())
+                tree.append(leaf)
     return found
 
 
@@ -237,8 +236,8 @@ def _untrue(held: dict[int, Entry], venue: Venue, told: Told) -> str:
         return "not in the journal"
     if entry.leaf != receipt.record_hash or entry.record.time_ns != receipt.time_ns:
         return "another record stands in its place"
-    if entry.prev_head != receipt.prev_hash:
-        return "the frame follows another head than the receipt names"
+    if entry.prior_root != receipt.prior_root:
+        return "the journal before it is another than the receipt names"
     command = codec.decode_command(entry.record.command)
     if told.order_hash:
         ordered = command.auth if isinstance(command, c.Place | c.Amend) else None

@@ -64,6 +64,7 @@ def deployment_of(venue) -> Deployment:
     return Deployment(
         chain_id=venue.chain.chain_id,
         first_block=0,
+        operators=checksum(bytes(20)),
         operator=checksum(bytes(20)),
         signers=[],
         terms=Terms(),

@@ -90,7 +90,9 @@ class Venue:
         self.must(c.PostRound(number, now_s, WAD, (c.Spot(0, spot, WAD, self._acc),), tuple(sheets), ()))
 
     def receipt(self, outcome: Outcome) -> Signed:
-        plain = signing.Receipt(seq=outcome.seq, prev_hash=bytes(32), record_hash=b"\x07" * 32, time_ns=outcome.time_ns)
+        plain = signing.Receipt(
+            seq=outcome.seq, prior_root=bytes(32), record_hash=b"\x07" * 32, time_ns=outcome.time_ns
+        )
         assert self.publisher.venue is not None
         digest = signing.receipt_digest(self.publisher.venue.domain, plain)
         return Signed(plain, signing.sign(b"\x01" * 32, digest))

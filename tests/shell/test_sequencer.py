@@ -16,7 +16,7 @@ from exchange.shell.clock import ManualClock
 from exchange.shell.deploy import FEES, STANDARD
 from exchange.shell.sequencer import Halted, Overloaded, Sequencer
 from exchange.signing import Receipt, address_of, domain_separator, receipt_digest, recover
-from journal import JournalFailed, Limits, MemoryStore, StoreFailed, Writer
+from journal import JournalFailed, Limits, MemoryStore, StoreFailed, Writer, root_of
 
 KEY = b"\x01" * 32
 DOMAIN = domain_separator(31337, b"C" * 20)
@@ -96,15 +96,16 @@ async def test_nothing_is_answered_or_published_before_it_is_durable():
         assert bench.published == [1]
 
 
-async def test_a_receipt_names_the_record_and_the_head_before_its_frame():
+async def test_a_receipt_names_the_record_and_the_root_of_everything_before_it():
     async with opened() as bench:
         receipts = [receipt.receipt for _, receipt in [await bench.ask(TICK) for _ in range(3)]]
         _, last = await bench.ask(CANCEL)
         assert recover(receipt_digest(DOMAIN, last.receipt), last.signature) == address_of(KEY)
-        heads = [(await MemoryStore(GENESIS).head()).hash, *[frame.head for frame in bench.disk.frames_held]]
         leaves = [leaf for frame in bench.disk.frames_held for leaf in frame.leaves()]
         for place, receipt in enumerate([*receipts, last.receipt]):
-            wanted = Receipt(seq=place + 1, prev_hash=heads[place], record_hash=leaves[place], time_ns=receipt.time_ns)
+            wanted = Receipt(
+                seq=place + 1, prior_root=root_of(leaves[:place]), record_hash=leaves[place], time_ns=receipt.time_ns
+            )
             assert receipt == wanted
 
 
