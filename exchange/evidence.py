@@ -1,8 +1,8 @@
 """What an operator has signed, held side by side: statements, what two of them contradict, and proofs of it.
 
 Owns the file in which a trader keeps receipts, and the arguments of the contract Operators. Bytes to bytes: no input,
-output, node or journal. May import signing and msgspec. The contract holds the same rules and refuses whatever proves
-nothing.
+output, node or journal. May import signing, msgspec and tiny_keccak. The contract holds the same rules and refuses
+whatever proves nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 import msgspec
-from eth_hash.auto import keccak
+from tiny_keccak import keccak256 as keccak
 
 from exchange.signing import (
     BatchHeader,
