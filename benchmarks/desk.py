@@ -40,24 +40,25 @@ class Desk:
 
     def take(self, messages: Iterable[Message]) -> None:
         """New orders that meet nobody, and cancels, are nearly all there is; the rest has functions of its own."""
-        live, say, (bids, asks) = self.live, self.lines.append, self.sides
-        meets, rest, lift = (asks.meets, bids.meets), (bids.add, asks.add), (bids.remove, asks.remove)
+        live, say, sides = self.live, self.lines.append, self.sides
         for kind, side, ioc, qty, seq, number, price, _ in messages:
             if kind == NEW:
                 if number in live:
                     raise DuplicateOrder(f"message {seq}: order {number} still rests")
                 words = f"{side},{number},{price}"
                 say(f"0,{seq},{words},{qty}")
-                if ioc or meets[side](price):
+                if sides[1 - side].meets(price):
                     self._match(seq, Plain(number, price, qty, 0, side, words), ioc)
+                elif ioc:
+                    say(f"2,{seq},{words}")
                 else:
                     order = live[number] = Plain(number, price, qty, 0, side, words)
-                    rest[side](order)
+                    sides[side].add(order)
             elif kind == CANCEL:
-                if number in live:
-                    order = live.pop(number)
-                    lift[order.side](order)
-                    say(f"2,{seq},{order.words}")
+                gone = live.pop(number, None)
+                if gone is not None:
+                    sides[gone.side].remove(gone)
+                    say(f"2,{seq},{gone.words}")
                 else:
                     say(f"4,{seq},{number}")
             else:
@@ -70,7 +71,11 @@ class Desk:
             self.lines.append(f"5,{seq},{new.id}")
             return
         self.sides[old.side].remove(old)
-        self._match(seq, new, ioc)
+        if ioc or self.sides[1 - new.side].meets(new.price):
+            self._match(seq, new, ioc)
+        else:
+            self.live[new.id] = new
+            self.sides[new.side].add(new)
         self.lines.append(f"3,{seq},{new.words},{new.qty}")
 
     def _match(self, seq: int, new: Plain, ioc: int) -> None:

@@ -73,7 +73,7 @@ def miscount_level(state: State) -> None:
 
 def keep_empty_level(state: State) -> None:
     bids = state.books[CALL].bids
-    bids.levels[1], bids.keys[:0] = Level(), [1]
+    bids.levels[1], bids.keys[:0] = Level({}, 0), [1]
 
 
 def forget_order(state: State) -> None:
