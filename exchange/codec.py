@@ -51,6 +51,7 @@ def field_table() -> dict[str, dict[str, Any]]:
         c.StandardModel,
         c.Spot,
         c.Sheet,
+        c.Terms,
         c.Authorisation,
     ]
     return {kind.__name__: _describe(kind) for kind in kinds}

@@ -15,7 +15,7 @@ import msgspec
 from coincurve import PrivateKey, PublicKey
 from tiny_keccak import keccak256 as keccak
 
-from exchange.core.commands import Authorisation
+from exchange.core.commands import NO_TERMS, Authorisation, Terms
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
@@ -28,6 +28,11 @@ _ORDER_TYPE = keccak(
     b"Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,"
     b"uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry)"
 )
+_TERMS_TYPE = keccak(
+    b"Terms(uint64 display,uint8 selfTrade,bool slide,bool market,uint8 trigger,uint64 triggerPrice,"
+    b"bool triggerAbove,uint8 link,uint64 parent,uint8 attached)"
+)
+_NO_TERMS_HASH = bytes(32)
 _BATCH_TYPE = keccak(
     b"Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
 )
@@ -151,6 +156,28 @@ def order_digest(domain: bytes, order: Order) -> bytes:
         _uint(order.expiry, 64),
     )
     return _typed(domain, keccak(_ORDER_TYPE + b"".join(fields)))
+
+
+def terms_hash(terms: Terms | None) -> bytes:
+    """What stands for the terms in a signed order: their EIP-712 struct hash, or zero when all are as by default.
+
+    Raises SigningError when a field leaves its type.
+    """
+    if terms is None or terms == NO_TERMS:
+        return _NO_TERMS_HASH
+    fields = (
+        _uint(terms.display, 64),
+        _uint(terms.self_trade, 8),
+        _uint(terms.slide, 1),
+        _uint(terms.market, 1),
+        _uint(terms.trigger, 8),
+        _uint(terms.trigger_price, 64),
+        _uint(terms.trigger_above, 1),
+        _uint(terms.link, 8),
+        _uint(terms.parent, 64),
+        _uint(terms.attached, 8),
+    )
+    return keccak(_TERMS_TYPE + b"".join(fields))
 
 
 def batch_digest(domain: bytes, header: BatchHeader, content: bytes) -> bytes:

@@ -4,11 +4,14 @@ Deciding only reads. The order of the checks is the order of ``Reject``. Imports
 """
 
 from exchange.core import fees, risk
-from exchange.core.commands import FOK, GTC, SCOPE_TRADE, Authorisation
+from exchange.core.commands import BRACKET, CANCEL_BOTH, FOK, GTC, LAST, SCOPE_TRADE, Authorisation, Terms
 from exchange.core.events import Reject, Rejected
 from exchange.core.state import State
 from exchange.core.state_types import Account, Order
-from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX, Cash, Qty, Seconds
+from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX, Cash, Qty, Seconds, div_up
+
+ATTACHED_MAX = 2  # orders that come along with another: what takes profit, and what stops loss
+SLICES_MAX = 100  # of an iceberg; each is a fill of its own, and a sweep is bounded
 
 
 def _refuse_who(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
@@ -48,6 +51,24 @@ def _refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected 
         return Rejected(Reject.PRICE_MUST_BE_ON_TICK, auth.price, tick)
     if auth.price > U63_MAX or not 0 <= auth.max_fee <= U63_MAX:
         return Rejected(Reject.PRICE_MUST_FIT, max(auth.price, auth.max_fee), U63_MAX)
+    return _refuse_terms(auth, auth.terms, underlying.lot) if auth.terms is not None else None
+
+
+def _refuse_terms(auth: Authorisation, terms: Terms, lot: Qty) -> Rejected | None:
+    """Codes are those that exist, and an iceberg shows whole lots, in no more slices than a sweep can take."""
+    for code, most in (
+        (terms.self_trade, CANCEL_BOTH),
+        (terms.trigger, LAST),
+        (terms.link, BRACKET),
+        (terms.attached, ATTACHED_MAX),
+    ):
+        if not 0 <= code <= most:
+            return Rejected(Reject.TERMS_MUST_BE_KNOWN, code, most)
+    if terms.market and auth.tif == GTC:  # a worst price is no price to rest at
+        return Rejected(Reject.TERMS_MUST_BE_KNOWN, auth.tif, FOK)
+    least = max(lot, div_up(auth.qty, SLICES_MAX))
+    if terms.display and (not least <= terms.display <= QTY_MAX or terms.display % lot):
+        return Rejected(Reject.DISPLAY_MUST_FIT, terms.display, least)
     return None
 
 

@@ -31,10 +31,14 @@ DEEP: Final = 64
 
 
 class Level(msgspec.Struct, Generic[R], gc=False):
-    """Orders at one price, first in first out. A deep queue is an ordered dict, whose head is removed in O(1)."""
+    """Orders at one price, first in first out; ``hidden`` of their ``total`` is not shown.
+
+    A deep queue is an ordered dict, whose head is removed in O(1).
+    """
 
     orders: dict[int, R]
     total: Qty
+    hidden: Qty = 0
 
 
 class Side(Generic[R]):
@@ -86,6 +90,10 @@ class Side(Generic[R]):
         self.levels[order.price * self.sign].total -= by
         return False
 
+    def hide(self, price: Price, qty: Qty) -> None:
+        """Show so much less of what rests at a price, or with a negative quantity more."""
+        self.levels[price * self.sign].hidden += qty
+
     # -- who meets whom -----------------------------------------------------------------------------------------------
 
     def meets(self, limit: Price) -> bool:
@@ -111,9 +119,9 @@ class Side(Generic[R]):
         return self.keys[-1] * self.sign if self.keys else None
 
     def total_at(self, price: Price) -> Qty:
-        """Quantity resting at a price."""
+        """Quantity shown at a price."""
         level = self.levels.get(price * self.sign)
-        return level.total if level is not None else 0
+        return level.total - level.hidden if level is not None else 0
 
     def orders(self) -> Iterator[R]:
         """Orders from best to worst, first to last."""
@@ -121,8 +129,9 @@ class Side(Generic[R]):
             yield from self.levels[key].orders.values()
 
     def depth(self, count: int) -> list[tuple[Price, Qty]]:
-        """The best ``count`` levels as (price, total)."""
-        return [(key * self.sign, self.levels[key].total) for key in self.keys[: -count - 1 : -1]]
+        """The best ``count`` levels as (price, quantity shown)."""
+        levels = self.levels
+        return [(key * self.sign, levels[key].total - levels[key].hidden) for key in self.keys[: -count - 1 : -1]]
 
 
 class Book(Generic[R]):

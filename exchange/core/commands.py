@@ -16,6 +16,22 @@ GTC: Final = 0
 IOC: Final = 1
 FOK: Final = 2
 
+# Who gives way when an order meets another of the same owner, as signed by the one that arrives.
+CANCEL_TAKER: Final = 0
+CANCEL_MAKER: Final = 1
+CANCEL_BOTH: Final = 2
+
+# What a trigger watches, as signed.
+UNTRIGGERED: Final = 0
+MARK: Final = 1
+INDEX: Final = 2
+LAST: Final = 3
+
+# How orders placed together are linked, as signed.
+UNLINKED: Final = 0
+OCO: Final = 1
+BRACKET: Final = 2
+
 # Session key scopes (bit mask), as registered on chain.
 SCOPE_TRADE: Final = 1
 SCOPE_CANCEL: Final = 2
@@ -139,10 +155,32 @@ class SetTrading(Command, frozen=True, tag=8):
     cause: str
 
 
+class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a trader signs beyond what the contract judges (EIP-712 ``Terms``, its hash stands in ``Order``).
+
+    ``display`` of a quantity is shown at a time (0: all of it); ``self_trade`` says who gives way to one's own orders;
+    ``slide`` lets a post-only order rest one tick away; ``market`` marks a price that is a worst price. With a
+    ``trigger`` the order waits until what it watches is at ``trigger_price`` or beyond it, above or below. ``link``
+    ties the ``attached`` orders that come with this one to it; each of those names it by ``parent``, its nonce + 1.
+    """
+
+    display: Qty = 0
+    self_trade: int = CANCEL_TAKER
+    slide: bool = False
+    market: bool = False
+    trigger: int = UNTRIGGERED
+    trigger_price: Price = 0
+    trigger_above: bool = False
+    link: int = UNLINKED
+    parent: int = 0
+    attached: int = 0
+
+
 class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the trader signed (EIP-712 ``Order``), with who signed it and the signature itself.
 
-    ``max_fee`` is 1e-6 USDC per contract, ``replaces`` the nonce of the replaced order + 1 or 0.
+    ``max_fee`` is 1e-6 USDC per contract, ``replaces`` the nonce of the replaced order + 1 or 0. Without ``terms`` all
+    of them are as they are by default.
     """
 
     account: int
@@ -159,6 +197,15 @@ class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     expiry_s: Seconds
     signer: bytes  # 20
     signature: bytes  # 65
+    terms: Terms | None = None
+
+
+NO_TERMS: Final = Terms()
+
+
+def terms_of(auth: Authorisation) -> Terms:
+    """The terms of an authorisation, whether or not they were written out."""
+    return auth.terms or NO_TERMS
 
 
 class Place(Command, frozen=True, tag=10):

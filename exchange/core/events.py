@@ -48,6 +48,8 @@ class Reject(StrEnum):
     PRICE_MUST_BE_POSITIVE = "price_must_be_positive"
     PRICE_MUST_BE_ON_TICK = "price_must_be_on_tick"
     PRICE_MUST_FIT = "price_must_fit"
+    TERMS_MUST_BE_KNOWN = "terms_must_be_known"
+    DISPLAY_MUST_FIT = "display_must_fit"
     ORDER_MUST_NOT_BE_EXPIRED = "order_must_not_be_expired"
     NONCE_MUST_BE_FRESH = "nonce_must_be_fresh"
     ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"

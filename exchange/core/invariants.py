@@ -57,16 +57,27 @@ def open_interest_matches(state: State) -> str | None:
 
 
 def book_holds_open_orders(state: State) -> str | None:
-    """BOOK_HOLDS_OPEN_ORDERS: open orders are exactly those resting, each level's total is the sum of its orders."""
+    """BOOK_HOLDS_OPEN_ORDERS: open orders are exactly those resting, each level's sums are those of its orders."""
     resting = 0
     for series, book in state.books.items():
         for side in (book.bids, book.asks):
             for key, level in side.levels.items():
                 total = sum(order.qty - order.filled for order in level.orders.values())
+                hidden = sum(order.hidden for order in level.orders.values())
                 resting += len(level.orders)
-                if total != level.total or not level.orders:
-                    return f"level {key} of series {series} says {level.total}, its orders {total}"
+                if (total, hidden) != (level.total, level.hidden) or not level.orders:
+                    said = f"{level.total}, {level.hidden} of it hidden"
+                    return f"level {key} of series {series} says {said}, its orders {total} and {hidden}"
     return None if resting == len(state.orders) else f"{resting} orders rest, {len(state.orders)} are open"
+
+
+def icebergs_show_a_slice(state: State) -> str | None:
+    """ICEBERGS_SHOW_A_SLICE: a resting order shows something, and never more than it signed to show at a time."""
+    for order in state.orders.values():
+        shown = order.qty - order.filled - order.hidden
+        if order.hidden < 0 or (order.resting and shown <= 0) or (order.display and shown > order.display):
+            return f"order {order.id} shows {shown} at {order.display} a time and hides {order.hidden}"
+    return None
 
 
 def trades_await_settlement(state: State) -> str | None:
@@ -185,6 +196,7 @@ ALL: Final[tuple[Invariant, ...]] = (
     book_not_crossed,
     open_interest_matches,
     book_holds_open_orders,
+    icebergs_show_a_slice,
     trades_await_settlement,
     mirror_plus_trades_is_ledger,
     mirror_plus_trades_is_cash,

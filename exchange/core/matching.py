@@ -8,7 +8,7 @@ import msgspec
 
 from exchange.core import admission, backlog, orders, settlement
 from exchange.core.book import Side
-from exchange.core.commands import FOK, GTC, IOC, Amend, Authorisation, Cancel, CancelAll, Place
+from exchange.core.commands import FOK, GTC, IOC, Amend, Authorisation, Cancel, CancelAll, Place, terms_of
 from exchange.core.events import Accepted, Amended, Cancelled, CancelReason, Event, Reject, Rejected, Rested
 from exchange.core.state import State
 from exchange.core.state_types import Order
@@ -35,7 +35,7 @@ def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[
         return (Rejected(Reject.OPEN_ORDERS_MUST_FIT, len(account.orders), OPEN_ORDERS_MAX),)
     if auth.reduce_only and not admission.closes(account, auth):
         return (Rejected(Reject.REDUCE_ONLY_MUST_REDUCE, account.positions.get(auth.series, 0)),)
-    return _enter(state, auth, Entry(seq, auth.qty, Accepted(seq), command.slide), now_s)
+    return _enter(state, auth, Entry(seq, auth.qty, Accepted(seq), command.slide or terms_of(auth).slide), now_s)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
@@ -119,11 +119,16 @@ def decide_amend(state: State, command: Amend, time_ns: int) -> tuple[Event, ...
     account = state.accounts[order.account]
     if auth.reduce_only and not admission.closes(account, auth):
         return (Rejected(Reject.REDUCE_ONLY_MUST_REDUCE, account.positions.get(auth.series, 0)),)
-    same_terms = auth.price == order.price and auth.post_only == order.post_only
-    if same_terms and auth.qty <= order.qty and auth.reduce_only == order.reduce_only:
+    if auth.qty <= order.qty and _keeps_place(order, auth):
         return (Amended(order.id, kept=True),)
-    left = auth.qty - order.filled
-    return _enter(state, auth, Entry(order.id, left, Amended(order.id, kept=False), replaced=order), now_s)
+    left, slide = auth.qty - order.filled, terms_of(auth).slide
+    return _enter(state, auth, Entry(order.id, left, Amended(order.id, kept=False), slide, order), now_s)
+
+
+def _keeps_place(order: Order, auth: Authorisation) -> bool:
+    """Whether an order that is only made smaller stands where it stood."""
+    same_price = auth.price == order.price and terms_of(auth).display == order.display
+    return same_price and auth.post_only == order.post_only and auth.reduce_only == order.reduce_only
 
 
 def _refuse_amend(state: State, command: Amend, now_s: Seconds) -> Rejected | None:

@@ -4,7 +4,7 @@ Evolving writes what was decided and never refuses. Imports state, ledger, risk,
 """
 
 from exchange.core import deadlines, ledger, risk, settlement
-from exchange.core.commands import Amend, Authorisation, Place
+from exchange.core.commands import Amend, Authorisation, Place, terms_of
 from exchange.core.events import Amended, Cancelled, CancelReason, Event, Rested, Traded
 from exchange.core.state import State
 from exchange.core.state_types import Account, AuthEntry, Order, Trade
@@ -46,6 +46,8 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
         time_ns,  # updated
     )
     state.orders[seq] = account.orders[seq] = order
+    if auth.terms is not None:
+        order.display = auth.terms.display
     if auth.reduce_only:
         account.reducing[seq] = order
     deadlines.remember(state, order)
@@ -70,11 +72,11 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
     account = state.accounts[order.account]
     account.spend_nonces(auth.nonce >> 6, 1 << (auth.nonce & 63))
     if event.kept:
-        _shrink(state, order, order.qty - auth.qty)
+        _give_back(state, order, order.qty - auth.qty)
     else:
         _lift(state, order)
         order.price, order.priority = auth.price, seq
-    order.qty = auth.qty
+    order.qty, order.display = auth.qty, terms_of(auth).display
     # The child takes over the order's reference to its parent, so the parent lives until the child is forgotten. A
     # parent that never traded is forgotten at once: a quote may be amended all day.
     state.auths[seq] = AuthEntry(seq, auth, order.auth_id if order.filled else 0, order.filled, 1)
@@ -96,7 +98,11 @@ def evolve_rested(state: State, event: Rested) -> None:
     """The rest of the order queues in the book."""
     order = state.orders[event.order_id]
     order.price, order.resting = event.price, True
+    if order.display:
+        order.hidden = max(order.qty - order.filled - order.display, 0)
     state.books[order.series].side(is_buy=order.is_buy).add(order)
+    if order.hidden:
+        _hide(state, order, order.hidden)
     account = state.accounts[order.account]
     risk.move_open(state, account, order.series, order.is_buy, order.qty - order.filled, order.price)
 
@@ -120,6 +126,8 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
     )
     _shrink(state, maker, event.qty)
     maker.filled += event.qty
+    if maker.hidden and maker.hidden == maker.qty - maker.filled:
+        _refresh(state, maker, event.trade_id)
     taker.filled += event.qty
     settlement.open_trade(state, trade)
     ledger.book_trade(state, trade)
@@ -143,9 +151,36 @@ def evolve_cancelled(state: State, event: Cancelled) -> None:
 def _shrink(state: State, order: Order, by: Qty) -> None:
     """Take quantity off a resting order where it stands; an order left with nothing leaves the book."""
     side = state.books[order.series].side(is_buy=order.is_buy)
+    if order.hidden and by == order.qty - order.filled:
+        _hide(state, order, -order.hidden)
+        order.hidden = 0
     if side.take(order, by):
         order.resting = False
     risk.move_open(state, state.accounts[order.account], order.series, order.is_buy, -by, order.price)
+
+
+def _refresh(state: State, order: Order, trade_id: int) -> None:
+    """The slice of an iceberg is used up: the next one queues behind everybody at its price."""
+    side = state.books[order.series].side(is_buy=order.is_buy)
+    _hide(state, order, -order.hidden)
+    side.remove(order)
+    order.hidden = max(order.hidden - order.display, 0)
+    order.priority, order.turn = state.seq, trade_id
+    side.add(order)
+    _hide(state, order, order.hidden)
+
+
+def _hide(state: State, order: Order, qty: Qty) -> None:
+    state.books[order.series].side(is_buy=order.is_buy).hide(order.price, qty)
+
+
+def _give_back(state: State, order: Order, by: Qty) -> None:
+    """Make a resting order smaller; an iceberg gives up what it hides first."""
+    if order.hidden:
+        unseen = min(by, order.hidden)
+        order.hidden -= unseen
+        _hide(state, order, -unseen)
+    _shrink(state, order, by)
 
 
 def _lift(state: State, order: Order) -> None:

@@ -311,7 +311,7 @@ def _restore_waiting(state: State) -> None:
 
 
 def _restore_orders(state: State) -> None:
-    for order in sorted(state.orders.values(), key=lambda item: item.priority):
+    for order in sorted(state.orders.values(), key=lambda item: (item.priority, item.turn)):
         account = state.accounts[order.account]
         account.orders[order.id] = order
         open_interest = account.open.setdefault(order.series, OpenInterest())
@@ -323,7 +323,10 @@ def _restore_orders(state: State) -> None:
             open_interest.sell_qty += left
         if order.reduce_only:
             account.reducing[order.id] = order
-        state.books[order.series].side(is_buy=order.is_buy).add(order)
+        side = state.books[order.series].side(is_buy=order.is_buy)
+        side.add(order)
+        if order.hidden:
+            side.hide(order.price, order.hidden)
         if order.expiry_s != NO_EXPIRY:
             state.deadlines.append((order.expiry_s, order.id))
     state.deadlines.sort()

@@ -10,7 +10,11 @@ from exchange.core.units import Cash, Nanos, Price, Qty, Seconds
 
 
 class Order(msgspec.Struct, gc=False):
-    """An open order. ``priority`` orders it within its price; ``filled`` of ``qty`` has traded."""
+    """An open order. ``filled`` of ``qty`` has traded; ``priority`` orders it within its price, then ``turn``.
+
+    Of an iceberg, ``display`` is shown at a time, ``hidden`` of what is left is not, and ``turn`` is the trade that
+    used up the slice before.
+    """
 
     id: int
     auth_id: int
@@ -30,6 +34,9 @@ class Order(msgspec.Struct, gc=False):
     created_ns: Nanos
     updated_ns: Nanos
     resting: bool = False
+    display: Qty = 0
+    hidden: Qty = 0
+    turn: int = 0
 
 
 class AuthEntry(msgspec.Struct, gc=False):

@@ -4,10 +4,12 @@ Planning only reads; running totals stand for what has not moved yet. It is boun
 one record and has to settle. Imports state, risk, fees, backlog, budget, events.
 """
 
+from collections import deque
+from collections.abc import Iterator
 from typing import Final
 
 from exchange.core import backlog, budget, fees, risk
-from exchange.core.commands import Authorisation
+from exchange.core.commands import CANCEL_MAKER, CANCEL_TAKER, Authorisation, terms_of
 from exchange.core.events import Cancelled, CancelReason, Event, Traded
 from exchange.core.state import State
 from exchange.core.state_types import Order
@@ -52,7 +54,7 @@ class Sweep:
         """Walk the opposite side in priority order until filled, stopped or out of price."""
         auth = self.auth
         opposite = self.state.books[auth.series].side(is_buy=not auth.is_buy)
-        for maker in opposite.within(auth.price):
+        for maker in self._in_turn(opposite.within(auth.price)):
             if not self.left:
                 break
             if self.trade_id >= self.trades_end or len(self.events) >= SWEEP_MAX:
@@ -68,12 +70,12 @@ class Sweep:
         """Trade with one maker, take a maker that may not trade out of the way, or stop."""
         auth, accounts = self.auth, self.state.accounts
         if accounts[maker.account].owner == accounts[auth.account].owner:
-            self.stopped = CancelReason.SELF_TRADE
+            self._meet_oneself(maker)
             return
         if maker.expiry_s <= self.now_s:
             self._cancel(maker, CancelReason.EXPIRED)
             return
-        qty = min(self.left, maker.qty - maker.filled)
+        qty = min(self.left, self._shown(maker))
         if auth.reduce_only:
             qty = min(qty, self.reducible(auth.account, is_buy=auth.is_buy))
             if not qty:
@@ -85,6 +87,43 @@ class Sweep:
                 self._cancel(maker, CancelReason.REDUCE_ONLY)
                 return
         self._fill(maker, qty)
+
+    def _meet_oneself(self, maker: Order) -> None:
+        """Nobody trades with herself, by whichever of her accounts: who gives way is what the taker signed."""
+        mode = terms_of(self.auth).self_trade
+        if mode != CANCEL_TAKER:
+            self._cancel(maker, CancelReason.SELF_TRADE)
+        if mode != CANCEL_MAKER:
+            self.stopped = CancelReason.SELF_TRADE
+
+    def _in_turn(self, makers: Iterator[Order]) -> Iterator[Order]:
+        """Makers from best to worst, first to last; an iceberg comes again for each slice, behind all at its price."""
+        again: deque[Order] = deque()
+        for maker in makers:
+            if again and again[0].price != maker.price:
+                yield from self._slices(again)
+            yield maker
+            if maker.hidden:
+                again.append(maker)
+        yield from self._slices(again)
+
+    def _slices(self, again: deque[Order]) -> Iterator[Order]:
+        while again:
+            maker = again.popleft()
+            if maker.id not in self.cancelled and self._left_of(maker):
+                yield maker
+                again.append(maker)
+
+    def _left_of(self, maker: Order) -> Qty:
+        return maker.qty - maker.filled - self.filled.get(maker.id, 0)
+
+    def _shown(self, maker: Order) -> Qty:
+        """What is left of a maker; of an iceberg, of the slice in its turn."""
+        if not maker.hidden:
+            return maker.qty - maker.filled
+        if maker.id not in self.filled:
+            return maker.qty - maker.filled - maker.hidden
+        return min(maker.display, self._left_of(maker))
 
     def _fill(self, maker: Order, qty: Qty) -> None:
         """Price one fill, check what each side signed and can bear, and write it down; nothing moves yet."""
@@ -125,7 +164,7 @@ class Sweep:
         self.filled[fill.maker_order] = self.filled.get(fill.maker_order, 0) + fill.qty
 
     def _cancel(self, maker: Order, reason: CancelReason) -> None:
-        self.events.append(Cancelled(maker.id, reason, maker.qty - maker.filled - self.filled.get(maker.id, 0)))
+        self.events.append(Cancelled(maker.id, reason, self._left_of(maker)))
         self.cancelled[maker.id] = None
 
     def _borne(self, account_id: int, cash: Cash, qty: Qty) -> risk.Moved | None:
@@ -149,7 +188,7 @@ class Sweep:
             reducing = self.state.accounts[account_id].reducing
             for key in sorted(reducing):
                 order = reducing[key]
-                left = order.qty - order.filled - self.filled.get(order.id, 0)
+                left = self._left_of(order)
                 if order.series != self.auth.series or order.id == order_id or order.id in self.cancelled:
                     continue
                 if left and not self.reducible(account_id, is_buy=order.is_buy):

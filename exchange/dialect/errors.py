@@ -34,6 +34,7 @@ class Code(Enum):
     NOT_OWNER_OF_ORDER = (10029, "not_owner_of_order")
     MUST_BE_WEBSOCKET = (10030, "must_be_websocket_request")
     NOT_IMPLEMENTED = (10033, "not_implemented")
+    INVALID_MAX_SHOW = (10036, "invalid_max_show_amount")
     PRICE_WRONG_TICK = (10043, "price_wrong_tick")
     QUEUE_FULL = (10047, "matching_engine_queue_full")
     ALREADY_FILLED = (11008, "already_filled")
@@ -164,6 +165,18 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     ),
     Reject.PRICE_MUST_FIT: Refusal(
         Code.PRICE_TOO_HIGH, "Price and max_fee fit 63 bits.", "Send a smaller number.", usdc, usdc
+    ),
+    Reject.TERMS_MUST_BE_KNOWN: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "The signed terms use the codes there are, and a market order does not rest.",
+        "Sign a code up to data.limit; sign a market order as immediate_or_cancel or fill_or_kill.",
+    ),
+    Reject.DISPLAY_MUST_FIT: Refusal(
+        Code.INVALID_MAX_SHOW,
+        "An iceberg shows whole lots, at least a hundredth of its amount at a time.",
+        "Sign a display amount of at least data.limit, or none.",
+        contracts,
+        contracts,
     ),
     Reject.ORDER_MUST_NOT_BE_EXPIRED: Refusal(
         Code.TIMED_OUT, "The signed expiry lies ahead, before 2106.", "Sign again with a later expiry (seconds)."

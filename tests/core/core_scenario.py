@@ -21,6 +21,7 @@ from exchange.core import events as e
 from exchange.core.units import WAD
 
 ARROW_COLUMN = 70
+GIVES_WAY = ("taker", "maker", "both")
 TIF = {"gtc": c.GTC, "ioc": c.IOC, "fok": c.FOK}
 
 
@@ -149,6 +150,7 @@ class Stage:
         for name, tif in TIF.items():
             if words.flag(name):
                 terms["tif"] = tif
+        terms["terms"] = self._signed_terms(words)
         expires, key, fee = words.option("expires"), words.option("by"), words.option("max_fee")
         if expires is not None:
             terms["expiry_s"] = self.venue.now_s + duration(expires)
@@ -158,17 +160,23 @@ class Stage:
         terms["signer"] = owner if key is None else self.key(key)
         return terms
 
+    def _signed_terms(self, words: Words) -> c.Terms | None:
+        """What is signed besides the order: ``shows`` a quantity, ``gives_way`` maker, taker or both, ``slide``."""
+        shows, gives_way = words.option("shows"), words.option("gives_way") or "taker"
+        terms = c.Terms(lots(shows) if shows else 0, GIVES_WAY.index(gives_way), words.flag("slide"))
+        return terms if terms != c.NO_TERMS else None
+
     def do_order(self, words: Words) -> tuple[Any, ...]:
         who, is_buy = self.person(words.take()), words.take() == "buy"
         qty, series = lots(words.take()), series_named(words.take())
         assert words.take() == "@"
         price = usdc(words.take())
-        name, slide = words.option("as"), words.flag("slide")
+        name = words.option("as")
         auth = self.venue.auth(who, series, is_buy, qty, price, **self._terms(who, words))
         if name is not None:
             self.orders[name] = self.venue.state.seq + 1
             self.signed[name] = auth
-        return self.venue.do(c.Place(auth, slide=slide))
+        return self.venue.do(c.Place(auth))
 
     def do_amend(self, words: Words) -> tuple[Any, ...]:
         name, qty = words.take(), lots(words.take())

@@ -16,6 +16,7 @@ LOT = 100
 CALL = series_named("62000C")
 OWNERS = {1: "ann", 2: "bob", 3: "cid", 4: "ann"}  # ann has two accounts, and may not trade with herself
 PRICES = (997, 998, 999, 1_000, 1_005)
+GIVES_WAY = {"taker": c.CANCEL_TAKER, "maker": c.CANCEL_MAKER, "both": c.CANCEL_BOTH}
 WALLETS = {"ann": wallet(1), "bob": wallet(2), "cid": wallet(3)}
 
 
@@ -44,13 +45,15 @@ class Twins:
             reduce_only=wish.reduce_only,
             expiry_s=NO_EXPIRY if wish.expires == FAR else wish.expires,
             signer=WALLETS[OWNERS[wish.account]],
+            terms=c.Terms(wish.display * LOT, GIVES_WAY[wish.gives_way], wish.slide),
             **more,
         )
 
     def place(self, wish: Wish) -> None:
         number = self.venue.state.seq + 1
         self._date(wish)
-        events = self.venue.do(c.Place(self.auth(wish), slide=wish.slide))
+        wish.display = min(wish.display, wish.total)
+        events = self.venue.do(c.Place(self.auth(wish)))
         self.compare(events, self.naive.place(number, wish, self.venue.now_s))
         self.known.append(number)
 
@@ -63,6 +66,7 @@ class Twins:
             replaces = self.venue.state.auths[order.auth_id].auth.nonce + 1
             wish.price = wish.price or order.price // USDC
         wish.price, wish.tif, wish.slide = wish.price or 1, 0, False
+        wish.display = min(wish.display, wish.total)
         events = self.venue.do(c.Amend(target, self.auth(wish, replaces=replaces)))
         self.compare(events, self.naive.amend(target, number, wish, self.venue.now_s))
 
@@ -97,10 +101,23 @@ class Twins:
         self.venue.check()
         for is_buy in (True, False):
             ours = [
-                (order.id, order.account, order.price // USDC, (order.qty - order.filled) // LOT, order.filled // LOT)
+                (
+                    order.id,
+                    order.account,
+                    order.price // USDC,
+                    (order.qty - order.filled) // LOT,
+                    order.filled // LOT,
+                    order.hidden // LOT,
+                )
                 for order in self.venue.state.books[CALL].side(is_buy=is_buy).orders()
             ]
-            assert ours == [(o.id, o.account, o.price, o.left, o.filled) for o in self.naive.queue(is_buy)]
+            naive = self.naive.queue(is_buy)
+            assert ours == [(o.id, o.account, o.price, o.left, o.filled, o.hidden) for o in naive]
+            shown: dict[int, int] = {}
+            for o in naive:
+                shown[o.price] = shown.get(o.price, 0) + o.left - o.hidden
+            depth = self.venue.state.books[CALL].side(is_buy=is_buy).depth(99)
+            assert [(price // USDC, total // LOT) for price, total in depth] == list(shown.items())
         held = {key: self.venue.state.accounts[key].positions.get(CALL, 0) // LOT for key in OWNERS}
         assert held == self.naive.positions
 

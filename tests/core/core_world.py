@@ -444,6 +444,8 @@ def order(world: World, draw: Draw) -> None:
     percent = (60, 90, 97, 100, 103, 110, 150)[draw(7)]
     terms = {"tif": (0, 0, 0, 0, 0, 0, 0, 1, 2)[draw(9)], "post_only": draw(10) == 0, "reduce_only": draw(12) == 0}
     terms |= {"slide": draw(2) == 0, "life": (0, 0, 90, 600)[draw(4)], "by_key": draw(4) == 0}
+    self_trade = (c.CANCEL_TAKER, c.CANCEL_TAKER, c.CANCEL_MAKER, c.CANCEL_BOTH)[draw(4)]
+    terms |= {"terms": c.Terms(display=(0, 0, 100, 1_000, 5_000)[draw(5)], self_trade=self_trade)}
     terms |= {"max_fee": (10_000 * USDC, 10_000 * USDC, 20 * USDC, 0)[draw(4)]} if draw(8) == 0 else {}
     lots = (1, 10, 50, 100, 100, 300)[draw(6)]
     world.trade(TRADERS[draw(4)], draw(9), draw(2) == 0, lots, percent, **terms)

@@ -13,7 +13,7 @@ Answer = tuple[object, ...]
 
 @dataclass
 class Resting:
-    """An order that stands in the book."""
+    """An order that stands in the book; an iceberg hides what it does not display."""
 
     id: int
     account: int
@@ -21,10 +21,12 @@ class Resting:
     total: int
     filled: int
     price: int
-    place: int
+    place: tuple[int, int]
     post_only: bool
     reduce_only: bool
     expires: int
+    display: int = 0
+    hidden: int = 0
 
     @property
     def left(self) -> int:
@@ -44,6 +46,8 @@ class Wish:
     slide: bool = False
     reduce_only: bool = False
     expires: int = FAR
+    display: int = 0
+    gives_way: str = "taker"
 
 
 def tick_at(price: int) -> int:
@@ -58,6 +62,7 @@ class NaiveBook:
         self.owners = owners
         self.orders: list[Resting] = []
         self.positions = dict.fromkeys(owners, 0)
+        self.now_at = (0, 0)  # the request that is being answered, and the fills it has led to
 
     def queue(self, is_buy: bool) -> list[Resting]:
         """A side from best to worst: price, then place."""
@@ -75,8 +80,9 @@ class NaiveBook:
             return [("refused", "order_must_not_be_expired")]
         if wish.reduce_only and not self.closable(wish.account, wish.is_buy):
             return [("refused", "reduce_only_must_reduce")]
+        self.now_at = (number, 0)
         return self.enter(
-            Resting(number, *_facts(wish), 0, wish.price, number, *_terms(wish)), wish, ("accepted",), now
+            Resting(number, *_facts(wish), 0, wish.price, (number, 0), *_terms(wish)), wish, ("accepted",), now
         )
 
     def amend(self, target: int, number: int, wish: Wish, now: int) -> list[Answer]:
@@ -89,12 +95,14 @@ class NaiveBook:
             return [("refused", "amend_qty_must_exceed_filled")]
         if wish.reduce_only and not self.closable(old.account, old.is_buy):
             return [("refused", "reduce_only_must_reduce")]
-        unchanged = (wish.price, wish.post_only, wish.reduce_only) == (old.price, old.post_only, old.reduce_only)
-        if unchanged and wish.total <= old.total:
+        self.now_at = (number, 0)
+        asked, had = ((o.price, o.post_only, o.reduce_only, o.display) for o in (wish, old))
+        if asked == had and wish.total <= old.total:
+            old.hidden = max(old.hidden - (old.total - wish.total), 0)
             old.total, old.expires = wish.total, wish.expires
             return [("amended", "kept")]
         self.orders.remove(old)
-        new = Resting(target, old.account, old.is_buy, wish.total, old.filled, wish.price, number, *_terms(wish))
+        new = Resting(target, old.account, old.is_buy, wish.total, old.filled, wish.price, (number, 0), *_terms(wish))
         answers = self.enter(new, wish, ("amended", "moved"), now)
         if answers[0][0] == "refused":
             self.orders.append(old)
@@ -133,7 +141,7 @@ class NaiveBook:
                 return [("refused", "post_only_must_not_cross")]
             facing = []
         before = ([Resting(**vars(order)) for order in self.orders], dict(self.positions))
-        happened, stopped = self.sweep(new, facing, now)
+        happened, stopped = self.sweep(new, wish, facing, now)
         if wish.tif == FOK and new.left:
             self.orders, self.positions = before
             return [("refused", "fill_or_kill_must_fill")]
@@ -142,24 +150,28 @@ class NaiveBook:
             answers.append(("cancelled", new.id, stopped or "immediate_remainder", new.left))
         elif new.left:
             answers.append(("rested", new.price))
+            new.hidden = max(new.left - new.display, 0) if new.display else 0
             self.orders.append(new)
         return answers + self.sweep_up(new, [str(word[1]) for word in happened if word[0] == "traded"], before[0])
 
     def reaches(self, new: Resting, other: Resting) -> bool:
         return new.price >= other.price if new.is_buy else new.price <= other.price
 
-    def sweep(self, new: Resting, facing: list[Resting], now: int) -> tuple[list[Answer], str]:
+    def sweep(self, new: Resting, wish: Wish, facing: list[Resting], now: int) -> tuple[list[Answer], str]:
         """Trade down the facing side; what happened, and why it stopped before it had to."""
         happened: list[Answer] = []
-        for maker in facing:
-            if not new.left or not self.reaches(new, maker):
-                break
+        icebergs = [maker.id for maker in facing if maker.hidden]
+        while facing and new.left and self.reaches(new, facing[0]):
+            maker = facing.pop(0)
             if self.owners[maker.account] == self.owners[new.account]:
-                return happened, "self_trade"
+                happened += self.make_way(maker, wish)
+                if wish.gives_way != "maker":
+                    return happened, "self_trade"
+                continue
             if maker.expires <= now:
                 happened.append(self.drop(maker, "expired"))
                 continue
-            amount = min(new.left, maker.left)
+            amount = min(new.left, maker.left - maker.hidden)
             if new.reduce_only:
                 amount = min(amount, self.closable(new.account, new.is_buy))
                 if amount == 0:
@@ -171,9 +183,14 @@ class NaiveBook:
                     continue
             happened.append(("traded", maker.id, amount, maker.price))
             self.trade(new, maker, amount)
+            if maker.id in icebergs and maker.left:  # its next slice comes after everybody at its price
+                facing.insert(len([other for other in facing if other.price == maker.price]), maker)
         if new.left and new.reduce_only and not self.closable(new.account, new.is_buy):
             return happened, "reduce_only"
         return happened, ""
+
+    def make_way(self, maker: Resting, wish: Wish) -> list[Answer]:
+        return [self.drop(maker, "self_trade")] if wish.gives_way != "taker" else []
 
     def trade(self, new: Resting, maker: Resting, amount: int) -> None:
         new.filled += amount
@@ -181,8 +198,11 @@ class NaiveBook:
         buyer, seller = (new, maker) if new.is_buy else (maker, new)
         self.positions[buyer.account] += amount
         self.positions[seller.account] -= amount
+        self.now_at = (self.now_at[0], self.now_at[1] + 1)
         if not maker.left:
             self.orders.remove(maker)
+        elif maker.left == maker.hidden:
+            maker.hidden, maker.place = max(maker.hidden - maker.display, 0), self.now_at
 
     def sweep_up(self, new: Resting, makers: list[str], before: list[Resting]) -> list[Answer]:
         """Reduce-only orders of everyone who traded, if there is nothing left for them to reduce."""
@@ -204,5 +224,5 @@ def _facts(wish: Wish) -> tuple[int, bool, int]:
     return wish.account, wish.is_buy, wish.total
 
 
-def _terms(wish: Wish) -> tuple[bool, bool, int]:
-    return wish.post_only, wish.reduce_only, wish.expires
+def _terms(wish: Wish) -> tuple[bool, bool, int, int]:
+    return wish.post_only, wish.reduce_only, wish.expires, wish.display

@@ -29,6 +29,8 @@ def wishes(prices: tuple[int, ...]) -> st.SearchStrategy[Wish]:
         slide=st.booleans(),
         reduce_only=st.sampled_from((False, False, True)),
         expires=st.sampled_from((FAR, FAR, FAR, FAR, 60, 300, 0)),
+        display=st.sampled_from((0, 0, 0, 1, 2, 3)),
+        gives_way=st.sampled_from(("taker", "taker", "maker", "both")),
     )
 
 

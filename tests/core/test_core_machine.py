@@ -58,6 +58,16 @@ ODD_TERMS: tuple[tuple[str, Any], ...] = (
     ("nonce", U64_MAX),
     ("replaces", 5),
     ("reduce_only", True),
+    ("terms", c.Terms()),
+    ("terms", c.Terms(self_trade=3)),
+    ("terms", c.Terms(self_trade=-1)),
+    ("terms", c.Terms(trigger=4)),
+    ("terms", c.Terms(link=3)),
+    ("terms", c.Terms(attached=3)),
+    ("terms", c.Terms(market=True)),
+    ("terms", c.Terms(display=-100)),
+    ("terms", c.Terms(display=150)),
+    ("terms", c.Terms(display=U64_MAX)),
 )
 
 

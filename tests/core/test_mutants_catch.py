@@ -14,11 +14,12 @@ from core_venue import HALF_HOUR, USDC, Venue, series_named, standard_venue
 from core_world import World
 from naive_book import Wish
 
-from exchange.core import admission, fees, invariants, ledger, observation, risk, settlement, sweep
+from exchange.core import admission, fees, invariants, ledger, observation, orders, risk, settlement, sweep
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.book import Level, Side
 from exchange.core.state import TREASURY, State, decode, encode
+from exchange.core.state_types import Order
 from exchange.core.units import QTY_ONE
 
 CALL = series_named("62000C")
@@ -71,9 +72,20 @@ def miscount_level(state: State) -> None:
     bids.levels[bids.keys[-1]].total += 1
 
 
+def miscount_hidden(state: State) -> None:
+    bids = state.books[CALL].bids
+    bids.hide(bids.best() or 0, 1)
+
+
 def keep_empty_level(state: State) -> None:
     bids = state.books[CALL].bids
     bids.levels[1], bids.keys[:0] = Level({}, 0), [1]
+
+
+def show_nothing(state: State) -> None:
+    order = next(order for order in state.orders.values() if order.resting)
+    order.hidden = order.qty - order.filled
+    state.books[order.series].side(is_buy=order.is_buy).hide(order.price, order.hidden)
 
 
 def forget_order(state: State) -> None:
@@ -128,7 +140,9 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (cross, "book_not_crossed"),
     (miscount_interest, "open_interest_matches"),
     (miscount_level, "book_holds_open_orders"),
+    (miscount_hidden, "book_holds_open_orders"),
     (keep_empty_level, "book_holds_open_orders"),
+    (show_nothing, "icebergs_show_a_slice"),
     (forget_order, "book_holds_open_orders"),
     (forget_trade, "trades_await_settlement"),
     (overlap_batches, "trades_await_settlement"),
@@ -341,6 +355,20 @@ def worst_first(side: Side[Any], _limit: int) -> Any:
         yield from side.levels[key].orders.values()
 
 
+def refresh_in_place(state: State, order: Order, _: int) -> None:
+    shown = min(order.display, order.hidden)
+    order.hidden -= shown
+    orders._hide(state, order, -shown)
+
+
+def show_everything(state: State, order: Order, trade_id: int) -> None:
+    orders._hide(state, order, -order.hidden)
+    side = state.books[order.series].side(is_buy=order.is_buy)
+    side.remove(order)
+    order.hidden, order.priority, order.turn = 0, state.seq, trade_id
+    side.add(order)
+
+
 def play(twins: Twins) -> None:
     """Two at one price, one behind, and somebody who takes two and a half of them; then a change of mind."""
     for account, total, price in ((2, 1, 999), (3, 1, 999), (2, 2, 1_000)):
@@ -353,6 +381,24 @@ def play(twins: Twins) -> None:
     twins.place(Wish(1, False, 9, 998, reduce_only=True))
     twins.place(Wish(3, True, 9, 998))
     twins.place(Wish(3, False, 1, 1_005, reduce_only=True))
+    hide_and_meet(twins)
+
+
+def hide_and_meet(twins: Twins) -> None:
+    """Icebergs among others at their price, one made smaller; then somebody meets herself in three ways."""
+    twins.cancel_all(2)
+    twins.cancel_all(3)
+    for account, total, display in ((2, 5, 2), (3, 1, 0), (2, 4, 1)):
+        twins.place(Wish(account, False, total, 1_005, display=display))
+    twins.amend(2, Wish(0, False, 4, 0, display=2))
+    twins.place(Wish(3, True, 2, 1_005, gives_way="maker"))
+    twins.place(Wish(3, True, 3, 1_005, gives_way="maker"))
+    twins.place(Wish(2, True, 1, 1_005, gives_way="both"))
+    twins.place(Wish(1, False, 2, 999))
+    twins.place(Wish(1, False, 1, 999))
+    twins.place(Wish(4, True, 2, 999))
+    twins.place(Wish(4, True, 2, 999, gives_way="both"))
+    twins.place(Wish(4, True, 2, 999, gives_way="maker"))
 
 
 def test_the_twins_agree_on_this_play() -> None:
@@ -367,8 +413,28 @@ def test_the_twins_agree_on_this_play() -> None:
         (Side, "meets", lambda *_: False),
         (admission, "closes", lambda *_: 10**9),
         (sweep.Sweep, "reducible", lambda *_, **__: 10**9),
+        (orders, "_refresh", refresh_in_place),
+        (sweep.Sweep, "_shown", lambda _, maker: maker.qty - maker.filled),
+        (orders, "_refresh", show_everything),
+        (orders, "_give_back", orders._shrink),
+        (sweep.Sweep, "_meet_oneself", lambda self, maker: self._fill(maker, min(self.left, self._shown(maker)))),
+        (sweep, "terms_of", lambda _: c.NO_TERMS),
+        (sweep, "terms_of", lambda _: c.Terms(self_trade=c.CANCEL_MAKER)),
     ],
-    ids=["last in first out", "worst price first", "nothing crosses", "all orders close", "all fills reduce"],
+    ids=[
+        "last in first out",
+        "worst price first",
+        "nothing crosses",
+        "all orders close",
+        "all fills reduce",
+        "an iceberg keeps its place",
+        "an iceberg trades all at once",
+        "the next slice is all that is left",
+        "what is shown goes before what is hidden",
+        "oneself is met as a stranger",
+        "the taker gives way whatever it signed",
+        "the maker gives way whatever the taker signed",
+    ],
 )
 def test_the_twin_notices(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any) -> None:
     twins = Twins()

@@ -80,6 +80,8 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.PRICE_MUST_BE_POSITIVE: Break({"price": 0}),
     R.PRICE_MUST_BE_ON_TICK: Break({"price": MINE + 7}),
     R.PRICE_MUST_FIT: Break({"max_fee": -1}),
+    R.TERMS_MUST_BE_KNOWN: Break({"terms": c.Terms(self_trade=3)}),
+    R.DISPLAY_MUST_FIT: Break({"terms": c.Terms(display=50)}),
     R.ORDER_MUST_NOT_BE_EXPIRED: Break({"expiry_s": 0}),
     R.NONCE_MUST_BE_FRESH: Break({"nonce": -1}),
     R.ORACLE_MUST_BE_FRESH: Break({}, grow_stale),
@@ -109,6 +111,7 @@ TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
     (R.PRICE_MUST_BE_ON_TICK, R.POST_ONLY_MUST_NOT_CROSS): {"price": TOUCH + 7},
     (R.PRICE_MUST_BE_ON_TICK, R.SETTLEMENT_MUST_KEEP_UP): {"price": TOUCH + 7},
     (R.PRICE_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE): {"max_fee": -1},
+    (R.TERMS_MUST_BE_KNOWN, R.DISPLAY_MUST_FIT): {"terms": c.Terms(display=50, self_trade=3)},
 }
 
 AMENDS_ONLY: Final = (
