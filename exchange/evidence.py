@@ -168,16 +168,22 @@ class Collection(msgspec.Struct, frozen=True):
         """EIP-712 separator of Clearing."""
         return domain_separator(self.chain_id, from_hex(self.clearing))
 
-    def foreign(self) -> Iterator[Statement]:
-        """Statements that this operator did not sign in this domain: worth nothing to anybody."""
+    def sorted_out(self) -> tuple[list[Statement], list[Statement]]:
+        """Statements that this operator signed in this domain, and the others, which are worth nothing to anybody."""
         domain, operator = self.domain(), from_hex(self.operator)
+        genuine: list[Statement] = []
+        foreign: list[Statement] = []
         for statement in self.statements:
-            try:
-                if recover(statement.digest(domain), statement.signature) == operator:
-                    continue
-            except SigningError:
-                pass
-            yield statement
+            (genuine if _signer(statement, domain) == operator else foreign).append(statement)
+        return genuine, foreign
+
+
+def _signer(statement: Statement, domain: bytes) -> bytes:
+    """Who signed; nobody when a field or the signature is out of range."""
+    try:
+        return recover(statement.digest(domain), statement.signature)
+    except SigningError:
+        return b""
 
 
 def encode_file(kept: Collection) -> bytes:

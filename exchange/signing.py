@@ -293,6 +293,11 @@ def compact(signature: bytes) -> tuple[int, int]:
     return r, parity << 255 | s
 
 
+def expanded(r: int, vs: int) -> bytes:
+    """The 65 bytes of a signature in the two words of EIP-2098."""
+    return r.to_bytes(32, "big") + (vs & _LOW_255_BITS).to_bytes(32, "big") + bytes((27 + (vs >> 255),))
+
+
 def recover(digest: bytes, signature: bytes) -> bytes:
     """Address that signed a digest. Raises SigningError when nobody can have."""
     r, s, parity = normalise(signature)

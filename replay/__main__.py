@@ -125,6 +125,48 @@ async def _read_chain(options: argparse.Namespace, state: Any) -> Reconciliation
         raise CannotRun(f"the chain cannot be read: {error}") from error
 
 
+def _receipts(options: argparse.Namespace) -> int:
+    from exchange.evidence import EvidenceError, decode_file  # noqa: PLC0415 - only this command needs secp256k1
+    from replay.receipts import check  # noqa: PLC0415
+
+    try:
+        kept = decode_file(options.receipts.read_bytes())
+    except (OSError, EvidenceError) as error:
+        raise CannotRun(f"{options.receipts} is not a file of receipts: {error}") from error
+    if options.chain is not None:
+        kept = msgspec.structs.replace(kept, statements=(*kept.statements, *asyncio.run(_settled(options))))
+    report = check(options.journal, kept)
+    shown = [_reveal(proof, kept.domain(), options.reporter) for proof in report.proofs]
+    if options.json:
+        _print_json({"ok": report.ok, **msgspec.structs.asdict(report), "proofs": shown})
+    else:
+        sys.stdout.write("\n".join(terminal.receipts(report, shown)) + "\n")
+    return CLEAN if report.ok else FOUND
+
+
+async def _settled(options: argparse.Namespace) -> Any:
+    """Headers of the batches on the contracts."""
+    from exchange.shell.chain import ChainError  # noqa: PLC0415 - only with a chain
+    from replay.contracts import open_contracts  # noqa: PLC0415
+    from replay.headers import signed_headers  # noqa: PLC0415
+
+    try:
+        async with open_contracts(options.chain, _manifest(_manifest_path(options))) as contracts:
+            return await signed_headers(contracts)
+    except ChainError as error:
+        raise CannotRun(f"the chain cannot be read: {error}") from error
+
+
+def _reveal(proof: Any, domain: bytes, reporter: str | None) -> Any:
+    from exchange.signing import SigningError, from_hex  # noqa: PLC0415
+    from replay.calls import reveal  # noqa: PLC0415
+
+    try:
+        return reveal(proof, domain, from_hex(reporter) if reporter is not None else None)
+    except SigningError as error:
+        raise CannotRun(f"{reporter} is no address: {error}") from error
+
+
 def _manifest_path(options: argparse.Namespace) -> Path:
     """The deployment file: the one named, or the one a venue keeps beside its journal."""
     journal: Path = options.journal
@@ -153,6 +195,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_verify(commands)
     _add_at(commands)
     _add_reconcile(commands)
+    _add_receipts(commands)
     return parser
 
 
@@ -188,6 +231,15 @@ def _add_reconcile(commands: Any) -> None:
     command.add_argument("--chain", required=True, help="URL of a node, or the file of an embedded chain")
     command.add_argument("--manifest", type=Path, help="deployment file; by default the one beside the journal")
     command.add_argument("--block", type=int, help="the block to read; by default the one the journal has reached")
+
+
+def _add_receipts(commands: Any) -> None:
+    text = "Compare a file of receipts with each other and the journal; print what takes the operator's bond."
+    command = _add(commands, "receipts", _receipts, text)
+    command.add_argument("receipts", type=Path, help="the file a client saved")
+    command.add_argument("--chain", help="URL of a node, or the file of an embedded chain: adds the settled batches")
+    command.add_argument("--manifest", type=Path, help="deployment file; by default the one beside the journal")
+    command.add_argument("--reporter", help="address that will report a lie: prints the calls to send")
 
 
 if __name__ == "__main__":

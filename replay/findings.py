@@ -16,7 +16,7 @@ TEXT_MAX: Final = 400
 
 
 class Kind(StrEnum):
-    """Everything ``verify`` can find wrong, in the order in which it looks."""
+    """Everything ``verify`` can find wrong, in the order in which it looks, and then what ``receipts`` can."""
 
     # the file and its chain, as the journal names them
     TORN_TAIL = "torn_tail"
@@ -40,6 +40,12 @@ class Kind(StrEnum):
     # what was signed
     ORDER_NOT_SIGNED = "order_not_signed"
     ROUND_NOT_SIGNED = "round_not_signed"
+    # what the operator signed
+    STATEMENT_NOT_SIGNED = "statement_not_signed"
+    TOLD_TWICE = "told_twice"
+    RECORD_MISSING = "record_missing"
+    RECORD_DIFFERS = "record_differs"
+    ROOT_DIFFERS = "root_differs"
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):

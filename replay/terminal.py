@@ -5,9 +5,9 @@ Owns all wording for terminals. Tables and progress bars need rich, which is imp
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from exchange.core.state_types import Order
 from replay.at import AccountView, BookView, StateView
@@ -15,6 +15,10 @@ from replay.engine import Progress
 from replay.reconcile import Report as Reconciliation
 from replay.reconcile import Verdict
 from replay.verify import Report as Verification
+
+if TYPE_CHECKING:
+    from replay.calls import Call
+    from replay.receipts import Report as ReceiptsReport
 
 SHOWN_MAX: Final = 50
 WIDTH_PIPED: Final = 160
@@ -49,6 +53,25 @@ def verification(report: Verification) -> list[str]:
         lines.append(f"and {max(more, 0) + report.findings_omitted:,} more findings")
     lines.append("verdict    " + ("the journal is what the machine did" if report.ok else "the journal is not sound"))
     return lines
+
+
+def receipts(report: "ReceiptsReport", calls: "Sequence[Call]") -> list[str]:
+    """The lines of a comparison of receipts with a journal."""
+    lines = [
+        f"journal    {report.journal}",
+        f"records    {report.records:,}",
+        f"signed     {report.receipts:,} receipts, {report.batches:,} batch headers",
+    ]
+    for finding in report.findings[:SHOWN_MAX]:
+        lines.append(f"seq {finding.seq:<10,} {finding.kind}: {finding.sentence}")
+        if finding.expected or finding.actual:
+            lines += [f"    signed   {finding.expected}", f"    journal  {finding.actual}"]
+    if len(report.findings) > SHOWN_MAX:
+        lines.append(f"and {len(report.findings) - SHOWN_MAX:,} more findings")
+    for call in calls[:1]:  # a bond is paid once
+        lines += [f"proof      {call.function}", f"    commit   {call.commit}", f"    reveal   {call.reveal}"]
+    verdict = "the operator kept its word" if report.ok else "the operator's word and the journal differ"
+    return [*lines, f"verdict    {verdict}" + (f", {len(calls)} proofs" if calls else "")]
 
 
 def print_state(view: StateView, *, narrow: bool) -> None:

@@ -2,7 +2,7 @@
 
 One WebSocket, one reader task, bounded queues. Login and orders are signed locally; keys never leave the process. The
 domain that orders are signed for comes from the venue's status and can be pinned, so a venue cannot talk a trader into
-signing for other contracts. Imports wallet, signing, websockets.
+signing for other contracts. Imports wallet, receipts, signing, websockets.
 """
 
 import asyncio
@@ -19,6 +19,7 @@ from websockets.exceptions import ConnectionClosed
 
 from exchange.core.commands import FOK, GTC, IOC
 from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price
+from exchange.shell.receipts import Receipts
 from exchange.shell.subscription import Disconnected, Notification, Subscription
 from exchange.shell.wallet import (
     Nonces,
@@ -31,7 +32,6 @@ from exchange.shell.wallet import (
     parse_receipt,
     sign_login,
     sign_order,
-    verify_receipt,
 )
 from exchange.signing import Order
 
@@ -87,9 +87,10 @@ class _Signed(NamedTuple):
 class Client:
     """One connection to the venue. Use as an async context manager, or call ``close``."""
 
-    def __init__(self, socket: ClientConnection, venue: Venue, nonces: Nonces) -> None:
+    def __init__(self, socket: ClientConnection, venue: Venue, nonces: Nonces, receipts: Receipts) -> None:
         self.venue = venue
         self.nonces = nonces
+        self.receipts = receipts
         self.account = -1
         self.verify_receipts = True
         self._socket = socket
@@ -105,10 +106,15 @@ class Client:
         self._reader = asyncio.create_task(self._read(), name="client reader")
 
     @classmethod
-    async def connect(cls, url: str, *, pinned: Venue | None = None, nonces: Nonces | None = None) -> Self:
-        """Connect to ``ws://host:port/ws/api/v2``. Raises Untrusted when the venue is not the pinned one."""
+    async def connect(
+        cls, url: str, *, pinned: Venue | None = None, nonces: Nonces | None = None, receipts: Receipts | None = None
+    ) -> Self:
+        """Connect to ``ws://host:port/ws/api/v2``. Raises Untrusted when the venue is not the pinned one.
+
+        Clients of one trader may share ``nonces`` and ``receipts``.
+        """
         socket = await connect(url, max_size=FRAME_MAX, compression=None, ping_interval=None)
-        client = cls(socket, Venue("", 0, "", ""), nonces or Nonces())
+        client = cls(socket, Venue("", 0, "", ""), nonces or Nonces(), receipts if receipts is not None else Receipts())
         try:
             status = await client.call("public/status")
             client.venue = _pinned(msgspec.convert(status["x_venue"], Venue), pinned)
@@ -131,7 +137,7 @@ class Client:
     # -- calls --------------------------------------------------------------------------------------------------------
 
     async def call(self, method: str, params: Mapping[str, Any] | None = None) -> Any:
-        """Call a method and return its result. Raises Refused or Disconnected."""
+        """Call a method and return its result. Raises Refused, Disconnected, or Untrusted for a bad receipt."""
         if self._over is not None:
             raise self._over
         self._ids += 1
@@ -258,8 +264,6 @@ class Client:
     async def _send(self, method: str, params: Mapping[str, Any], instrument: str, order: Order) -> Placed:
         result = await self.call(method, params)
         receipt = parse_receipt(result["receipt"])
-        if self.verify_receipts:
-            verify_receipt(self.venue, receipt)
         placed = Placed(result["order"], result["trades"], receipt, bytes.fromhex(result["x_order_hash"][2:]))
         self._signed[placed.order_id] = _Signed(instrument, order.is_buy, order.nonce, order.account)
         if len(self._signed) > ORDERS_KEPT:
@@ -344,13 +348,26 @@ class Client:
 
     def _answer(self, message: dict[str, Any]) -> None:
         waiter = self._waiting.pop(message["id"], None) if message.get("id") is not None else None
+        doubt = self._doubt(message)  # also of answers nobody waits for any more: a lie is a lie
         if waiter is None or waiter.done():
+            return
+        if doubt is not None:
+            waiter.set_exception(doubt)
             return
         error = message.get("error")
         if error is None:
             waiter.set_result(message["result"])
         else:
             waiter.set_exception(Refused(error["code"], error["message"], error.get("data", {})))
+
+    def _doubt(self, message: Mapping[str, Any]) -> Untrusted | None:
+        """Check and keep the receipt of an answer; what is wrong with it."""
+        try:
+            if self.verify_receipts:
+                self.receipts.take(self.venue, message)
+        except Untrusted as error:
+            return error
+        return None
 
     def _in_background(self, calling: Any) -> None:
         task = asyncio.create_task(_quietly(calling))

@@ -65,6 +65,7 @@ class Interface:
     def __init__(self, abi: Sequence[Mapping[str, Any]]) -> None:
         """Functions with default arguments have one entry for each count, as Vyper lists them."""
         self._functions: dict[tuple[str, int], _Function] = {}
+        self._selectors: dict[bytes, _Function] = {}
         self._events: dict[bytes, _EventType] = {}
         self._constructor: list[str] = []
         for entry in abi:
@@ -72,7 +73,9 @@ class Interface:
             match entry["type"]:
                 case "function":
                     outputs = [_type_of(each) for each in entry.get("outputs", ())]
-                    self._functions[entry["name"], len(inputs)] = _Function(entry["name"], inputs, outputs)
+                    names = [each["name"] for each in entry.get("inputs", ())]
+                    function = _Function(entry["name"], names, inputs, outputs)
+                    self._functions[function.name, len(inputs)] = self._selectors[function.selector] = function
                 case "event":
                     self._events[_topic(entry["name"], inputs)] = _EventType.of(entry)
                 case "constructor":
@@ -87,6 +90,11 @@ class Interface:
     def decode(self, name: str, output: bytes, count: int = 0) -> Any:
         """The value a function returned; `count` is its number of arguments."""
         return self._functions[name, count].decode(output)
+
+    def decode_call(self, data: bytes) -> tuple[str, dict[str, Any]]:
+        """Name and arguments by name of a call's data. Raises KeyError when it calls nothing of this ABI."""
+        function = self._selectors[data[:4]]
+        return function.name, dict(zip(function.names, function.arguments(data[4:]), strict=True))
 
     def encode_constructor(self, *args: object) -> bytes:
         """Constructor arguments."""
@@ -132,10 +140,11 @@ class _EventType:
 
 
 class _Function:
-    __slots__ = ("_inputs", "_outputs", "_packs", "_selector", "_unpacks")
+    __slots__ = ("_inputs", "_outputs", "_packs", "_unpacks", "name", "names", "selector")
 
-    def __init__(self, name: str, inputs: list[str], outputs: list[str]) -> None:
-        self._selector = _topic(name, inputs)[:4]
+    def __init__(self, name: str, names: list[str], inputs: list[str], outputs: list[str]) -> None:
+        self.name, self.names = name, names
+        self.selector = _topic(name, inputs)[:4]
         self._inputs, self._outputs = inputs, outputs
         self._packs = all(kind in _WORDS for kind in inputs)
         self._unpacks = all(kind in _WORDS for kind in outputs)
@@ -143,8 +152,11 @@ class _Function:
     def encode(self, args: Sequence[Any]) -> bytes:
         if self._packs:
             words = (_pack_word(kind, value) for kind, value in zip(self._inputs, args, strict=True))
-            return self._selector + b"".join(words)
-        return self._selector + bytes(_codec().encode(self._inputs, args))
+            return self.selector + b"".join(words)
+        return self.selector + bytes(_codec().encode(self._inputs, args))
+
+    def arguments(self, data: bytes) -> list[Any]:
+        return _decode(self._inputs, data)
 
     def decode(self, output: bytes) -> Any:
         values = _decode(self._outputs, output)
