@@ -22,7 +22,8 @@ SWINGS = {"static": 0.0, "normal": 0.02, "swing-25": 0.25, "swing-40": 0.40, "fl
 MID = 33_504  # ticks
 DEEPEST = 200  # ticks from the mid
 IOC, MODIFIED, REPRICED, CANCELLED, TWICE = 0.15, 0.20, 0.80, 0.95, 0.02
-ARRIVAL_NS = 20_000  # between two new orders
+ARRIVAL_NS = 23_400_000  # between two new orders: a million in a session of six and a half hours
+AGAIN_NS = 100_000  # until a message is sent once more
 LIFE_NS = 431_000 / math.log(2)  # mean of an exponential whose median the description gives
 
 
@@ -88,9 +89,9 @@ def _life(chance: random.Random, number: int, order: Order) -> list[Entry]:
     if chance.random() < CANCELLED:
         said.append(Entry(died, CANCEL, side, 0, qty, number, price))
         if chance.random() < TWICE:
-            said.append(Entry(died + ARRIVAL_NS, CANCEL, side, 0, qty, number, price))
+            said.append(Entry(died + AGAIN_NS, CANCEL, side, 0, qty, number, price))
             if len(said) == 4:
-                said.append(Entry(died + ARRIVAL_NS, MODIFY, side, 0, qty + 2, number, price))
+                said.append(Entry(died + AGAIN_NS, MODIFY, side, 0, qty + 2, number, price))
     return said
 
 
