@@ -4,7 +4,7 @@ Deciding only reads. The order of the checks is the order of ``Reject``. Imports
 """
 
 from exchange.core import fees, risk
-from exchange.core.commands import BRACKET, CANCEL_BOTH, FOK, GTC, LAST, SCOPE_TRADE, Authorisation, Terms
+from exchange.core.commands import AUCTION, BRACKET, CANCEL_BOTH, FOK, GTC, LAST, SCOPE_TRADE, Authorisation, Terms
 from exchange.core.events import Reject, Rejected
 from exchange.core.state import State
 from exchange.core.state_types import Account, Order
@@ -35,8 +35,13 @@ def _refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected 
         return Rejected(Reject.SERIES_MUST_EXIST, auth.series)
     if option.expiry_s <= now_s:
         return Rejected(Reject.SERIES_MUST_BE_TRADING, now_s, option.expiry_s)
+    auction = state.auctions.get(auth.series)
+    if auction is not None and auction.phase != AUCTION:
+        return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, AUCTION)
     if not GTC <= auth.tif <= FOK:
         return Rejected(Reject.TIF_MUST_BE_KNOWN, auth.tif, FOK)
+    if auction is not None and auth.tif != GTC:
+        return Rejected(Reject.TIF_MUST_SUIT_AUCTION, auth.tif, GTC)
     underlying = state.underlyings[option.underlying]
     if auth.qty <= 0:
         return Rejected(Reject.QTY_MUST_BE_POSITIVE, auth.qty)

@@ -112,6 +112,11 @@ class Side(Generic[R]):
                 return
             yield from levels[key].orders.values()
 
+    def reach(self, limit: Price) -> list[tuple[Price, Qty]]:
+        """The levels he would meet, best first, as (price, total), what is hidden included."""
+        first = bisect_left(self.keys, limit * self.sign)
+        return [(key * self.sign, self.levels[key].total) for key in reversed(self.keys[first:])]
+
     # -- what one sees ------------------------------------------------------------------------------------------------
 
     def best(self) -> Price | None:

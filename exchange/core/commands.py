@@ -149,10 +149,14 @@ class TakeDigest(Command, frozen=True, tag=7):
 
 
 class SetTrading(Command, frozen=True, tag=8):
-    """Halt or resume the venue; cancels stay possible while halted."""
+    """Halt or resume the venue; cancels stay possible while halted.
+
+    ``auction_s`` above zero resumes every live series with an auction of that length.
+    """
 
     is_open: bool
     cause: str
+    auction_s: Seconds = 0
 
 
 class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -252,6 +256,54 @@ class BatchRefused(Command, frozen=True, tag=21):
 
     batch_id: int
     reason: str
+
+
+# Phases of a series, and what a phase is set for.
+
+CONTINUOUS: Final = 0  # orders match as they come
+AUCTION: Final = 1  # orders collect, nothing matches
+UNCROSSING: Final = 2  # what was collected trades at one price, record by record; nothing enters
+HALTED: Final = 3  # by order; nothing enters
+CLOSED: Final = 4  # listed, not yet priced; nothing enters
+
+UNDERLYING: Final = 1
+EXPIRY: Final = 2
+SERIES: Final = 3
+
+
+class SetAuctions(Command, frozen=True, tag=55):
+    """When series of an underlying are auctioned by themselves; zero turns a rule off.
+
+    A new series opens with ``opening_s`` seconds of collecting. A fill further from the mark than ``band_mark`` of the
+    mark plus ``band_spot`` of the spot does not happen, and a spot that moves by more than ``jump_spot`` from one round
+    to the next stops all series: instead orders collect for ``volatility_s`` seconds, and as long again, at most
+    ``extensions_max`` times, while the price found is outside the band. Fractions in wad.
+    """
+
+    underlying: int
+    opening_s: Seconds
+    volatility_s: Seconds
+    extensions_max: int
+    band_mark: Wad
+    band_spot: Wad
+    jump_spot: Wad
+    authoriser: str
+
+
+class SetPhase(Command, frozen=True, tag=56):
+    """Halt, open, or auction the series of an underlying, an expiry, or one series.
+
+    An auction ends at ``ends_s``, whether it begins with this command or only ends earlier or later than it would have;
+    with ``every_s`` the next one begins when it ends, so that the series trades in periodic auctions only.
+    """
+
+    scope: int
+    subject: int
+    phase: int
+    ends_s: Seconds
+    every_s: Seconds
+    cause: str
+    authoriser: str
 
 
 # What the chain said. Each carries the contract's dense action number, so a gap or a repeat cannot pass.
@@ -402,5 +454,7 @@ AnyCommand: TypeAlias = (
     | CancelAll
     | SealBatch
     | BatchRefused
+    | SetAuctions
+    | SetPhase
     | Observation
 )

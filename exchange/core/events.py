@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from exchange.core.units import Cash, Price, Qty
+from exchange.core.units import Cash, Price, Qty, Seconds
 
 
 class Reject(StrEnum):
@@ -34,6 +34,9 @@ class Reject(StrEnum):
     ROUND_MUST_COVER_LISTINGS = "round_must_cover_listings"
     ROUND_MUST_CONTINUE_ACCUMULATOR = "round_must_continue_accumulator"
     ROUND_MARKS_MUST_FOLLOW = "round_marks_must_follow"
+    # phases
+    AUCTION_TERMS_MUST_FIT = "auction_terms_must_fit"
+    PHASE_MUST_FOLLOW = "phase_must_follow"
     # who
     ACCOUNT_MUST_EXIST = "account_must_exist"
     ACCOUNT_MUST_BE_ACTIVE = "account_must_be_active"
@@ -41,7 +44,9 @@ class Reject(StrEnum):
     # what
     SERIES_MUST_EXIST = "series_must_exist"
     SERIES_MUST_BE_TRADING = "series_must_be_trading"
+    SERIES_MUST_TAKE_ORDERS = "series_must_take_orders"
     TIF_MUST_BE_KNOWN = "tif_must_be_known"
+    TIF_MUST_SUIT_AUCTION = "tif_must_suit_auction"
     QTY_MUST_BE_POSITIVE = "qty_must_be_positive"
     QTY_MUST_BE_ON_LOT = "qty_must_be_on_lot"
     QTY_MUST_FIT = "qty_must_fit"
@@ -89,6 +94,19 @@ class CancelReason(StrEnum):
     ACCOUNT_EXITING = "account_exiting"
     SWEEP_BOUND = "sweep_bound"
     POSITIONS_BOUND = "positions_bound"
+    VOLATILITY = "volatility"
+
+
+class PhaseCause(StrEnum):
+    """Why the machine itself moved a series from one phase to the next."""
+
+    OPENING = "opening"
+    VOLATILITY = "volatility"
+    JUMP = "jump"
+    EXTENDED = "extended"
+    UNCROSSED = "uncrossed"
+    PERIODIC = "periodic"
+    EXPIRED = "expired"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -133,7 +151,9 @@ class Amended(Event, frozen=True, tag=11):
 
 
 class Traded(Event, frozen=True, tag=12):
-    """One fill at the maker's price. Fees in 1e-6 USDC, negative: rebate; ``index``: spot they were taken on."""
+    """One fill at the maker's price, or at that of an auction. Fees in 1e-6 USDC, negative: rebate; ``index``: spot
+    they were taken on. ``taker_order``: 0 for the order of the command.
+    """
 
     trade_id: int
     maker_order: int
@@ -142,6 +162,7 @@ class Traded(Event, frozen=True, tag=12):
     taker_fee: Cash
     maker_fee: Cash
     index: Price
+    taker_order: int = 0
 
 
 class Rested(Event, frozen=True, tag=13):
@@ -191,6 +212,28 @@ class ChainDisagreed(Event, frozen=True, tag=30):
     actual: int
 
 
+class PhaseChanged(Event, frozen=True, tag=55):
+    """The series of a scope (see ``SetPhase``) are in a phase from here on; an auction lasts until ``ends_s``."""
+
+    scope: int
+    subject: int
+    phase: int
+    ends_s: Seconds
+    cause: PhaseCause
+
+
+class Uncrossed(Event, frozen=True, tag=56):
+    """An auction ended: ``volume`` trades at ``price``, in this record and those that go on with it.
+
+    ``surplus`` is what is bid for less what is offered there.
+    """
+
+    series: int
+    price: Price
+    volume: Qty
+    surplus: Qty
+
+
 AnyEvent: TypeAlias = (
     Rejected
     | Applied
@@ -205,4 +248,6 @@ AnyEvent: TypeAlias = (
     | ExpiryFixed
     | AccountSettled
     | ChainDisagreed
+    | PhaseChanged
+    | Uncrossed
 )

@@ -1,5 +1,6 @@
 """Configuration and listings: which options exist and in which steps they trade. Imports state, commands, events."""
 
+from exchange.core import phases
 from exchange.core.book import Book
 from exchange.core.commands import Configure, ListExpiry, ListSeries, ListUnderlying, SetTrading
 from exchange.core.events import Applied, Event, Reject, Rejected
@@ -116,14 +117,19 @@ def evolve_series(state: State, command: ListSeries) -> None:
         series_id, expiry.id, expiry.underlying, expiry.expiry_s, command.strike, command.is_call
     )
     state.books[series_id] = Book()
+    phases.evolve_listed(state, series_id, expiry.underlying)
 
 
 def decide_trading(state: State, command: SetTrading) -> tuple[Event, ...]:
     """Always allowed: whoever may halt is decided at the edge, that it happened is decided here."""
-    del state, command
+    del state
+    if not 0 <= command.auction_s <= phases.CALL_MAX_S:
+        return (Rejected(Reject.AUCTION_TERMS_MUST_FIT, command.auction_s, phases.CALL_MAX_S),)
     return (Applied(),)
 
 
 def evolve_trading(state: State, command: SetTrading) -> None:
-    """Open or halt."""
+    """Open or halt; open through auctions if so commanded."""
     state.is_open = command.is_open
+    if command.is_open and command.auction_s:
+        phases.evolve_resumed(state, seconds_of(state.time_ns) + command.auction_s)

@@ -6,10 +6,21 @@ suffice to evolve, so folding and re-executing a journal must agree. Imports eve
 """
 
 from exchange.core import commands as c
-from exchange.core import deadlines, invariants, listing, matching, observation, orders, pricing, settlement
+from exchange.core import (
+    deadlines,
+    invariants,
+    listing,
+    matching,
+    observation,
+    orders,
+    phases,
+    pricing,
+    settlement,
+    uncross,
+)
 from exchange.core import events as e
 from exchange.core.state import State, digest
-from exchange.core.units import Nanos, seconds_of
+from exchange.core.units import Nanos, Seconds, seconds_of
 
 
 def apply(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
@@ -63,13 +74,22 @@ def _decide_rare(state: State, time_ns: Nanos, command: c.AnyCommand) -> tuple[e
             return settlement.decide_seal(state, command)
         case c.BatchRefused():
             return settlement.decide_refused(state, command)
+        case c.SetAuctions() | c.SetPhase():
+            return phases.decide(state, command)
         case c.Tick():
-            return (*_aged(state), *deadlines.expired(state, seconds_of(time_ns)), e.Applied())
+            return _tick(state, seconds_of(time_ns))
         case c.TakeDigest():
             invariants.check_all(state)
             return (e.Digested(digest(state)),)
         case _:
             return observation.decide(state, command)  # type: ignore[arg-type]
+
+
+def _tick(state: State, now_s: Seconds) -> tuple[e.Event, ...]:
+    """What time alone brings about. Auctions wait for a tick that takes nothing off the books before them."""
+    ended = deadlines.expired(state, now_s)
+    moved = [] if ended or not state.auctions else phases.opened(state) or uncross.decide_due(state, now_s)
+    return (*_aged(state), *ended, *moved, e.Applied())
 
 
 def _aged(state: State) -> tuple[e.Event, ...]:
@@ -95,13 +115,14 @@ def fold(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, events: 
         elif kind is e.Cancelled:
             orders.evolve_cancelled(state, event)  # type: ignore[arg-type]
         elif kind is e.Traded:
-            taker = command.order_id if type(command) is c.Amend else seq
+            taker = event.taker_order or (command.order_id if type(command) is c.Amend else seq)  # type: ignore[attr-defined]
             orders.evolve_traded(state, event, taker)  # type: ignore[arg-type]
         elif kind is not e.Rejected:
             _fold_rare(state, seq, time_ns, command, event)
     if type(command) is c.Place or type(command) is c.Amend:
         book = state.books.get(command.auth.series)
-        assert book is None or not book.crossed()  # BOOK_NOT_CROSSED, the cheap form
+        # BOOK_NOT_CROSSED, the cheap form
+        assert book is None or not book.crossed() or command.auth.series in state.auctions
 
 
 def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, event: e.Event) -> None:
@@ -118,6 +139,10 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
             settlement.evolve_fixed(state, event)
         case e.AccountSettled():
             settlement.evolve_settled(state, event)
+        case e.PhaseChanged():
+            phases.evolve_changed(state, event)
+        case e.Uncrossed():
+            uncross.evolve_uncrossed(state, event)
         case e.Applied():
             _fold_applied(state, time_ns, command)
         case e.ChainDisagreed():
@@ -138,6 +163,8 @@ def _fold_applied(state: State, time_ns: Nanos, command: c.AnyCommand) -> None:
             listing.evolve_series(state, command)
         case c.SetTrading():
             listing.evolve_trading(state, command)
+        case c.SetAuctions() | c.SetPhase():
+            phases.evolve(state, command)
         case c.BatchRefused():
             settlement.evolve_refused(state, command)
         case c.Tick():

@@ -6,7 +6,7 @@ Imports state, admission, sweep, orders, backlog, settlement, events.
 
 import msgspec
 
-from exchange.core import admission, backlog, orders, settlement
+from exchange.core import admission, backlog, orders, phases, settlement
 from exchange.core.book import Side
 from exchange.core.commands import FOK, GTC, IOC, Amend, Authorisation, Cancel, CancelAll, Place, terms_of
 from exchange.core.events import Accepted, Amended, Cancelled, CancelReason, Event, Reject, Rejected, Rested
@@ -58,6 +58,7 @@ def _enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> t
         if slid <= 0:
             return (Rejected(Reject.POST_ONLY_MUST_NOT_CROSS, price, opposite.best() or 0),)
         price, meets = slid, False
+    meets = meets and auth.series not in state.auctions  # what is collected in an auction meets nobody yet
     late = backlog.refuse(state) if meets else None
     if late is not None:
         return (late,)
@@ -69,6 +70,10 @@ def _enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> t
         return _without_fills(auth, entry, price)
     sweep = Sweep(state, auth, entry.qty, now_s)
     sweep.run()
+    if sweep.stopped is CancelReason.VOLATILITY and auth.tif == GTC:
+        auction = phases.volatility(state, auth.series)
+        if auction is not None:  # nothing has traded: the order, and whoever it would have met, wait for others
+            return (entry.admitted, auction, Rested(entry.order_id, price))
     return _after_sweep(sweep, entry)
 
 

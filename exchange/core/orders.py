@@ -124,11 +124,7 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
         event.maker_fee,
         event.index,
     )
-    _shrink(state, maker, event.qty)
-    maker.filled += event.qty
-    if maker.hidden and maker.hidden == maker.qty - maker.filled:
-        _refresh(state, maker, event.trade_id)
-    taker.filled += event.qty
+    _fill(state, event, maker, taker)
     settlement.open_trade(state, trade)
     ledger.book_trade(state, trade)
     option = state.series[trade.series]
@@ -137,6 +133,32 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
     for order in (maker, taker):
         if order.filled == order.qty:
             _close(state, order)
+
+
+def _fill(state: State, event: Traded, maker: Order, taker: Order) -> None:
+    if event.taker_order:
+        _fill_in_place(state, maker, event.qty)
+        _fill_in_place(state, taker, event.qty)
+        return
+    _shrink(state, maker, event.qty)
+    maker.filled += event.qty
+    if maker.hidden and maker.hidden == maker.qty - maker.filled:
+        _refresh(state, maker, event.trade_id)
+    taker.filled += event.qty
+
+
+def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
+    """In an auction both sides rest, and all of an iceberg has its place: what is left of it goes on from there."""
+    unseen = qty - (order.qty - order.filled - order.hidden)
+    if order.hidden and unseen > 0:
+        order.hidden -= unseen
+        _hide(state, order, -unseen)
+    _shrink(state, order, qty)
+    order.filled += qty
+    left = order.qty - order.filled
+    if order.hidden and order.hidden == left:
+        order.hidden = max(left - order.display, 0)
+        _hide(state, order, order.hidden - left)
 
 
 def evolve_cancelled(state: State, event: Cancelled) -> None:

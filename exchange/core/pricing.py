@@ -7,7 +7,7 @@ moving market. Imports state, oracle, risk, settlement.
 
 from collections import OrderedDict
 
-from exchange.core import risk, settlement
+from exchange.core import phases, risk, settlement
 from exchange.core.commands import PostRound
 from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
 from exchange.core.oracle import RoundView, implied_marks, twap, view_of
@@ -36,6 +36,7 @@ def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
         events += _expire_orders(state, expiry)
         events.append(ExpiryFixed(expiry.id, price))
         events += settlement.settle_expiry(state, expiry, price)
+    events += phases.jumps(state, [(spot.underlying, spot.spot) for spot in command.spots])
     return tuple(events)
 
 

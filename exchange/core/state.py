@@ -7,15 +7,16 @@ order, without the indices derived from them; ``restore`` rebuilds those. Import
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import msgspec
 
 from exchange.core.book import Book
-from exchange.core.commands import Configure, PostRound, Spot
+from exchange.core.commands import Configure, PostRound, SetAuctions, Spot
 from exchange.core.oracle import RoundView, view_of
 from exchange.core.state_types import (
     Account,
+    Auction,
     AuthEntry,
     Batch,
     Expiry,
@@ -103,6 +104,8 @@ class StateImage(msgspec.Struct, array_like=True):
     sealed_ns: Nanos
     touched: list[int]
     mirror: MirrorImage
+    auctions: list[Auction] = []
+    auction_rules: list[SetAuctions] = []
 
 
 class State:
@@ -111,6 +114,8 @@ class State:
     __slots__ = (
         "acc_at",
         "accounts",
+        "auction_rules",
+        "auctions",
         "auths",
         "batches",
         "books",
@@ -146,6 +151,8 @@ class State:
         self.expiries: dict[int, Expiry] = {}  # listing
         self.series: dict[int, Series] = {}  # listing
         self.books: dict[int, Book[Order]] = {}  # matching
+        self.auctions: dict[int, Auction] = {}  # phases: series that do not trade continuously
+        self.auction_rules: dict[int, SetAuctions] = {}  # phases: of each underlying
         self.round: PostRound | None = None  # pricing
         self.view: RoundView | None = None  # pricing
         self.spots: dict[int, Spot] = {}  # pricing
@@ -192,6 +199,8 @@ def image(state: State) -> StateImage:
         sealed_ns=state.sealed_ns,
         touched=sorted(state.touched),
         mirror=_mirror_image(state.mirror),
+        auctions=_sorted(state.auctions),
+        auction_rules=_sorted(state.auction_rules),
     )
 
 
@@ -250,27 +259,31 @@ def decode(data: bytes) -> State:
     return restore(_decoder.decode(data))
 
 
+_PLAIN: Final = (
+    "seq",
+    "time_ns",
+    "config",
+    "is_open",
+    "round",
+    "next_trade",
+    "next_batch",
+    "first_unsealed",
+    "sealed_ns",
+)
+
+
 def restore(source: StateImage) -> State:
     """State from an image: copy the facts, rebuild books, account indices, deadlines and the round's view."""
     state = State()
-    for name in (
-        "seq",
-        "time_ns",
-        "config",
-        "is_open",
-        "round",
-        "next_trade",
-        "next_batch",
-        "first_unsealed",
-        "sealed_ns",
-    ):
+    for name in _PLAIN:
         setattr(state, name, getattr(source, name))
-    for name in ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches"):
+    for name in ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches", "auctions"):
         setattr(state, name, {item.id: item for item in getattr(source, name)})
     state.spots = {spot.underlying: spot for spot in source.spots}
     state.rounds = {round_.round_id: round_ for round_ in source.rounds}
     state.acc_at = {key: OrderedDict(value) for key, value in source.acc_at}
     state.fixings = dict(source.fixings)
+    state.auction_rules = {rules.underlying: rules for rules in source.auction_rules}
     state.mirror = _restore_mirror(source.mirror)
     state.touched = dict.fromkeys(source.touched)
     state.books = {key: Book() for key in state.series}

@@ -129,6 +129,20 @@ class Series(msgspec.Struct, gc=False):
     last_price: Price = 0
 
 
+class Auction(msgspec.Struct, gc=False):
+    """A series that does not trade continuously: its phase, and when its auction ends.
+
+    ``every_s`` above zero: another auction follows. ``extended``: how often it was. ``price``: at which it uncrosses.
+    """
+
+    id: int  # the series
+    phase: int
+    ends_s: Seconds = 0
+    every_s: Seconds = 0
+    extended: int = 0
+    price: Price = 0
+
+
 class OpenInterest(msgspec.Struct, gc=False):
     """What an account has open in one series: unfilled buys (quantity and price x quantity) and unfilled sells."""
 

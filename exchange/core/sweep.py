@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from exchange.core import backlog, budget, fees, risk
+from exchange.core import backlog, budget, fees, phases, risk
 from exchange.core.commands import CANCEL_MAKER, CANCEL_TAKER, Authorisation, terms_of
 from exchange.core.events import Cancelled, CancelReason, Event, Traded
 from exchange.core.state import State
@@ -23,6 +23,7 @@ class Sweep:
 
     __slots__ = (
         "auth",
+        "band",
         "cancelled",
         "events",
         "filled",
@@ -41,6 +42,7 @@ class Sweep:
         self.auth = auth
         self.left = left
         self.now_s = now_s
+        self.band = phases.band_of(state, auth.series)
         self.trade_id = state.next_trade
         self.trades_end = state.next_trade + backlog.room(state)
         self.events: list[Event] = []
@@ -59,6 +61,9 @@ class Sweep:
                 break
             if self.trade_id >= self.trades_end or len(self.events) >= SWEEP_MAX:
                 self.stopped = CancelReason.SWEEP_BOUND
+                return
+            if self.band is not None and not self.band.low <= maker.price <= self.band.high:
+                self.stopped = CancelReason.VOLATILITY
                 return
             self._meet(maker)
             if self.stopped is not None:

@@ -14,6 +14,7 @@ class Family(Enum):
     BOOK = "book"
     DEPTH = "depth"
     TICKER = "ticker"
+    AUCTION = "auction"
     TRADES = "trades"
     INDEX = "deribit_price_index"
     ORDERS = "user.orders"
@@ -58,6 +59,8 @@ def parse_channel(name: str) -> Channel | None:
             return Channel(name, Family.DEPTH, subject, "100ms", int(depth))
         case ["ticker", subject, interval] if interval in INTERVALS:
             return Channel(name, Family.TICKER, subject, interval)
+        case ["auction", subject]:
+            return Channel(name, Family.AUCTION, subject, "100ms")
         case ["trades", *rest]:
             return _pattern(name, Family.TRADES, rest)
         case ["deribit_price_index", subject]:

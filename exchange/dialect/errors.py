@@ -116,6 +116,12 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.ROUND_MUST_COVER_LISTINGS: Refusal(Code.BAD_REQUEST, "A round prices every live listing.", _ADMIN),
     Reject.ROUND_MUST_CONTINUE_ACCUMULATOR: Refusal(Code.BAD_REQUEST, "A round continues the integral.", _ADMIN),
     Reject.ROUND_MARKS_MUST_FOLLOW: Refusal(Code.BAD_REQUEST, "Marks follow from forward and vol.", _ADMIN),
+    Reject.AUCTION_TERMS_MUST_FIT: Refusal(
+        Code.BAD_REQUEST, "Auctions last up to a day; bands are fractions; a scope is known.", _ADMIN
+    ),
+    Reject.PHASE_MUST_FOLLOW: Refusal(
+        Code.BAD_REQUEST, "A phase follows from the one before; nothing trades continuously while crossed.", _ADMIN
+    ),
     Reject.ACCOUNT_MUST_EXIST: Refusal(
         Code.USER_NOT_FOUND, "The account was opened on chain.", "Deposit first and wait until the deposit is final."
     ),
@@ -135,10 +141,20 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.SERIES_MUST_BE_TRADING: Refusal(
         Code.BOOK_CLOSED, "The instrument has not expired.", "Choose an active instrument."
     ),
+    Reject.SERIES_MUST_TAKE_ORDERS: Refusal(
+        Code.BOOK_CLOSED,
+        "The instrument trades continuously or collects orders for an auction.",
+        "Wait until x_phase is continuous or auction; cancels still work.",
+    ),
     Reject.TIF_MUST_BE_KNOWN: Refusal(
         Code.INVALID_ARGUMENTS,
         "Time in force is good_til_cancelled, immediate_or_cancel or fill_or_kill.",
         "Send one of the three.",
+    ),
+    Reject.TIF_MUST_SUIT_AUCTION: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "While orders are collected for an auction nothing fills at once.",
+        "Send good_til_cancelled, or wait until x_phase is continuous.",
     ),
     Reject.QTY_MUST_BE_POSITIVE: Refusal(
         Code.QTY_TOO_LOW, "The amount is above zero.", "Send at least min_trade_amount.", contracts, contracts

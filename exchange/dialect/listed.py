@@ -1,13 +1,16 @@
 """Listings as clients see them: the catalogue entry of a series and its instrument object. Imports core, names."""
 
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from exchange.core.commands import FeeSchedule
+from exchange.core.commands import AUCTION, CONTINUOUS, FeeSchedule
+from exchange.core.phases import phase_of
 from exchange.core.state import State
 from exchange.core.units import Price, Qty, Seconds, seconds_of
 from exchange.dialect.channels import subjects_of
 from exchange.dialect.names import base_currency, index_name, instrument_name, settlement_period
 from exchange.dialect.numbers import contracts, millis_of_seconds, ratio, usdc
+
+PHASE_NAMES: Final = ("continuous", "auction", "uncrossing", "halted", "closed")
 
 
 class Listed(NamedTuple):
@@ -58,12 +61,17 @@ def listed_of(state: State, series: int) -> Listed:
 
 
 def book_state(state: State, listed: Listed) -> str:
-    """open, halted, settlement (expired, price not fixed yet) or delivered."""
+    """Open (orders are taken), halted, settlement (expired, price not fixed yet) or delivered."""
     if state.expiries[listed.expiry_id].fixing >= 0:
         return "delivered"
     if listed.expiry_s <= seconds_of(state.time_ns):
         return "settlement"
-    return "open" if state.is_open else "halted"
+    return "open" if state.is_open and phase_of(state, listed.series) in (CONTINUOUS, AUCTION) else "halted"
+
+
+def phase_name(state: State, series: int) -> str:
+    """continuous, auction, uncrossing, halted or closed."""
+    return PHASE_NAMES[phase_of(state, series)]
 
 
 def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
@@ -93,6 +101,7 @@ def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
         "contract_size": 1.0,
         "is_active": status in {"open", "halted"},
         "state": status,
+        "x_phase": phase_name(state, listed.series),
         **_commissions(state.config.fees),
     }
 

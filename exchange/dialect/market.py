@@ -4,10 +4,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from exchange.core.commands import AUCTION, UNCROSSING
 from exchange.core.state import State
+from exchange.core.uncross import indicative
 from exchange.core.units import U63_MAX, YEAR_SECONDS, Price, Qty
-from exchange.dialect.listed import Listed, book_state
-from exchange.dialect.numbers import contracts, millis, percent, usdc
+from exchange.dialect.listed import Listed, book_state, phase_name
+from exchange.dialect.numbers import contracts, millis, millis_of_seconds, percent, usdc
 from exchange.quant import ZERO, Greeks, black76_greeks
 
 Levels = list[tuple[Price, Qty]]
@@ -63,6 +65,7 @@ def ticker_object(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, 
         "instrument_name": listed.name,
         "timestamp": millis(state.time_ns),
         "state": book_state(state, listed),
+        "x_phase": phase_name(state, listed.series),
         "stats": {"volume": contracts(option.volume), "low": None, "high": None},
         "open_interest": contracts(option.open_interest),
         **_best(state, listed),
@@ -75,6 +78,32 @@ def ticker_object(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, 
         "interest_rate": 0.0,
         **_priced(state, listed, sheet),
     }
+
+
+def auction_object(state: State, listed: Listed) -> dict[str, Any]:
+    """An auction as it stands: its phase and end, and where the orders collected so far would trade.
+
+    ``surplus`` is the amount bid for beyond what is offered at that price, negative: offered beyond what is bid for.
+    Fields that nothing is known of are left out.
+    """
+    shown: dict[str, Any] = {
+        "instrument_name": listed.name,
+        "timestamp": millis(state.time_ns),
+        "state": book_state(state, listed),
+        "phase": phase_name(state, listed.series),
+        "reference_price": usdc(mark_of(state, listed.series)),
+    }
+    auction = state.auctions.get(listed.series)
+    if auction is None or auction.phase not in (AUCTION, UNCROSSING):
+        return shown
+    shown["ends_timestamp"] = millis_of_seconds(auction.ends_s)
+    if auction.phase == UNCROSSING:
+        return shown | {"price": usdc(auction.price)}
+    found = indicative(state, listed.series)
+    if found is None:
+        return shown
+    amounts = {"indicative_amount": contracts(found.volume), "surplus": contracts(found.surplus)}
+    return shown | {"indicative_price": usdc(found.price)} | amounts
 
 
 _PRICE_MAX: Final = min(U63_MAX, 10**15)  # what clients' doubles still hold to the tick

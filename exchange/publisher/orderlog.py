@@ -101,12 +101,13 @@ class OrderLog:
 
     def _traded(self, noted: Noted, state: State, outcome: Outcome, event: e.Traded) -> None:
         command = outcome.command
-        taker_id = command.order_id if type(command) is c.Amend else outcome.seq
+        taker_id = event.taker_order or (command.order_id if type(command) is c.Amend else outcome.seq)
         maker, taker = self._touch(noted, event.maker_order), self._touch(noted, taker_id)
         for tracked in (maker, taker):
             if tracked.value != UNKNOWN_VALUE:
                 tracked.value += event.price * event.qty
         self._leave_level(noted, maker)
+        self._leave_level(noted, taker)  # in an auction it rested too
         series = maker.order.series
         noted.fills.append(
             Fill(

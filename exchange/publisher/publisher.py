@@ -15,7 +15,7 @@ from exchange.core.state import State
 from exchange.core.units import Nanos, Price, Qty
 from exchange.dialect.channels import Channel, Family
 from exchange.dialect.listed import Listed, listed_of
-from exchange.dialect.market import GreekSheet, index_of_underlying, ticker_object
+from exchange.dialect.market import GreekSheet, auction_object, index_of_underlying, ticker_object
 from exchange.dialect.names import base_currency, index_name
 from exchange.dialect.numbers import millis, usdc
 from exchange.dialect.orders import Tracked, order_object, trade_object, user_trade_object
@@ -70,6 +70,8 @@ class Publisher:
         self._families: Counter[Family] = Counter()
         self._accounts: Counter[int] = Counter()
         self._tickers = 0
+        self._auctions = 0
+        self._dirty_auctions: dict[int, None] = {}
         self._dirty_tickers: dict[int, None] = {}
         self._dirty_accounts: dict[int, None] = {}
 
@@ -108,6 +110,9 @@ class Publisher:
         if self._tickers:
             for series, _, _ in noted.levels:
                 self._dirty_tickers[series] = None
+        if self._auctions:
+            for series, _, _ in noted.levels:
+                self._dirty_auctions[series] = None
         if noted.fills and self._watched:
             self._tell_trades(told, noted)
         if self._accounts:
@@ -137,14 +142,31 @@ class Publisher:
                 self.indices[index_name(command.name)] = command.underlying
             case c.ListSeries():
                 self._list(state, state.expiries[command.expiry_id].series[command.index])
+            case c.Tick():
+                self._mark_phases(outcome)
+            case c.SetPhase():
+                self._mark_all()
             case c.PostRound() | c.SetTrading() | c.BatchRefused():
-                if self._tickers:
-                    self._dirty_tickers.update(dict.fromkeys(self.by_series))
+                self._mark_all()
                 self._dirty_accounts.update(dict.fromkeys(self._accounts))
             case _:
                 account = getattr(command, "account", 0)
                 if account in self._accounts:
                     self._dirty_accounts[account] = None
+
+    def _mark_all(self) -> None:
+        """Every ticker and every auction may have changed."""
+        if self._tickers:
+            self._dirty_tickers.update(dict.fromkeys(self.by_series))
+        if self._auctions:
+            self._dirty_auctions.update(dict.fromkeys(self.by_series))
+
+    def _mark_phases(self, outcome: Outcome) -> None:
+        """Series that went from one phase to the next by themselves."""
+        for event in outcome.events:
+            if isinstance(event, e.PhaseChanged):
+                self._dirty_tickers[event.subject] = None
+                self._dirty_auctions[event.subject] = None
 
     def _adopt_venue(self, state: State) -> None:
         config = state.config
@@ -255,12 +277,14 @@ class Publisher:
         """Start telling about a channel's stem; a book starts with a snapshot as of this state."""
         self._watched[channel.stem, account] += 1
         self._families[channel.family] += 1
-        self._tickers = self._families[Family.TICKER]
+        self._tickers, self._auctions = self._families[Family.TICKER], self._families[Family.AUCTION]
         if account:
             self._accounts[account] += 1
             self._dirty_accounts[account] = None
         if channel.family is Family.TICKER:
             self._dirty_tickers[self.listed[channel.subject].series] = None
+        if channel.family is Family.AUCTION:
+            self._dirty_auctions[self.listed[channel.subject].series] = None
         if channel.family in (Family.BOOK, Family.DEPTH):
             return self._watch_book(state, self.listed[channel.subject])
         return None
@@ -279,7 +303,7 @@ class Publisher:
         """Stop telling, when it was the last to watch."""
         _decrease(self._watched, (channel.stem, account))
         _decrease(self._families, channel.family)
-        self._tickers = self._families[Family.TICKER]
+        self._tickers, self._auctions = self._families[Family.TICKER], self._families[Family.AUCTION]
         if account:
             _decrease(self._accounts, account)
         if channel.family in (Family.BOOK, Family.DEPTH):
@@ -298,11 +322,12 @@ class Publisher:
         """Whether a collection would find tickers or portfolios to tell."""
         return bool(
             (self._dirty_tickers and self._families[Family.TICKER])
+            or (self._dirty_auctions and self._families[Family.AUCTION])
             or (self._dirty_accounts and self._families[Family.PORTFOLIO])
         )
 
     def collect(self, state: State) -> list[Notification]:
-        """Tickers and portfolios marked since the last collection, as they are now; so many of each at most.
+        """Tickers, auctions and portfolios marked since the last collection, as they are now; so many of each at most.
 
         The rest is for the next one, in the order of their marks: nobody waits for ever, and matching never waits long.
         """
@@ -312,6 +337,11 @@ class Publisher:
             stem = f"{Family.TICKER.value}.{listed.name}"
             if (stem, 0) in self._watched:
                 told.append(Note((stem,), 0, ticker_object(state, listed, self.sheet), latest=True))
+        for series in _take(self._dirty_auctions, TICKERS_MAX):
+            listed = self.by_series[series]
+            stem = f"{Family.AUCTION.value}.{listed.name}"
+            if (stem, 0) in self._watched:
+                told.append(Note((stem,), 0, auction_object(state, listed), latest=True))
         return told + self._portfolios(state)
 
     def _portfolios(self, state: State) -> list[Notification]:

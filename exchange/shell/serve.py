@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 from exchange.core import commands as c
-from exchange.core.events import Rejected
+from exchange.core.events import PhaseChanged, Rejected, Traded, Uncrossed
 from exchange.core.state import State, digest
 from exchange.core.units import TWAP_SECONDS, Seconds, seconds_of
 from exchange.shell import devmarket
@@ -24,7 +24,7 @@ from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.deploy import Terms
 from exchange.shell.devmarket import Feed
 from exchange.shell.feeds import Maker
-from exchange.shell.sequencer import Overloaded
+from exchange.shell.sequencer import Outcome, Overloaded
 from exchange.shell.settler import BatchRefusedByContract
 from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
 from exchange.shell.watcher import FinalityBroken
@@ -98,7 +98,7 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
                 # Development nodes stand still on their own; finality needs blocks.
                 tasks.create_task(again(partial(controls.mine, 1), BLOCK_S), name="mine"),
                 tasks.create_task(again(partial(_feed, venue, prices, feed), 0.0), name="feed"),
-                tasks.create_task(_every(TICK_S, venue, c.Tick()), name="tick"),
+                tasks.create_task(_tick(venue), name="tick"),
                 tasks.create_task(_every(HEARTBEAT_S, venue, c.SealBatch(heartbeat=True)), name="heartbeat"),
                 tasks.create_task(again(partial(_list, venue, feed), LISTING_S), name="list"),
             ]
@@ -221,6 +221,19 @@ async def _list(venue: Venue, feed: Feed) -> None:
     """Keep expiries ahead."""
     now_s = _now(venue.clock)
     await devmarket.list_missing(venue, feed.spot(now_s), now_s)
+
+
+async def _tick(venue: Venue) -> None:
+    """Let time pass every second, and at once again while that moves an auction on."""
+    while True:
+        await venue.clock.sleep(TICK_S)
+        while moves_auctions(await venue.sequencer.record(c.Tick())):
+            pass
+
+
+def moves_auctions(outcome: Outcome) -> bool:
+    """Whether a tick opened, ended or filled an auction: the next one may have more of it to do."""
+    return any(isinstance(event, PhaseChanged | Uncrossed | Traded) for event in outcome.events)
 
 
 async def _every(seconds: float, venue: Venue, command: c.AnyCommand) -> None:

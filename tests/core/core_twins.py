@@ -6,6 +6,7 @@ Money is no object here, so margin and fees never decide; those have twins of th
 from typing import Any
 
 from core_venue import USDC, Venue, series_named, standard_venue, wallet
+from naive_auction import uncross
 from naive_book import FAR, NaiveBook, Wish
 
 from exchange.core import commands as c
@@ -82,7 +83,16 @@ class Twins:
         self.venue.wait(seconds)
         if tick:
             events = self.venue.do(c.Tick())
-            self.compare(events[:-1], self.naive.expire(self.venue.now_s))
+            view = self.venue.state.view
+            assert view is not None
+            answers = self.naive.expire(self.venue.now_s) or uncross(self.naive, view.marks[CALL], self.venue.now_s)
+            self.compare(events[:-1], answers)
+
+    def call(self, seconds: int) -> None:
+        """From now on orders are collected, and trade together after a while."""
+        ends_s = self.venue.now_s + seconds
+        self.venue.must(c.SetPhase(c.SERIES, CALL, c.AUCTION, ends_s, 0, "test", "test"))
+        self.naive.collects_until = ends_s
 
     def _some_order(self, pick: int) -> int:
         """An open order, the newest first; now and then one that is long gone."""
@@ -132,7 +142,12 @@ def words(event: Any) -> tuple[Any, ...]:
         case e.Amended():
             return ("amended", "kept" if event.kept else "moved")
         case e.Traded():
-            return ("traded", event.maker_order, event.qty // LOT, event.price // USDC)
+            taker = (event.taker_order,) if event.taker_order else ()
+            return ("traded", event.maker_order, event.qty // LOT, event.price // USDC, *taker)
+        case e.PhaseChanged():
+            return ("phase", event.phase)
+        case e.Uncrossed():
+            return ("uncrossed", event.price // USDC, event.volume // LOT, event.surplus // LOT)
         case e.Rested():
             return ("rested", event.price // USDC)
         case e.Cancelled():

@@ -27,6 +27,7 @@ class Resting:
     expires: int
     display: int = 0
     hidden: int = 0
+    gives_way: str = "taker"
 
     @property
     def left(self) -> int:
@@ -63,6 +64,7 @@ class NaiveBook:
         self.orders: list[Resting] = []
         self.positions = dict.fromkeys(owners, 0)
         self.now_at = (0, 0)  # the request that is being answered, and the fills it has led to
+        self.collects_until: int | None = None  # an auction is on: nothing trades before
 
     def queue(self, is_buy: bool) -> list[Resting]:
         """A side from best to worst: price, then place."""
@@ -76,6 +78,8 @@ class NaiveBook:
     # -- requests -----------------------------------------------------------------------------------------------------
 
     def place(self, number: int, wish: Wish, now: int) -> list[Answer]:
+        if self.collects_until is not None and wish.tif != GTC:
+            return [("refused", "tif_must_suit_auction")]
         if wish.expires <= now:
             return [("refused", "order_must_not_be_expired")]
         if wish.reduce_only and not self.closable(wish.account, wish.is_buy):
@@ -99,7 +103,7 @@ class NaiveBook:
         asked, had = ((o.price, o.post_only, o.reduce_only, o.display) for o in (wish, old))
         if asked == had and wish.total <= old.total:
             old.hidden = max(old.hidden - (old.total - wish.total), 0)
-            old.total, old.expires = wish.total, wish.expires
+            old.total, old.expires, old.gives_way = wish.total, wish.expires, wish.gives_way
             return [("amended", "kept")]
         self.orders.remove(old)
         new = Resting(target, old.account, old.is_buy, wish.total, old.filled, wish.price, (number, 0), *_terms(wish))
@@ -131,6 +135,7 @@ class NaiveBook:
 
     def enter(self, new: Resting, wish: Wish, admitted: Answer, now: int) -> list[Answer]:
         """Match a new order, then dispose of what is left of it."""
+        new.gives_way = wish.gives_way
         facing = self.queue(not new.is_buy)
         crosses = bool(facing) and self.reaches(new, facing[0])
         if crosses and wish.post_only:
@@ -139,6 +144,8 @@ class NaiveBook:
                 new.price = best - tick_at(best - 1) if new.is_buy else best + tick_at(best)
             if not wish.slide or new.price <= 0:
                 return [("refused", "post_only_must_not_cross")]
+            facing = []
+        if self.collects_until is not None:
             facing = []
         before = ([Resting(**vars(order)) for order in self.orders], dict(self.positions))
         happened, stopped = self.sweep(new, wish, facing, now)

@@ -40,6 +40,7 @@ REQUESTS = st.one_of(
     st.tuples(st.just("place"), wishes(PRICES)),
     st.tuples(st.just("amend"), st.integers(0, 7), wishes((0, *PRICES))),
     st.tuples(st.just("cancel"), st.integers(0, 7)),
+    st.tuples(st.just("call"), st.sampled_from((1, 30, 60))),
     st.tuples(st.just("cancel_all"), st.sampled_from((1, 2, 3))),
     st.tuples(st.just("wait"), st.sampled_from((1, 30, 60)), st.booleans()),
 )

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import msgspec
 import pytest
+from core_auctions import AUCTIONS, never_phased
 from core_profiles import SOAK, effort
 from core_venue import HALF_HOUR
 from core_world import HAPPENINGS, TRADERS, WAITS, Draw, World
@@ -26,7 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import risk
+from exchange.core import risk, uncross
 from exchange.core.machine import apply, decide
 from exchange.core.state import TREASURY, State, decode, encode, image
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
@@ -97,6 +98,7 @@ def never_taken(world: World) -> list[c.AnyCommand]:
         c.ListSeries(99, 0, 10**6, True),
         c.ListSeries(len(state.expiries), 77, 10**6, True),
         c.BatchRefused(10**6, "unknown"),
+        *never_phased(world),
         state.round,
         ahead,
         bad_marks,
@@ -193,7 +195,7 @@ def halt(world: LawfulWorld, draw: Draw) -> None:
     assert not events or events[-1] == e.Rejected(e.Reject.TRADING_MUST_BE_OPEN)
     world.take_off(0)
     world.pass_time(WAITS[draw(6)])
-    world.must(c.SetTrading(True, "test"))
+    world.must(c.SetTrading(True, "test", (0, 0, 60)[draw(3)]))
 
 
 def half_hour(world: LawfulWorld, draw: Draw) -> None:
@@ -204,7 +206,7 @@ def half_hour(world: LawfulWorld, draw: Draw) -> None:
 
 
 MORE = {"odd_order": (8, odd_order), "nonsense": (4, nonsense), "halt": (1, halt), "half_hour": (3, half_hour)}
-HAPPENS = HAPPENINGS | MORE
+HAPPENS = HAPPENINGS | MORE | AUCTIONS
 WEIGHTED = [name for name, (weight, _) in HAPPENS.items() for _ in range(weight)]
 
 
@@ -236,8 +238,9 @@ class Histories(RuleBasedStateMachine):
 
 
 @pytest.mark.timeout(7_200 if SOAK else 120)
-def test_histories() -> None:
+def test_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most of what can happen did happen. A failure is printed as found; the soak shrinks it first."""
+    monkeypatch.setattr(uncross, "SWEEP_MAX", 3)  # so that an uncross takes several records
     short = settings(effort(240, steps=80), phases=[Phase.explicit, Phase.generate])
     run_state_machine_as_test(Histories, settings=effort(240, steps=80) if SOAK else short)
     events = {kind.__name__ for kind in get_args(e.AnyEvent)} - {"ChainDisagreed"}

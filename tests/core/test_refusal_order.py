@@ -57,6 +57,14 @@ def halt(venue: Venue, _: Patch) -> None:
     venue.must(c.SetTrading(False, "test"))
 
 
+def stop(venue: Venue, _: Patch) -> None:
+    venue.must(c.SetPhase(c.SERIES, CALL, c.HALTED, 0, 0, "test", "test"))
+
+
+def collect(venue: Venue, _: Patch) -> None:
+    venue.must(c.SetPhase(c.SERIES, CALL, c.AUCTION, venue.now_s + 3_600, 0, "test", "test"))
+
+
 def allow_no_more_orders(_: Venue, patch: Patch) -> None:
     patch.setattr(matching, "OPEN_ORDERS_MAX", 0)
     patch.setattr(matching, "LINEAGE_MAX", 0)
@@ -73,7 +81,9 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.SIGNER_MUST_BE_AUTHORISED: Break({"signer": b"x" * 20}),
     R.SERIES_MUST_EXIST: Break({"series": 99 << 16}),
     R.SERIES_MUST_BE_TRADING: Break({}, expire),
+    R.SERIES_MUST_TAKE_ORDERS: Break({}, stop),
     R.TIF_MUST_BE_KNOWN: Break({"tif": 7}),
+    R.TIF_MUST_SUIT_AUCTION: Break({"tif": c.IOC}, collect),
     R.QTY_MUST_BE_POSITIVE: Break({"qty": 0}),
     R.QTY_MUST_BE_ON_LOT: Break({"qty": 10_050}),
     R.QTY_MUST_FIT: Break({"qty": TOO_MUCH}),
@@ -137,6 +147,8 @@ OF_NO_ORDER: Final = (
     R.ROUND_MUST_COVER_LISTINGS,
     R.ROUND_MUST_CONTINUE_ACCUMULATOR,
     R.ROUND_MARKS_MUST_FOLLOW,
+    R.AUCTION_TERMS_MUST_FIT,
+    R.PHASE_MUST_FOLLOW,
     R.BATCH_MUST_BE_PENDING,
     R.NOTHING_TO_SEAL,
     R.CHAIN_ACTIONS_MUST_BE_DENSE,
@@ -153,6 +165,8 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
         R.SERIES_MUST_EXIST,
         (
             R.SERIES_MUST_BE_TRADING,
+            R.SERIES_MUST_TAKE_ORDERS,
+            R.TIF_MUST_SUIT_AUCTION,
             R.QTY_MUST_BE_ON_LOT,
             R.PRICE_MUST_BE_ON_TICK,
             R.MAX_FEE_MUST_COVER_FEE,
@@ -162,7 +176,24 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
         ),
         "a series that does not exist has no expiry, lot, tick, index, book or margin",
     ),
-    (R.TIF_MUST_BE_KNOWN, (R.FILL_OR_KILL_MUST_FILL,), "an unknown time in force is not fill or kill"),
+    (
+        R.SERIES_MUST_TAKE_ORDERS,
+        (R.TIF_MUST_SUIT_AUCTION,),
+        "a series that takes no orders is not being auctioned",
+    ),
+    (
+        R.TIF_MUST_SUIT_AUCTION,
+        (R.SETTLEMENT_MUST_KEEP_UP, R.FILL_OR_KILL_MUST_FILL),
+        "while orders are collected nothing fills, whatever waits for settlement",
+    ),
+    (
+        R.TIF_MUST_BE_KNOWN,
+        (
+            R.TIF_MUST_SUIT_AUCTION,
+            R.FILL_OR_KILL_MUST_FILL,
+        ),
+        "an unknown time in force is not fill or kill",
+    ),
     (
         R.QTY_MUST_BE_POSITIVE,
         (R.QTY_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE, R.ACCOUNT_MUST_HAVE_MARGIN, R.FILL_OR_KILL_MUST_FILL),

@@ -16,7 +16,7 @@ from pathlib import Path
 from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core import settlement
-from exchange.core.events import Accepted, ExpiryFixed
+from exchange.core.events import Accepted, ExpiryFixed, Uncrossed
 from exchange.core.margin import settlement_value
 from exchange.core.units import NO_EXPIRY, TWAP_SECONDS
 from exchange.shell.boot import GENESIS
@@ -231,6 +231,7 @@ class Story:
             14: self.cancel_on_chain,
             16: lambda: self.venue.must(c.SetTrading(is_open=False, cause="a drill")),
             17: lambda: self.venue.must(c.SetTrading(is_open=True, cause="the drill is over")),
+            18: self.auction,
             20: lambda: self.venue.observe(c.ObserveExit, 6),
             24: lambda: self.venue.observe(c.ObserveExitCleared, 6),
             26: lambda: self.venue.do(c.ObserveDeposit(1, 1, USDC)),
@@ -239,6 +240,19 @@ class Story:
         }
         if number in happenings:
             happenings[number]()
+
+    def auction(self) -> None:
+        """A series is auctioned: its book is crossed for a moment, then uncrosses and trades on."""
+        self.settle(lag=0)
+        self.venue.must(c.SetAuctions(ETH, 60, 60, 1, 0, 0, CENT * 50, "operator"))
+        series, now_s = 3 << 16, self.venue.time_ns // 10**9
+        self.venue.must(c.SetPhase(c.SERIES, series, c.AUCTION, now_s, 0, "a drill", "operator"))
+        buyer, seller = self.wallets[1], self.wallets[2]
+        self.venue.must(c.Place(self.venue.order(buyer, series, True, 3_000, self.price(series, 104))))
+        self.venue.must(c.Place(self.venue.order(seller, series, False, 2_000, self.price(series, 96))))
+        first = self.venue.must(c.Tick())  # which may have to end orders before
+        ended = first + self.venue.must(c.Tick())
+        assert any(type(event) is Uncrossed for event in ended), ended
 
     def revoke(self) -> None:
         """A session key is revoked while an order under it rests."""
