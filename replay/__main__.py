@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from replay import at, terminal
+from replay.checker import check
 from replay.engine import END, replay
 from replay.findings import CannotRun, Diverged
 from replay.reconcile import Report as Reconciliation
@@ -82,6 +83,16 @@ def _signers(options: argparse.Namespace) -> tuple[bytes, ...]:
     from exchange.signing import from_hex  # noqa: PLC0415 - plain verify does without secp256k1
 
     return tuple(from_hex(signer) for signer in _manifest(path).signers)
+
+
+def _check(options: argparse.Namespace) -> int:
+    with terminal.progress(open_source(options.journal).last_seq, not options.json) as progress:
+        report = check(options.journal, progress)
+    if options.json:
+        _print_json({"ok": report.ok, **msgspec.structs.asdict(report)})
+    else:
+        sys.stdout.write("\n".join(terminal.checking(report)) + "\n")
+    return CLEAN if report.ok else FOUND
 
 
 def _at(options: argparse.Namespace) -> int:
@@ -193,6 +204,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_verify(commands)
+    text = "Hold every record to spread, price-time priority and conservation, by books of the checker's own."
+    _add(commands, "check", _check, text)
     _add_at(commands)
     _add_reconcile(commands)
     _add_receipts(commands)

@@ -9,19 +9,14 @@ from exchange import codec
 from exchange.core.events import BatchSealed
 from journal.merkle import Tree
 from journal.record import Frame, leaf_hash
-from replay.findings import Diverged, of_chain
-from replay.source import open_source
+from replay.frames import whole_frames
 
 
 def batch_roots(path: Path) -> dict[int, bytes]:
     """Root over all records up to and including the one that sealed a batch, by batch. Raises Diverged, CannotRun."""
-    tree, roots, due_seq = Tree(), dict[int, bytes](), 1
-    for item in open_source(path).scan():
-        if isinstance(item, Frame):
-            _extend(tree, roots, item)
-            due_seq = item.last_seq + 1
-        elif not item.recoverable:
-            raise Diverged(of_chain(item, due_seq))
+    tree, roots = Tree(), dict[int, bytes]()
+    for frame in whole_frames(path):
+        _extend(tree, roots, frame)
     return roots
 
 

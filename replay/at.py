@@ -15,8 +15,9 @@ from exchange.core.margin import Kind as MarginKind
 from exchange.core.state import State, digest
 from exchange.core.state_types import Account, Batch, Order, Series, Trade
 from exchange.core.units import USDC_ONE, Cash, Nanos, Price, Qty
-from replay.engine import Moment, Progress, replay
+from replay.engine import Moment, replay
 from replay.findings import CannotRun
+from replay.frames import Progress
 
 DEPTH: Final = 10
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

@@ -4,13 +4,9 @@ Owns ``Replayer``, which every command of the audit is built on. One state is re
 may be folded from the journaled events, and must agree at every digest. Imports core, codec and journal only.
 """
 
-import gc
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final, NamedTuple, TypeAlias
-
-import msgspec
+from typing import Final, NamedTuple
 
 from exchange import codec
 from exchange.core import invariants
@@ -19,14 +15,11 @@ from exchange.core.events import AnyEvent, Digested, Event
 from exchange.core.machine import apply, fold
 from exchange.core.state import State, digest
 from journal.record import Frame, Record
-from replay.findings import Diverged, Finding, Kind, of_chain, shown
-from replay.source import open_source
+from replay.findings import Diverged, Finding, Kind, shown
+from replay.frames import Progress, out_of_order, rare_collections, read_frame, whole_frames
 
 # What a pure function can raise on commands that no sequencer took: a forged journal must give a finding, not a trace.
 MACHINE_FAULTS: Final = (ArithmeticError, AssertionError, AttributeError, LookupError, TypeError, ValueError)
-
-Progress: TypeAlias = Callable[[int], None]
-"""Told the last seq done, once per frame."""
 
 
 class Moment(NamedTuple):
@@ -80,7 +73,7 @@ class Replayer:
             for record in records:
                 seq, time_ns = record.seq, record.time_ns
                 if seq != state.seq + 1 or time_ns < state.time_ns:
-                    raise Diverged(_out_of_order(state, record))
+                    raise Diverged(out_of_order(state.seq, state.time_ns, record))
                 command = decode(record.command)
                 events = apply(state, seq, time_ns, command)
                 if encode(events) != record.events:
@@ -118,27 +111,6 @@ class Replayer:
         return final
 
 
-@contextmanager
-def rare_collections() -> Iterator[None]:
-    """Within it the cycle collector runs a hundred times less often: it walks the state and finds nothing there."""
-    young, *older = gc.get_threshold()
-    gc.set_threshold(100 * young, *older)
-    try:
-        yield
-    finally:
-        gc.set_threshold(young, *older)
-
-
-def read_frame(frame: Frame) -> list[Record]:
-    """The records of a frame. Raises Diverged when the body is of another make."""
-    try:
-        return frame.records()
-    except msgspec.MsgspecError as error:
-        sentence = f"the records of frame {frame.frame_no}, from seq {frame.first_seq}, cannot be read: {error}"
-        finding = Finding(seq=frame.first_seq, kind=Kind.RECORD_UNREADABLE, sentence=sentence, frame_no=frame.frame_no)
-        raise Diverged(finding) from error
-
-
 def replay(path: Path, until: Moment = END, progress: Progress | None = None) -> State:
     """The state at a moment, every record on the way re-executed and compared.
 
@@ -146,7 +118,7 @@ def replay(path: Path, until: Moment = END, progress: Progress | None = None) ->
     """
     replayer = Replayer()
     with rare_collections():
-        for frame in _whole_frames(path):
+        for frame in whole_frames(path):
             records = read_frame(frame)
             covered = [record for record in records if until.covers(record)]
             replayer.run(covered)
@@ -163,43 +135,14 @@ def steps(path: Path) -> Iterator[tuple[Step, State]]:
     Raises as ``replay`` does.
     """
     replayer = Replayer()
-    for frame in _whole_frames(path):
+    for frame in whole_frames(path):
         for record in read_frame(frame):
             replayer.run((record,))
             command, events = codec.decode_command(record.command), codec.decode_events(record.events)
             yield Step(record.seq, record.time_ns, command, events), replayer.state
 
 
-def _whole_frames(path: Path) -> Iterator[Frame]:
-    due_seq = 1
-    for item in open_source(path).scan():
-        if isinstance(item, Frame):
-            due_seq = item.last_seq + 1
-            yield item
-        elif not item.recoverable:
-            raise Diverged(of_chain(item, due_seq))
-
-
 # -- wording ----------------------------------------------------------------------------------------------------------
-
-
-def _out_of_order(state: State, record: Record) -> Finding:
-    if record.seq != state.seq + 1:
-        sentence = f"the record after seq {state.seq} is numbered {record.seq}"
-        return Finding(
-            seq=state.seq + 1,
-            kind=Kind.SEQ_NOT_DENSE,
-            sentence=sentence,
-            expected=str(state.seq + 1),
-            actual=str(record.seq),
-        )
-    return Finding(
-        seq=record.seq,
-        kind=Kind.TIME_RAN_BACK,
-        sentence=f"seq {record.seq} is stamped {state.time_ns - record.time_ns} ns before the record it follows",
-        expected=f">= {state.time_ns}",
-        actual=str(record.time_ns),
-    )
 
 
 def _stopped(seq: int, error: Exception) -> Finding:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from exchange.core.state_types import Order
 from replay.at import AccountView, BookView, StateView
-from replay.engine import Progress
+from replay.checker import Report as Check
+from replay.frames import Progress
 from replay.reconcile import Report as Reconciliation
 from replay.reconcile import Verdict
 from replay.verify import Report as Verification
@@ -72,6 +73,30 @@ def receipts(report: "ReceiptsReport", calls: "Sequence[Call]") -> list[str]:
         lines += [f"proof      {call.function}", f"    commit   {call.commit}", f"    reveal   {call.reveal}"]
     verdict = "the operator kept its word" if report.ok else "the operator's word and the journal differ"
     return [*lines, f"verdict    {verdict}" + (f", {len(calls)} proofs" if calls else "")]
+
+
+def checking(report: Check) -> list[str]:
+    """The lines of the checker's verdict."""
+    entered = f"{_qty(report.entered)} entered, {_qty(report.amended)} by amendment"
+    left = f"{_qty(report.filled)} filled, {_qty(report.cancelled)} cancelled, {_qty(report.still_open)} open"
+    lines = [
+        f"journal    {report.journal}",
+        f"records    {report.records:,}, {report.events:,} events, {report.trades:,} trades",
+        f"contracts  {entered}; {left} (a trade fills both its sides)",
+        f"open       {report.open_orders:,} orders",
+    ]
+    taken = ", ".join(f"{what} {count:,}" for what, count in report.taken.items())
+    lines.append(f"trusted    {taken or 'nothing'} (as journaled; verify executes them again)")
+    lines.append(f"speed      {report.records_per_second:,} records/s, {report.seconds:.2f} s")
+    for each in report.violations[:SHOWN_MAX]:
+        lines.append(f"seq {each.seq:<10,} {each.rule}: {each.sentence}")
+        if each.expected or each.actual:
+            lines += [f"    expected {each.expected}", f"    actual   {each.actual}"]
+    more = len(report.violations) - SHOWN_MAX
+    if more > 0 or report.violations_omitted:
+        lines.append(f"and {max(more, 0) + report.violations_omitted:,} more findings")
+    lines.append("verdict    " + ("every outcome follows from the rules" if report.ok else "outcomes break the rules"))
+    return lines
 
 
 def print_state(view: StateView, *, narrow: bool) -> None:

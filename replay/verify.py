@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from journal.record import Frame
-from replay.engine import Progress, Replayer, rare_collections, read_frame
+from replay.engine import Replayer
 from replay.findings import Diverged, Finding, Kind, of_chain
+from replay.frames import Progress, rare_collections, read_frame
 from replay.source import Source, open_source
 
 if TYPE_CHECKING:

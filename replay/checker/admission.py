@@ -1,0 +1,109 @@
+"""Which rules a signed order breaks before it meets anyone; both who was let in and who was turned away must agree.
+
+All of them are looked at, not the first only: a refusal holds when its rule is among them. Imports the words of the
+journal and the ledger.
+"""
+
+from typing import Final
+
+from exchange.core.commands import FOK, GTC, SCOPE_TRADE, Authorisation
+from exchange.core.events import Reject
+from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
+from replay.checker import fees
+from replay.checker.bounds import BATCHES_MIN, BLOCK_S
+from replay.checker.facts import Account, Series
+from replay.checker.ledger import TREASURY, Ledger
+
+NANOS: Final = 10**9
+
+
+def broken_by(ledger: Ledger, auth: Authorisation) -> list[Reject]:
+    """The rules an order breaks by what it says and by who says it."""
+    broken: list[Reject] = []
+    if not ledger.is_open or ledger.config is None:
+        broken.append(Reject.TRADING_MUST_BE_OPEN)
+    account = ledger.accounts.get(auth.account)
+    if account is None or account.id == TREASURY:
+        broken.append(Reject.ACCOUNT_MUST_EXIST)
+    else:
+        _who(ledger, auth, account, broken)
+    series = ledger.series.get(auth.series)
+    if series is None:
+        broken.append(Reject.SERIES_MUST_EXIST)
+    else:
+        _what(ledger, auth, series, broken)
+        _oracle(ledger, auth, series, broken)
+    _terms(ledger, auth, broken)
+    return broken
+
+
+def _who(ledger: Ledger, auth: Authorisation, account: Account, broken: list[Reject]) -> None:
+    if account.exiting:
+        broken.append(Reject.ACCOUNT_MUST_BE_ACTIVE)
+    if auth.signer != account.owner:
+        scopes, end_s = account.keys.get(auth.signer, (0, 0))
+        if not scopes & SCOPE_TRADE or end_s <= ledger.now_s:
+            broken.append(Reject.SIGNER_MUST_BE_AUTHORISED)
+    if not 0 <= auth.nonce <= U64_MAX or account.has_spent(auth.nonce):
+        broken.append(Reject.NONCE_MUST_BE_FRESH)
+
+
+def _what(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reject]) -> None:
+    if series.expiry.expiry_s <= ledger.now_s:
+        broken.append(Reject.SERIES_MUST_BE_TRADING)
+    if auth.qty % series.step.lot:
+        broken.append(Reject.QTY_MUST_BE_ON_LOT)
+    if auth.price % series.step.tick_at(auth.price):
+        broken.append(Reject.PRICE_MUST_BE_ON_TICK)
+
+
+def _terms(ledger: Ledger, auth: Authorisation, broken: list[Reject]) -> None:
+    if not GTC <= auth.tif <= FOK:
+        broken.append(Reject.TIF_MUST_BE_KNOWN)
+    if auth.qty <= 0:
+        broken.append(Reject.QTY_MUST_BE_POSITIVE)
+    if auth.qty > QTY_MAX:
+        broken.append(Reject.QTY_MUST_FIT)
+    if auth.price <= 0:
+        broken.append(Reject.PRICE_MUST_BE_POSITIVE)
+    if auth.price > U63_MAX or not 0 <= auth.max_fee <= U63_MAX:
+        broken.append(Reject.PRICE_MUST_FIT)
+    if not ledger.now_s < auth.expiry_s <= NO_EXPIRY:
+        broken.append(Reject.ORDER_MUST_NOT_BE_EXPIRED)
+
+
+def _oracle(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reject]) -> None:
+    round_, config = ledger.round, ledger.config
+    if config is None:
+        return
+    if (
+        round_ is None
+        or series.index >= series.expiry.priced
+        or ledger.now_s - round_.time_s > config.settlement_window_s
+    ):
+        broken.append(Reject.ORACLE_MUST_BE_FRESH)
+        return
+    fee = fees.of_taker(config.fees, round_.spots[series.underlying], auth.price, auth.qty)
+    if fee > fees.most(auth.max_fee, auth.qty):
+        broken.append(Reject.MAX_FEE_MUST_COVER_FEE)
+
+
+def settlement_lags(ledger: Ledger) -> bool:
+    """Whether too much waits for the contracts, or for too long, for another order to be filled."""
+    config = ledger.config
+    if config is None:
+        return False
+    batches_max = max(BATCHES_MIN, config.settlement_window_s // (2 * BLOCK_S))
+    if ledger.pending:
+        sealed_ns, _ = next(iter(ledger.pending.values()))
+        age_max_s = (config.settlement_window_s - config.batch_age_max_s) // 2
+        if (ledger.time_ns - sealed_ns) // NANOS > age_max_s or len(ledger.pending) >= batches_max:
+            return True
+    return room(ledger) <= 0
+
+
+def room(ledger: Ledger) -> int:
+    """How many more trades may wait for the contracts."""
+    assert ledger.config is not None
+    batches_max = max(BATCHES_MIN, ledger.config.settlement_window_s // (2 * BLOCK_S))
+    return batches_max * ledger.config.batch_trades_max - ledger.waiting

@@ -1,0 +1,18 @@
+"""Numbers of the rulebook that no journal carries, said again. ``tests/replay`` holds them to those of the machine."""
+
+from typing import Final
+
+OPEN_ORDERS_MAX: Final = 10_000
+"""Open orders of an account."""
+SWEEP_MAX: Final = 1_000
+"""Fills and cancellations of others that one order causes."""
+EXPIRED_MAX: Final = 1_000
+"""Orders that one tick ends."""
+LINEAGE_MAX: Final = 128
+"""Signed orders that an amended order may drag into its next batch."""
+BLOCK_S: Final = 12
+"""One batch lands in a block."""
+BATCHES_MIN: Final = 8
+"""Batches that may wait, however short the settlement window."""
+BOUNDARIES_KEPT: Final = 96
+"""Half hours whose accumulators are remembered."""

@@ -1,0 +1,83 @@
+"""What the chain said: accounts, money, keys, cancellations, exits, batches; and the orders that leave because of it.
+
+Facts of the chain are taken from the journal; ``reconcile`` compares them with the contracts. Imports the words of the
+journal and the ledger.
+"""
+
+from collections.abc import Sequence
+
+from exchange.core import commands as c
+from exchange.core.events import Applied, CancelReason, ChainDisagreed, Event, Reject, Rejected
+from exchange.core.units import U64_MAX
+from replay.checker import batches
+from replay.checker.facts import Account
+from replay.checker.leaving import leave
+from replay.checker.ledger import Ledger
+from replay.checker.rules import Rule, Taken
+
+
+def observe(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> None:
+    """Facts come in the order of the contracts, each once; the first that does not is refused."""
+    in_turn = command.action_id == ledger.action_id + 1
+    if len(events) == 1 and type(events[0]) is Rejected:
+        if in_turn or events[0].reason is not Reject.CHAIN_ACTIONS_MUST_BE_DENSE:
+            ledger.note(Rule.REFUSAL_MUST_HOLD, "a fact of the chain is refused though it is the next")
+        return
+    if not in_turn:
+        sentence = "a fact of the chain is taken out of its turn"
+        ledger.note(Rule.ADMISSION_MUST_HOLD, sentence, expected=ledger.action_id + 1, actual=command.action_id)
+    if not events or type(events[0]) is not Applied:
+        ledger.note(Rule.EVENTS_MUST_FIT, "a fact of the chain is neither refused nor applied")
+        return
+    ledger.action_id = command.action_id
+    rest = [event for event in events[1:] if type(event) is not ChainDisagreed]
+    for _ in range(len(events) - 1 - len(rest)):
+        ledger.take(Taken.CHAIN_DISAGREED)
+    _orders(ledger, command, rest)
+    _facts(ledger, command)
+
+
+def _orders(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> None:
+    match command:
+        case c.ObserveRevocation():
+            orders = ledger.accounts[command.account].orders.values()
+            signed = [o for o in orders if any(link.signer == command.key for link in o.signed.lineage())]
+            leave(ledger, signed, events, CancelReason.KEY_REVOKED)
+        case c.ObserveCancellation():
+            mask = int.from_bytes(command.mask, "big")
+            orders = ledger.accounts[command.account].orders.values()
+            named = [o for o in orders if o.nonce >> 8 == command.word and mask >> (o.nonce & 255) & 1]
+            leave(ledger, named, events, CancelReason.ON_CHAIN)
+        case c.ObserveExit():
+            leaving = list(ledger.accounts[command.account].orders.values())
+            leave(ledger, leaving, events, CancelReason.ACCOUNT_EXITING)
+        case _:
+            leave(ledger, (), events, CancelReason.ON_CHAIN)
+
+
+def _facts(ledger: Ledger, command: c.Observation) -> None:
+    accounts = ledger.accounts
+    match command:
+        case c.ObserveAccount():
+            accounts[command.account] = Account(command.account, command.owner)
+        case c.ObserveDeposit():
+            accounts[command.account].cash += command.amount
+            ledger.totals.paid_in += command.amount
+        case c.ObserveWithdrawal():
+            accounts[command.account].cash -= command.amount
+            ledger.totals.paid_in -= command.amount
+        case c.ObserveKey():
+            accounts[command.account].keys[command.key] = (command.scopes, command.expiry_s)
+        case c.ObserveRevocation():
+            accounts[command.account].keys.pop(command.key, None)
+        case c.ObserveCancellation():
+            if command.word <= U64_MAX >> 8:
+                accounts[command.account].spend(command.word, int.from_bytes(command.mask, "big"))
+        case c.ObserveExit():
+            accounts[command.account].exiting = True
+        case c.ObserveExitCleared():
+            accounts[command.account].exiting = False
+        case c.ObserveBatch():
+            batches.settled(ledger, command.batch_id)
+        case _:
+            pass  # listings, fixings and payments on chain, and withdrawals still to come, change no book of ours

@@ -1,0 +1,204 @@
+"""Place and Amend: who was let in, who was turned away, and whether an amended order kept its place by the rule.
+
+Imports the words of the journal, admission, matching and the ledger.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from exchange.core.commands import FOK, GTC, Amend, Authorisation, Place
+from exchange.core.events import Accepted, Amended, Event, Reject, Rejected
+from replay.checker import batches
+from replay.checker.admission import broken_by, settlement_lags
+from replay.checker.bounds import LINEAGE_MAX, OPEN_ORDERS_MAX
+from replay.checker.facts import Account, Order, Series, Signed
+from replay.checker.ledger import Ledger
+from replay.checker.matching import Meeting
+from replay.checker.rules import Rule, Taken
+
+
+class Entry:
+    """A signed order as it arrives. ``probe`` stands for it in questions about the book and is never entered."""
+
+    __slots__ = ("account", "auth", "ledger", "probe", "replaced", "series", "slide")
+
+    def __init__(
+        self, ledger: Ledger, auth: Authorisation, *, slide: bool = False, replaced: Order | None = None
+    ) -> None:
+        self.ledger, self.auth, self.slide, self.replaced = ledger, auth, slide, replaced
+        self.account: Account | None = ledger.accounts.get(auth.account)
+        self.series: Series | None = ledger.series.get(auth.series)
+        self.probe: Meeting | None = None
+        if self.account is not None and self.series is not None:
+            order = Order(0, self.account, self.series, auth.is_buy, Signed(auth.signer, None))
+            order.price, order.left, order.tif = auth.price, auth.qty, auth.tif
+            order.post_only, order.reduce_only, order.max_fee = auth.post_only, auth.reduce_only, auth.max_fee
+            if replaced is not None:
+                order.left -= replaced.filled
+            self.probe = Meeting(ledger, order, slides=slide)
+
+    def broken(self) -> list[Reject]:
+        """Rules of the book that the order breaks on arrival, before anything is matched."""
+        broken: list[Reject] = []
+        if self.probe is None or self.account is None:
+            return broken
+        if self.auth.reduce_only and not self.probe.taker.reducible():
+            broken.append(Reject.REDUCE_ONLY_MUST_REDUCE)
+        if self.probe.first() is not None:
+            if self.auth.post_only:
+                if not self.slide or self.probe.slid_price() <= 0:
+                    broken.append(Reject.POST_ONLY_MUST_NOT_CROSS)
+            elif settlement_lags(self.ledger):
+                broken.append(Reject.SETTLEMENT_MUST_KEEP_UP)
+        return broken
+
+    def may_fill(self) -> bool:
+        """Whether the book holds as much as the order must fill, if everybody in its reach can bear it."""
+        assert self.probe is not None
+        meeting, taker = self.probe, self.probe.taker
+        wanted = taker.left
+        if taker.reduce_only and taker.reducible() < wanted:
+            return False
+        for maker in meeting.across.in_turn():
+            within = maker.price <= taker.price if taker.is_buy else maker.price >= taker.price
+            if not within or wanted <= 0 or maker.account.owner == taker.account.owner:
+                break
+            if maker.expiry_s > self.ledger.now_s:
+                wanted -= min(maker.left, maker.reducible()) if maker.reduce_only else maker.left
+        return wanted <= 0
+
+
+def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
+    """A new order."""
+    events = batches.sealed_first(ledger, events)
+    entry = Entry(ledger, command.auth, slide=command.slide)
+    broken = broken_by(ledger, command.auth)
+    broken += entry.broken()
+    if command.auth.replaces:
+        broken.append(Reject.AMEND_MUST_NAME_REPLACED_NONCE)
+    if entry.account is not None and len(entry.account.orders) >= OPEN_ORDERS_MAX:
+        broken.append(Reject.OPEN_ORDERS_MUST_FIT)
+    admitted = _answer(ledger, entry, events, broken)
+    if type(admitted) is not Accepted or entry.account is None or entry.series is None:
+        return
+    if admitted.order_id != ledger.seq:
+        ledger.note(Rule.EVENTS_MUST_FIT, "an order's number is that of its record", order=admitted.order_id)
+    order = ledger.enter(ledger.seq, command.auth, entry.account, entry.series)
+    Meeting(ledger, order, slides=command.slide).follow(events[1:])
+
+
+def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
+    """An open order under a new signature."""
+    events = batches.sealed_first(ledger, events)
+    auth, order = command.auth, ledger.orders.get(command.order_id)
+    entry = Entry(ledger, auth, replaced=order)
+    broken = broken_by(ledger, auth)
+    if order is None or order.expiry_s <= ledger.now_s:
+        broken.append(Reject.ORDER_MUST_BE_OPEN)
+    if order is not None:
+        broken += _broken_by_amendment(order, auth)
+        broken += [rule for rule in entry.broken() if not _keeps(order, auth) or rule in KEPT_RULES]
+    admitted = _answer(ledger, entry, events, broken)
+    if type(admitted) is not Amended or order is None:
+        return
+    if admitted.order_id != order.id:
+        ledger.note(Rule.EVENTS_MUST_FIT, "another order is amended than the one named", order=admitted.order_id)
+    _stand(ledger, order, auth, admitted, events[1:])
+
+
+KEPT_RULES: Final = (Reject.REDUCE_ONLY_MUST_REDUCE,)
+"""Rules of arrival that also bind an amendment which leaves the order where it stands."""
+
+
+def _broken_by_amendment(order: Order, auth: Authorisation) -> list[Reject]:
+    broken: list[Reject] = []
+    if order.account.id != auth.account:
+        broken.append(Reject.ORDER_MUST_BE_OWN)
+    if order.series.id != auth.series or order.is_buy != auth.is_buy or auth.tif != GTC:
+        broken.append(Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE)
+    if auth.replaces != order.nonce + 1:
+        broken.append(Reject.AMEND_MUST_NAME_REPLACED_NONCE)
+    if auth.qty <= order.filled:
+        broken.append(Reject.AMEND_QTY_MUST_EXCEED_FILLED)
+    if order.filled and len(order.signed.lineage()) >= LINEAGE_MAX:
+        broken.append(Reject.OPEN_ORDERS_MUST_FIT)
+    return broken
+
+
+def _keeps(order: Order, auth: Authorisation) -> bool:
+    """Less of the same keeps its place: no more quantity, and nothing else changed that others could mind."""
+    same = auth.price == order.price and auth.post_only == order.post_only and auth.reduce_only == order.reduce_only
+    return same and auth.qty <= order.left + order.filled
+
+
+def _stand(ledger: Ledger, order: Order, auth: Authorisation, event: Amended, rest: Sequence[Event]) -> None:
+    """The order under its new terms, where the journal leaves it."""
+    kept = _keeps(order, auth)
+    if event.kept != kept:
+        word = "keeps its place" if event.kept else "loses its place"
+        sentence = f"amended order {order.id} {word}, and the rule says otherwise"
+        ledger.note(Rule.AMEND_MUST_QUEUE_BY_RULE, sentence, order=order.id, expected=kept, actual=event.kept)
+    left = auth.qty - order.filled
+    ledger.totals.amended += left - order.left
+    if not event.kept:
+        ledger.lift(order)
+    order.left = left
+    order.signed = Signed(auth.signer, order.signed if order.filled else None)
+    ledger.sign(order, auth)
+    if not event.kept:
+        Meeting(ledger, order, slides=False).follow(rest)
+    elif rest:
+        ledger.note(Rule.EVENTS_MUST_FIT, "an order that keeps its place meets nobody", order=order.id)
+
+
+# -- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def _answer(ledger: Ledger, entry: Entry, events: Sequence[Event], broken: list[Reject]) -> Event | None:
+    """The event that lets the order in, once what it says of the rules is checked; None when it was refused."""
+    if not events:
+        ledger.note(Rule.EVENTS_MUST_FIT, "an order without an answer")
+        return None
+    first = events[0]
+    if type(first) is Rejected:
+        _refused(ledger, entry, first, broken)
+        if len(events) > 1:
+            ledger.note(Rule.EVENTS_MUST_FIT, "a refused order causes something")
+        return None
+    if type(first) is not Accepted and type(first) is not Amended:
+        ledger.note(Rule.EVENTS_MUST_FIT, f"{type(first).__name__} is no answer to an order")
+        return None
+    for rule in broken:
+        ledger.note(Rule.ADMISSION_MUST_HOLD, f"an order is let in that breaks {rule}", order=ledger.seq, actual=rule)
+    return first
+
+
+def _refused(ledger: Ledger, entry: Entry, event: Rejected, broken: list[Reject]) -> None:
+    if event.reason in broken:
+        return
+    why = RESTS_ON.get(event.reason)
+    if why is None or not why(ledger, entry):
+        sentence = f"an order is refused for {event.reason}, and that does not hold"
+        ledger.note(Rule.REFUSAL_MUST_HOLD, sentence, order=ledger.seq, actual=event.reason)
+
+
+def _short_of_margin(ledger: Ledger, entry: Entry) -> bool:
+    del entry
+    ledger.take(Taken.MARGIN)
+    return True
+
+
+def _not_filled(ledger: Ledger, entry: Entry) -> bool:
+    """A fill-or-kill order may be refused though the book had enough: some makers could not bear their part."""
+    if entry.auth.tif != FOK or entry.probe is None:
+        return False
+    if entry.may_fill():
+        ledger.take(Taken.FILL_OR_KILL)
+    return True
+
+
+RESTS_ON: Final[dict[Reject, Callable[[Ledger, Entry], bool]]] = {
+    Reject.ACCOUNT_MUST_HAVE_MARGIN: _short_of_margin,
+    Reject.FILL_OR_KILL_MUST_FILL: _not_filled,
+}
+"""Refusals that rest on more than the order and the book."""

@@ -1,0 +1,125 @@
+"""The checker's own nouns: what it remembers of orders, accounts and series. Facts only; imports nothing."""
+
+from typing import Any
+
+
+class Signed:
+    """One signed order. ``parent`` is the one it replaced, while the first batch that names it must name both."""
+
+    __slots__ = ("named", "parent", "signer")
+
+    def __init__(self, signer: bytes, parent: "Signed | None") -> None:
+        self.signer = signer
+        self.parent = parent
+        self.named = False
+
+    def lineage(self) -> "list[Signed]":
+        """This one, and those it replaced that no batch has named yet."""
+        chain, link = [self], self
+        while not link.named and link.parent is not None:
+            link = link.parent
+            if not link.named:
+                chain.append(link)
+        return chain
+
+
+class Underlying:
+    """The steps its options trade in."""
+
+    __slots__ = ("lot", "tick", "tick_above", "tick_step")
+
+    def __init__(self, lot: int, tick: int, tick_above: int, tick_step: int) -> None:
+        self.lot, self.tick, self.tick_above, self.tick_step = lot, tick, tick_above, tick_step
+
+    def tick_at(self, price: int) -> int:
+        """The step at a price."""
+        return self.tick if price < self.tick_step else self.tick_above
+
+
+class Expiry:
+    """A moment at which series end, and how many of them the round in force prices."""
+
+    __slots__ = ("expiry_s", "fixed", "priced", "series", "underlying")
+
+    def __init__(self, underlying: int, expiry_s: int) -> None:
+        self.underlying, self.expiry_s = underlying, expiry_s
+        self.series: list[Series] = []
+        self.priced = 0
+        self.fixed = False
+
+
+class Series:
+    """One option and who stands on either side of its book."""
+
+    __slots__ = ("asks", "bids", "expiry", "id", "index", "is_call", "step", "strike", "underlying")
+
+    def __init__(self, series_id: int, index: int, expiry: Expiry, step: Underlying, bids: Any, asks: Any) -> None:
+        self.id, self.index = series_id, index
+        self.expiry = expiry
+        self.underlying = expiry.underlying
+        self.step = step
+        self.bids, self.asks = bids, asks
+        self.strike = 0
+        self.is_call = False
+
+
+class Account:
+    """Who owns it and may sign for it, what it holds, what it has open and which nonces are gone."""
+
+    __slots__ = ("cash", "exiting", "id", "keys", "nonces", "orders", "owner", "positions", "reducing")
+
+    def __init__(self, account_id: int, owner: bytes) -> None:
+        self.id = account_id
+        self.owner = owner
+        self.exiting = False
+        self.cash = 0
+        self.positions: dict[int, int] = {}
+        self.keys: dict[bytes, tuple[int, int]] = {}  # key -> scopes, end
+        self.nonces: dict[int, int] = {}  # nonce >> 8 -> mask of the 256 in it
+        self.orders: dict[int, Order] = {}
+        self.reducing: dict[int, Order] = {}
+
+    def has_spent(self, nonce: int) -> bool:
+        """Whether a nonce is gone."""
+        return self.nonces.get(nonce >> 8, 0) >> (nonce & 255) & 1 == 1
+
+    def spend(self, word: int, mask: int) -> None:
+        """Nonces are gone."""
+        self.nonces[word] = self.nonces.get(word, 0) | mask
+
+
+class Order:
+    """An open order. ``left`` can still trade; ``place`` is where it stands, None while it stands nowhere."""
+
+    __slots__ = (
+        "account",
+        "expiry_s",
+        "filled",
+        "id",
+        "is_buy",
+        "left",
+        "max_fee",
+        "nonce",
+        "place",
+        "post_only",
+        "price",
+        "reduce_only",
+        "series",
+        "signed",
+        "tif",
+    )
+
+    def __init__(self, order_id: int, account: Account, series: Series, is_buy: bool, signed: Signed) -> None:
+        self.id = order_id
+        self.account, self.series, self.is_buy = account, series, is_buy
+        self.signed = signed
+        self.place: Any = None
+        self.filled = self.left = 0
+        self.price = self.max_fee = self.nonce = self.tif = self.expiry_s = 0
+        self.post_only = self.reduce_only = False
+
+    def reducible(self) -> int:
+        """How much of its account's position it can close."""
+        position = self.account.positions.get(self.series.id, 0)
+        closes = -position if self.is_buy else position
+        return max(0, closes)

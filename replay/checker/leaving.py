@@ -1,0 +1,99 @@
+"""Orders that leave without a counterparty: cancelled by their owner, out of time, or because of what the chain said.
+
+Who must leave is worked out before the events are read: none may be missing and none too many. Imports the words of the
+journal and the ledger.
+"""
+
+from collections.abc import Iterable, Sequence
+from heapq import heappop
+
+from exchange.core.commands import Cancel, CancelAll, Tick
+from exchange.core.events import Applied, Cancelled, CancelReason, Event, Reject, Rejected
+from replay.checker import batches
+from replay.checker.bounds import EXPIRED_MAX
+from replay.checker.facts import Order
+from replay.checker.ledger import Ledger
+from replay.checker.rules import Rule
+
+
+def cancel(ledger: Ledger, command: Cancel, events: Sequence[Event]) -> None:
+    """One order, by its owner, and no other."""
+    order = ledger.orders.get(command.order_id)
+    if len(events) == 1 and type(events[0]) is Rejected:
+        reason = events[0].reason
+        holds = order is None if reason is Reject.ORDER_MUST_BE_OPEN else False
+        if reason is Reject.ORDER_MUST_BE_OWN:
+            holds = order is not None and order.account.id != command.account
+        if not holds:
+            sentence = f"cancelling order {command.order_id} is refused for {reason}, and that does not hold"
+            ledger.note(Rule.REFUSAL_MUST_HOLD, sentence, order=command.order_id, actual=reason)
+        return
+    own = [order] if order is not None and order.account.id == command.account else []
+    leave(ledger, own, events, CancelReason.BY_OWNER)
+
+
+def cancel_all(ledger: Ledger, command: CancelAll, events: Sequence[Event]) -> None:
+    """Everything an account has open, or all of it in one series."""
+    account = ledger.accounts.get(command.account)
+    if len(events) == 1 and type(events[0]) is Rejected:
+        if account is not None or events[0].reason is not Reject.ACCOUNT_MUST_EXIST:
+            ledger.note(Rule.REFUSAL_MUST_HOLD, f"cancelling is refused for {events[0].reason}, and that does not hold")
+        return
+    orders = list(account.orders.values()) if account is not None else []
+    if command.series >= 0:
+        orders = [order for order in orders if order.series.id == command.series]
+    leave(ledger, orders, events, CancelReason.BY_OWNER)
+
+
+def tick(ledger: Ledger, command: Tick, events: Sequence[Event]) -> None:
+    """Time passes: an old batch is sealed, and orders end whose time has come, as many as one record may end."""
+    del command
+    events = batches.sealed(ledger, events, due=batches.old(ledger) or batches.full(ledger), free=False)
+    if not events or type(events[-1]) is not Applied:
+        ledger.note(Rule.EVENTS_MUST_FIT, "a tick is not said to be applied")
+        return
+    gone = events[:-1]
+    for event in gone:
+        if type(event) is not Cancelled:
+            ledger.note(Rule.EVENTS_MUST_FIT, f"{type(event).__name__} does not follow from a tick")
+            continue
+        order = ledger.orders.get(event.order_id)
+        if order is not None and (order.expiry_s > ledger.now_s or event.reason is not CancelReason.EXPIRED):
+            sentence = f"order {order.id} leaves at a tick before its time"
+            ledger.note(
+                Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=order.id, expected=order.expiry_s, actual=event.reason
+            )
+        ledger.end(event.order_id, event.remaining)
+    late = _late(ledger)
+    if late is not None and len(gone) < EXPIRED_MAX:
+        sentence = f"order {late.id} stays though its time has passed"
+        ledger.note(Rule.CANCEL_MUST_BE_COMPLETE, sentence, order=late.id, expected=late.expiry_s, actual=ledger.now_s)
+
+
+def _late(ledger: Ledger) -> Order | None:
+    """An open order whose time has passed, the earliest."""
+    heap = ledger.deadlines
+    while heap and heap[0][0] <= ledger.now_s:
+        if ledger.ends_at(heap[0]):
+            return heap[0][2]
+        heappop(heap)
+    return None
+
+
+def leave(ledger: Ledger, orders: Iterable[Order], events: Sequence[Event], reason: CancelReason) -> None:
+    """Exactly these orders leave, and for this reason; the journal names them in any order."""
+    due = {order.id: order for order in orders}
+    for event in events:
+        if type(event) is not Cancelled:
+            ledger.note(Rule.EVENTS_MUST_FIT, f"{type(event).__name__} does not follow from such a command")
+            continue
+        order = due.pop(event.order_id, None)
+        if event.order_id in ledger.orders and (order is None or event.reason is not reason):
+            sentence = f"order {event.order_id} is cancelled ({event.reason}) by a command that does not reach it"
+            ledger.note(
+                Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=event.order_id, expected=reason, actual=event.reason
+            )
+        ledger.end(event.order_id, event.remaining)
+    for order in due.values():
+        sentence = f"order {order.id} stays though the record should end it ({reason})"
+        ledger.note(Rule.CANCEL_MUST_BE_COMPLETE, sentence, order=order.id, expected=reason)

@@ -1,0 +1,172 @@
+"""What the checker knows after each record: accounts, series, open orders, unsealed trades, the round; its findings.
+
+Every room of the checker reads and writes it; it decides nothing but what follows from a fact itself. Memory is that of
+open orders, accounts with their positions and nonces, listings, and trades that no batch has sealed. Imports the words
+of the journal.
+"""
+
+from collections import Counter
+from heapq import heapify, heappush
+from typing import Final
+
+from exchange.core.commands import Authorisation, Configure
+from exchange.core.units import NO_EXPIRY
+from replay.checker.facts import Account, Expiry, Order, Series, Signed, Underlying
+from replay.checker.rules import Rule, Taken, Violation
+
+TREASURY: Final = 0
+FINDINGS_MAX: Final = 1_000
+"""Findings kept; beyond that they are only counted, so that a ruined journal does not fill memory."""
+STALE_MIN: Final = 64
+
+
+class Round:
+    """What of the oracle round in force concerns matching and expiries."""
+
+    __slots__ = ("accs", "id", "spots", "time_s")
+
+    def __init__(self, round_id: int, time_s: int, spots: dict[int, int], accs: dict[int, int]) -> None:
+        self.id, self.time_s, self.spots, self.accs = round_id, time_s, spots, accs
+
+
+class Totals:
+    """Quantities and money as the journal words them, added up apart from the orders and accounts they belong to."""
+
+    __slots__ = ("amended", "cancelled", "entered", "filled", "paid_in", "trades")
+
+    def __init__(self) -> None:
+        self.entered = self.amended = self.filled = self.cancelled = 0  # a fill counts on both of its sides
+        self.paid_in = 0  # deposits less withdrawals
+        self.trades = 0
+
+
+class Ledger:
+    """The checker's books."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.now_s = 0
+        self.time_ns = 0
+        self.violations: list[Violation] = []
+        self.omitted = 0
+        self.taken: Counter[Taken] = Counter()
+        self.totals = Totals()
+        # the venue
+        self.config: Configure | None = None
+        self.is_open = True
+        self.underlyings: dict[int, Underlying] = {}
+        self.expiries: dict[int, Expiry] = {}
+        self.series: dict[int, Series] = {}
+        self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}
+        self.round: Round | None = None
+        self.half_hours: dict[int, dict[int, int]] = {}  # underlying -> half hour -> accumulator
+        self.action_id = 0
+        # orders
+        self.orders: dict[int, Order] = {}
+        self.arrivals = 0
+        self.deadlines: list[tuple[int, int, Order]] = []
+        # trades on their way
+        self.next_trade = 1
+        self.next_batch = 1
+        self.unsealed: list[tuple[Signed, Signed]] = []
+        self.open_since_ns = 0
+        self.pending: dict[int, tuple[int, int]] = {}  # batch -> sealed_ns, trades
+        self.waiting = 0  # trades not final
+
+    # -- findings -----------------------------------------------------------------------------------------------------
+
+    def note(self, rule: Rule, sentence: str, *, order: int = 0, expected: object = "", actual: object = "") -> None:
+        """A finding about the record at hand."""
+        if len(self.violations) >= FINDINGS_MAX:
+            self.omitted += 1
+            return
+        self.violations.append(
+            Violation(
+                seq=self.seq, rule=rule, sentence=sentence, order=order, expected=str(expected), actual=str(actual)
+            )
+        )
+
+    def take(self, what: Taken) -> None:
+        """One more thing that is taken as journaled."""
+        self.taken[what] += 1
+
+    # -- orders -------------------------------------------------------------------------------------------------------
+
+    def enter(self, order_id: int, auth: Authorisation, account: Account, series: Series) -> Order:
+        """A new order; it stands nowhere yet."""
+        order = Order(order_id, account, series, auth.is_buy, Signed(auth.signer, None))
+        order.left = auth.qty
+        self.sign(order, auth)
+        self.orders[order_id] = account.orders[order_id] = order
+        self.totals.entered += auth.qty
+        return order
+
+    def sign(self, order: Order, auth: Authorisation) -> None:
+        """The order stands under these terms from now on."""
+        account = order.account
+        account.spend(auth.nonce >> 8, 1 << (auth.nonce & 255))
+        order.nonce, order.price, order.max_fee, order.tif = auth.nonce, auth.price, auth.max_fee, auth.tif
+        order.post_only, order.reduce_only = auth.post_only, auth.reduce_only
+        if auth.reduce_only:
+            account.reducing[order.id] = order
+        else:
+            account.reducing.pop(order.id, None)
+        order.expiry_s = min(auth.expiry_s, *(_key_end(account, link.signer) for link in order.signed.lineage()))
+        self._remember(order)
+
+    def _remember(self, order: Order) -> None:
+        if order.expiry_s >= NO_EXPIRY:
+            return
+        heappush(self.deadlines, (order.expiry_s, order.id, order))
+        if len(self.deadlines) > 2 * len(self.orders) + STALE_MIN:
+            self.deadlines = [entry for entry in self.deadlines if self.ends_at(entry)]
+            heapify(self.deadlines)
+
+    def ends_at(self, entry: tuple[int, int, Order]) -> bool:
+        """Whether a deadline is still that of an open order."""
+        return entry[2].expiry_s == entry[0] and self.orders.get(entry[1]) is entry[2]
+
+    def rest(self, order: Order, price: int) -> None:
+        """The order takes its place, behind everyone who stands at its price."""
+        order.price = price
+        self.arrivals += 1
+        (order.series.bids if order.is_buy else order.series.asks).add(order, self.arrivals)
+
+    def lift(self, order: Order) -> None:
+        """The order leaves its place, if it has one."""
+        if order.place is not None:
+            (order.series.bids if order.is_buy else order.series.asks).drop(order)
+
+    def close(self, order: Order) -> None:
+        """The order is over."""
+        self.lift(order)
+        self.orders.pop(order.id, None)
+        order.account.orders.pop(order.id, None)
+        order.account.reducing.pop(order.id, None)
+
+    def end(self, order_id: int, remaining: int) -> Order | None:
+        """A cancellation as journaled: the order it ended, None when there was none to end."""
+        self.totals.cancelled += remaining
+        order = self.orders.get(order_id)
+        if order is None:
+            self.note(
+                Rule.CANCEL_MUST_BE_OF_AN_OPEN_ORDER, f"order {order_id} is cancelled and not open", order=order_id
+            )
+            return None
+        if order.left != remaining:
+            self.note(
+                Rule.CANCEL_MUST_BE_OF_THE_REST,
+                f"order {order_id} is cancelled with another quantity than it has left",
+                order=order_id,
+                expected=order.left,
+                actual=remaining,
+            )
+        self.close(order)
+        return order
+
+
+def _key_end(account: Account, signer: bytes) -> int:
+    """When a signature stops counting: the owner's never, a key's with the key."""
+    if signer == account.owner:
+        return NO_EXPIRY
+    return account.keys.get(signer, (0, 0))[1]

@@ -1,0 +1,378 @@
+"""One incoming order against the other side: who it had to meet, in which order, for how much, and when it had to stop.
+
+The checker stands where the order stood and, at each event, asks who was first. Whoever is first must be filled, or
+taken away for a reason that holds, before anyone else; and the order must go on until nobody is in its reach, nothing
+of it is left, or there is a reason to stop. Imports the words of the journal and the ledger.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from exchange.core.commands import FOK, GTC, IOC
+from exchange.core.events import Cancelled, CancelReason, Event, Rested, Traded
+from exchange.core.units import premium_of
+from replay.checker import fees
+from replay.checker.admission import room
+from replay.checker.bounds import SWEEP_MAX
+from replay.checker.facts import Account, Order
+from replay.checker.ladder import Ladder
+from replay.checker.ledger import TREASURY, Ledger
+from replay.checker.rules import Rule, Taken
+
+
+class Meeting:
+    """An order that has been let in, the side it meets, and whom its fills have moved so far."""
+
+    __slots__ = ("across", "ledger", "met", "moved", "over", "slides", "taker")
+
+    def __init__(self, ledger: Ledger, taker: Order, *, slides: bool) -> None:
+        self.ledger = ledger
+        self.taker = taker
+        self.slides = slides and taker.post_only
+        self.across: Ladder = taker.series.asks if taker.is_buy else taker.series.bids
+        self.moved: dict[int, Account] = {}
+        self.met = 0  # fills, and others taken away
+        self.over = False  # the order rests or was cancelled
+
+    def follow(self, events: Sequence[Event]) -> None:
+        """All events of the record after the one that let the order in."""
+        taker = self.taker
+        for event in events:
+            kind = type(event)
+            if kind is Traded:
+                self._traded(event)  # type: ignore[arg-type]
+            elif kind is Rested:
+                self._rested(event)  # type: ignore[arg-type]
+            elif kind is not Cancelled:
+                self.ledger.note(Rule.EVENTS_MUST_FIT, f"{kind.__name__} does not follow from an order", order=taker.id)
+            elif event.order_id == taker.id:  # type: ignore[attr-defined]
+                self._ended(event)  # type: ignore[arg-type]
+            elif self.over or not taker.left:
+                self._lingering(event)  # type: ignore[arg-type]
+            else:
+                self._removed(event)  # type: ignore[arg-type]
+        self._finish()
+
+    def first(self) -> Order | None:
+        """Who is first among those the order can reach."""
+        maker, taker = self.across.first(), self.taker
+        if maker is None:
+            return None
+        within = maker.price <= taker.price if taker.is_buy else maker.price >= taker.price
+        return maker if within else None
+
+    # -- fills --------------------------------------------------------------------------------------------------------
+
+    def _traded(self, event: Traded) -> None:
+        ledger, taker = self.ledger, self.taker
+        self.met += 1
+        if event.trade_id != ledger.next_trade:
+            ledger.note(
+                Rule.TRADE_IDS_MUST_BE_DENSE,
+                "a trade has the number of another, or numbers are left out",
+                order=taker.id,
+                expected=ledger.next_trade,
+                actual=event.trade_id,
+            )
+        maker = ledger.orders.get(event.maker_order)
+        if maker is None or maker.place is None:
+            sentence = f"trade {event.trade_id} fills order {event.maker_order}, which does not stand in a book"
+            ledger.note(Rule.MAKER_MUST_BE_OPEN, sentence, order=event.maker_order)
+            ledger.next_trade = event.trade_id + 1
+            taker.left = max(taker.left - event.qty, 0)
+            return
+        self._whom(maker)
+        self._terms(event, maker)
+        self._quantity(event, maker)
+        self._charges(event, maker)
+        self._book(event, maker)
+
+    def _whom(self, maker: Order) -> None:
+        """Who is filled must have been first."""
+        ledger, taker = self.ledger, self.taker
+        if maker.series is not taker.series or maker.is_buy == taker.is_buy:
+            sentence = f"order {taker.id} trades with order {maker.id} of another series or of its own side"
+            ledger.note(Rule.MAKER_MUST_BE_OPPOSITE, sentence, order=maker.id)
+            return
+        first = self.across.first()
+        if first is maker or first is None:
+            return
+        rule = Rule.FIRST_IN_MUST_GO_FIRST if first.price == maker.price else Rule.BEST_PRICE_MUST_GO_FIRST
+        sentence = f"order {maker.id} at {maker.price} goes before order {first.id} at {first.price}"
+        ledger.note(rule, sentence, order=first.id, expected=first.id, actual=maker.id)
+
+    def _terms(self, event: Traded, maker: Order) -> None:
+        """What both signed."""
+        ledger, taker, price = self.ledger, self.taker, event.price
+        if price != maker.price:
+            sentence = f"trade {event.trade_id} is not at the price of order {maker.id}, which stood there"
+            ledger.note(
+                Rule.PRICE_MUST_BE_THE_MAKERS, sentence, order=maker.id, expected=maker.price, actual=event.price
+            )
+        if price > taker.price if taker.is_buy else price < taker.price:
+            sentence = f"trade {event.trade_id} is beyond the limit of order {taker.id}"
+            ledger.note(Rule.PRICE_MUST_BE_WITHIN_LIMIT, sentence, order=taker.id, expected=taker.price, actual=price)
+        if maker.expiry_s <= ledger.now_s:
+            sentence = f"order {maker.id} is filled after its time"
+            ledger.note(
+                Rule.MAKER_MUST_BE_IN_TIME, sentence, order=maker.id, expected=maker.expiry_s, actual=ledger.now_s
+            )
+        if maker.account.owner == taker.account.owner:
+            sentence = f"order {taker.id} trades with order {maker.id} of the same owner"
+            ledger.note(Rule.OWNERS_MUST_DIFFER, sentence, order=maker.id)
+        if taker.post_only:
+            ledger.note(Rule.POST_ONLY_MUST_NOT_TAKE, f"order {taker.id} is post-only and takes", order=taker.id)
+
+    def _quantity(self, event: Traded, maker: Order) -> None:
+        """As much as both have left, and a reduce-only order no more than its position."""
+        ledger, taker, qty = self.ledger, self.taker, event.qty
+        sentence = f"trade {event.trade_id} of {qty} between orders {taker.id} and {maker.id}"
+        for order, rule in ((maker, Rule.MAKER_MUST_HAVE_QUANTITY), (taker, Rule.TAKER_MUST_HAVE_QUANTITY)):
+            if qty > order.left:
+                ledger.note(rule, f"{sentence}: more than is left", order=order.id, expected=order.left, actual=qty)
+            if order.reduce_only and qty > order.reducible():
+                ledger.note(
+                    Rule.REDUCE_ONLY_MUST_REDUCE,
+                    f"{sentence}: more than the position to be reduced",
+                    order=order.id,
+                    expected=order.reducible(),
+                    actual=qty,
+                )
+        due = self._due(maker)
+        if qty < due or qty <= 0:
+            ledger.note(Rule.FILL_MUST_BE_WHOLE, f"{sentence}: both had more", order=maker.id, expected=due, actual=qty)
+
+    def _due(self, maker: Order) -> int:
+        """How much the order and one maker must trade."""
+        taker = self.taker
+        qty = min(taker.left, maker.left)
+        if taker.reduce_only:
+            qty = min(qty, taker.reducible())
+        if maker.reduce_only:
+            qty = min(qty, maker.reducible())
+        return qty
+
+    def _fees(self, price: int, qty: int) -> tuple[int, int, int]:
+        """Index in force, and what it makes taker and maker pay; nothing where an order should not have been let in."""
+        config, round_ = self.ledger.config, self.ledger.round
+        if config is None or round_ is None:
+            return (0, 0, 0)
+        index = round_.spots[self.taker.series.underlying]
+        taker = fees.of_taker(config.fees, index, price, qty)
+        return (index, taker, fees.of_maker(config.fees, index, price, qty, taker))
+
+    def _charges(self, event: Traded, maker: Order) -> None:
+        ledger, taker = self.ledger, self.taker
+        due = self._fees(event.price, event.qty)
+        charged = (event.index, event.taker_fee, event.maker_fee)
+        if charged != due:
+            sentence = f"trade {event.trade_id} has other fees than schedule and index make (index, taker, maker)"
+            ledger.note(Rule.FEE_MUST_FOLLOW_THE_SCHEDULE, sentence, order=taker.id, expected=due, actual=charged)
+        for order, fee in ((taker, event.taker_fee), (maker, event.maker_fee)):
+            most = fees.most(order.max_fee, event.qty)
+            if fee > most:
+                sentence = f"trade {event.trade_id} costs order {order.id} more than it signed"
+                ledger.note(Rule.FEE_MUST_BE_SIGNED, sentence, order=order.id, expected=most, actual=fee)
+
+    def _book(self, event: Traded, maker: Order) -> None:
+        """Quantities, positions and cash of one fill, as journaled."""
+        ledger, taker, qty = self.ledger, self.taker, event.qty
+        ledger.totals.trades += 1
+        ledger.totals.filled += 2 * qty
+        paid = premium_of(event.price, qty)
+        buyer, seller = (taker.account, maker.account) if taker.is_buy else (maker.account, taker.account)
+        buyer.cash -= paid
+        seller.cash += paid
+        taker.account.cash -= event.taker_fee
+        maker.account.cash -= event.maker_fee
+        ledger.accounts[TREASURY].cash += event.taker_fee + event.maker_fee
+        _move(buyer.positions, taker.series.id, qty)
+        _move(seller.positions, taker.series.id, -qty)
+        self.moved[maker.account.id], self.moved[taker.account.id] = maker.account, taker.account
+        for order in (maker, taker):
+            order.left = max(order.left - qty, 0)
+            order.filled += qty
+        if not ledger.unsealed:
+            ledger.open_since_ns = ledger.time_ns
+        ledger.unsealed.append((maker.signed, taker.signed))
+        ledger.waiting += 1
+        ledger.next_trade = event.trade_id + 1
+        if not maker.left:
+            ledger.close(maker)
+        elif maker.reduce_only and not maker.reducible():
+            ledger.lift(maker)  # it has nothing more to reduce; that it goes is asked at the end of the record
+
+    # -- others taken out of the way ----------------------------------------------------------------------------------
+
+    def _removed(self, event: Cancelled) -> None:
+        """Another order leaves while this one goes on: it must have been first, and may not have been able to trade."""
+        ledger = self.ledger
+        self.met += 1
+        maker = ledger.orders.get(event.order_id)
+        if maker is not None:
+            if maker.place is None or self.first() is None:
+                sentence = f"order {maker.id} is cancelled, and order {self.taker.id} did not meet it"
+                ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=maker.id, actual=event.reason)
+            else:
+                self._whom(maker)
+                self._why_removed(maker, event.reason)
+        ledger.end(event.order_id, event.remaining)
+
+    def _why_removed(self, maker: Order, reason: CancelReason) -> None:
+        if reason is CancelReason.MARGIN:
+            self.ledger.take(Taken.MARGIN)
+            return
+        if reason is CancelReason.POSITIONS_BOUND:
+            self.ledger.take(Taken.POSITIONS_BOUND)
+            return
+        holds = False
+        if reason is CancelReason.EXPIRED:
+            holds = maker.expiry_s <= self.ledger.now_s
+        elif reason is CancelReason.REDUCE_ONLY:
+            holds = maker.reduce_only and not maker.reducible()
+        elif reason is CancelReason.FEE:
+            qty = self._due(maker)
+            holds = self._fees(maker.price, qty)[2] > fees.most(maker.max_fee, qty)
+        if not holds:
+            sentence = f"order {maker.id} is taken out of the way of order {self.taker.id}, and {reason} does not hold"
+            self.ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=maker.id, actual=reason)
+
+    def _lingering(self, event: Cancelled) -> None:
+        """After the order is done, reduce-only orders go whose position its fills closed or turned."""
+        order = self.ledger.orders.get(event.order_id)
+        if order is not None and not (
+            event.reason is CancelReason.REDUCE_ONLY
+            and order.account.id in self.moved
+            and order.series is self.taker.series
+            and order.reduce_only
+            and not order.reducible()
+        ):
+            sentence = f"order {event.order_id} is cancelled without a part in the record"
+            self.ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=event.order_id, actual=event.reason)
+        self.ledger.end(event.order_id, event.remaining)
+
+    # -- what is left -------------------------------------------------------------------------------------------------
+
+    def _rested(self, event: Rested) -> None:
+        """What is left takes its place at the price it signed, or slid to."""
+        ledger, taker = self.ledger, self.taker
+        if event.order_id != taker.id or self.over or not taker.left:
+            sentence = f"order {event.order_id} comes to rest in a record that is not its own, or has nothing left"
+            ledger.note(Rule.EVENTS_MUST_FIT, sentence, order=event.order_id)
+            return
+        self.over = True
+        if taker.tif != GTC:
+            rule = Rule.IMMEDIATE_MUST_NOT_REST if taker.tif == IOC else Rule.FILL_OR_KILL_MUST_FILL
+            ledger.note(rule, f"order {taker.id} was for this moment only and rests", order=taker.id)
+        due = self.slid_price() if self.slides and self.first() is not None else taker.price
+        if event.price != due:
+            sentence = f"order {taker.id} rests at another price than it should"
+            ledger.note(Rule.REST_MUST_BE_AT_ITS_PRICE, sentence, order=taker.id, expected=due, actual=event.price)
+        ledger.rest(taker, event.price)
+
+    def slid_price(self) -> int:
+        """One step before whoever is first across."""
+        first, step = self.across.first(), self.taker.series.step
+        assert first is not None
+        if self.taker.is_buy:
+            return first.price - step.tick_at(first.price - 1)
+        return first.price + step.tick_at(first.price)
+
+    def _ended(self, event: Cancelled) -> None:
+        """What is left is cancelled: because it was for this moment only, or because something stopped it."""
+        ledger, taker = self.ledger, self.taker
+        if self.over or not taker.left:
+            ledger.note(Rule.EVENTS_MUST_FIT, f"order {taker.id} ends twice, or after it was filled", order=taker.id)
+        else:
+            self._why_ended(event.reason)
+        self.over = True
+        ledger.end(taker.id, event.remaining)
+
+    def _why_ended(self, reason: CancelReason) -> None:
+        ledger, taker, first = self.ledger, self.taker, self.first()
+        if reason is CancelReason.IMMEDIATE_REMAINDER and first is not None and not self.slides:
+            sentence = f"order {taker.id} ends though order {first.id} stands within its limit"
+            ledger.note(Rule.NOBODY_MUST_BE_PASSED_OVER, sentence, order=first.id, actual=reason)
+            return
+        why = STOPS.get(reason)
+        if why is None or not why(self, first):
+            sentence = f"order {taker.id} is stopped, and {reason} does not hold"
+            ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=taker.id, actual=reason)
+
+    def _finish(self) -> None:
+        """The order is filled, rests or was cancelled; nothing lingers; the book has a spread."""
+        ledger, taker = self.ledger, self.taker
+        if taker.tif == FOK and taker.left:
+            sentence = f"order {taker.id} was to be filled whole or not at all"
+            ledger.note(Rule.FILL_OR_KILL_MUST_FILL, sentence, order=taker.id, expected=0, actual=taker.left)
+        if not self.over:
+            if taker.left:
+                sentence = f"order {taker.id} has a rest that neither stands in the book nor was cancelled"
+                ledger.note(Rule.ORDER_MUST_END_OR_REST, sentence, order=taker.id, expected=0, actual=taker.left)
+            ledger.close(taker)
+        for account in self.moved.values():
+            for order in account.reducing.values():
+                if order.series is taker.series and order.left and not order.reducible():
+                    sentence = f"order {order.id} may only reduce, and its position is closed or turned"
+                    ledger.note(Rule.REDUCE_ONLY_MUST_NOT_LINGER, sentence, order=order.id)
+        bid, ask = taker.series.bids.first(), taker.series.asks.first()
+        if bid is not None and ask is not None and bid.price >= ask.price:
+            sentence = f"after the record order {bid.id} bids {bid.price} and order {ask.id} asks {ask.price}"
+            ledger.note(Rule.BOOK_MUST_HAVE_SPREAD, sentence, order=taker.id)
+
+
+def _move(positions: dict[int, int], series: int, qty: int) -> None:
+    after = positions.get(series, 0) + qty
+    if after:
+        positions[series] = after
+    else:
+        positions.pop(series, None)
+
+
+# -- reasons to stop --------------------------------------------------------------------------------------------------
+
+
+def _immediate(meeting: Meeting, first: Order | None) -> bool:
+    return meeting.taker.tif != GTC and (first is None or meeting.slides)
+
+
+def _own(meeting: Meeting, first: Order | None) -> bool:
+    return first is not None and first.account.owner == meeting.taker.account.owner
+
+
+def _dear(meeting: Meeting, first: Order | None) -> bool:
+    if first is None:
+        return False
+    qty = meeting._due(first)  # noqa: SLF001 - a reason of this very class
+    return meeting._fees(first.price, qty)[1] > fees.most(meeting.taker.max_fee, qty)  # noqa: SLF001
+
+
+def _reduced(meeting: Meeting, first: Order | None) -> bool:
+    del first
+    return meeting.taker.reduce_only and not meeting.taker.reducible()
+
+
+def _bounded(meeting: Meeting, first: Order | None) -> bool:
+    return first is not None and (meeting.met >= SWEEP_MAX or room(meeting.ledger) <= 0)
+
+
+def _margin(meeting: Meeting, first: Order | None) -> bool:
+    meeting.ledger.take(Taken.MARGIN)
+    return first is not None
+
+
+def _positions(meeting: Meeting, first: Order | None) -> bool:
+    meeting.ledger.take(Taken.POSITIONS_BOUND)
+    return first is not None
+
+
+STOPS: Final[dict[CancelReason, Callable[[Meeting, Order | None], bool]]] = {
+    CancelReason.IMMEDIATE_REMAINDER: _immediate,
+    CancelReason.SELF_TRADE: _own,
+    CancelReason.FEE: _dear,
+    CancelReason.REDUCE_ONLY: _reduced,
+    CancelReason.SWEEP_BOUND: _bounded,
+    CancelReason.MARGIN: _margin,
+    CancelReason.POSITIONS_BOUND: _positions,
+}
+"""Why an incoming order may be stopped, with whether that holds given whoever is first in its reach."""

@@ -1,0 +1,81 @@
+"""What the checker holds a journal to, by name, and what it has to take as journaled.
+
+Owns ``Rule``, ``Taken`` and ``Violation``. Imports msgspec only.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Rule(StrEnum):
+    """What every record must obey; the name of a finding is the rule that is broken."""
+
+    # the record itself
+    KIND_MUST_BE_KNOWN = "kind_must_be_known"
+    EVENTS_MUST_FIT = "events_must_fit"
+    REFUSAL_MUST_HOLD = "refusal_must_hold"
+    ADMISSION_MUST_HOLD = "admission_must_hold"
+    # positive spread
+    BOOK_MUST_HAVE_SPREAD = "book_must_have_spread"
+    # price-time priority
+    BEST_PRICE_MUST_GO_FIRST = "best_price_must_go_first"
+    FIRST_IN_MUST_GO_FIRST = "first_in_must_go_first"
+    NOBODY_MUST_BE_PASSED_OVER = "nobody_must_be_passed_over"
+    FILL_MUST_BE_WHOLE = "fill_must_be_whole"
+    AMEND_MUST_QUEUE_BY_RULE = "amend_must_queue_by_rule"
+    # who meets whom, and on which terms
+    MAKER_MUST_BE_OPEN = "maker_must_be_open"
+    MAKER_MUST_BE_OPPOSITE = "maker_must_be_opposite"
+    MAKER_MUST_BE_IN_TIME = "maker_must_be_in_time"
+    MAKER_MUST_HAVE_QUANTITY = "maker_must_have_quantity"
+    TAKER_MUST_HAVE_QUANTITY = "taker_must_have_quantity"
+    PRICE_MUST_BE_THE_MAKERS = "price_must_be_the_makers"
+    PRICE_MUST_BE_WITHIN_LIMIT = "price_must_be_within_limit"
+    OWNERS_MUST_DIFFER = "owners_must_differ"
+    POST_ONLY_MUST_NOT_TAKE = "post_only_must_not_take"
+    FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
+    IMMEDIATE_MUST_NOT_REST = "immediate_must_not_rest"
+    REST_MUST_BE_AT_ITS_PRICE = "rest_must_be_at_its_price"
+    REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
+    REDUCE_ONLY_MUST_NOT_LINGER = "reduce_only_must_not_linger"
+    # orders leave for a reason
+    ORDER_MUST_END_OR_REST = "order_must_end_or_rest"
+    CANCEL_MUST_BE_OF_AN_OPEN_ORDER = "cancel_must_be_of_an_open_order"
+    CANCEL_MUST_HAVE_A_REASON = "cancel_must_have_a_reason"
+    CANCEL_MUST_BE_COMPLETE = "cancel_must_be_complete"
+    CANCEL_MUST_BE_OF_THE_REST = "cancel_must_be_of_the_rest"
+    # conservation
+    QUANTITIES_MUST_ADD_UP = "quantities_must_add_up"
+    FEE_MUST_FOLLOW_THE_SCHEDULE = "fee_must_follow_the_schedule"
+    FEE_MUST_BE_SIGNED = "fee_must_be_signed"
+    TRADE_IDS_MUST_BE_DENSE = "trade_ids_must_be_dense"
+    BATCH_MUST_FOLLOW = "batch_must_follow"
+    BATCH_MUST_BE_COMPLETE = "batch_must_be_complete"
+    BATCH_MUST_BE_DUE = "batch_must_be_due"
+    EXPIRY_MUST_BE_FIXED_BY_THE_MEAN = "expiry_must_be_fixed_by_the_mean"
+    EXPIRY_MUST_PAY_WHAT_IS_HELD = "expiry_must_pay_what_is_held"
+
+
+class Taken(StrEnum):
+    """What only the margin function, the gas model or the contracts can tell: taken as journaled, and counted."""
+
+    MARGIN = "margin"  # orders refused, and orders cancelled in a sweep, for want of margin
+    POSITIONS_BOUND = "positions_bound"  # orders cancelled because one more position would not fit a transaction
+    FILL_OR_KILL = "fill_or_kill"  # refused although the book had enough: some of it could not bear the fill
+    ROUND = "round"  # oracle rounds refused, and the marks of those adopted
+    LISTING = "listing"  # listings refused
+    BATCH_CUT = "batch_cut"  # batches sealed before a new round, or cut short, for the margin or gas of what they hold
+    DIGEST = "digest"  # digests of the machine's state
+    CHAIN_DISAGREED = "chain_disagreed"  # facts of the chain that the machine says it did not expect
+
+
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule that a record breaks: the order concerned (0: none), a sentence, and both values where there are two."""
+
+    seq: int
+    rule: Rule
+    sentence: str
+    order: int = 0
+    expected: str = ""
+    actual: str = ""

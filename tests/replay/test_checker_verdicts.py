@@ -1,0 +1,169 @@
+"""The checker as a tool: what it may import, what it says of sound journals and of damaged ones, and its constants."""
+
+import json
+import random
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from planting import CALL, ONE, USDC, Story
+
+from exchange.core import backlog, deadlines, fees, matching, pricing, sweep
+from exchange.core.commands import FeeSchedule, ObserveDeposit, Tick
+from exchange.core.events import Applied
+from exchange.core.units import WAD
+from replay.__main__ import main
+from replay.checker import Checker, bounds, check
+from replay.checker import fees as fees_again
+from replay.checker.facts import Account, Expiry, Order, Series, Signed, Underlying
+from replay.checker.ladder import Ladder
+from replay.checker.ledger import FINDINGS_MAX
+from replay.checker.rules import Rule
+from replay.findings import Diverged
+
+ROOT = Path(__file__).parents[2]
+WORDS = ("exchange.core", "exchange.core.commands", "exchange.core.events", "exchange.core.units")
+
+
+def test_the_golden_journal_follows_from_the_rules():
+    report = check(ROOT / "tests/golden/venue.journal")
+    assert report.violations == []
+    assert report.trades > 400
+    assert report.entered + report.amended == report.filled + report.cancelled + report.still_open
+    assert set(report.taken) <= {"batch_cut", "digest", "fill_or_kill", "listing", "margin", "round"}
+
+
+def test_the_verdict_on_the_command_line(sample, capsys):
+    assert main(["check", str(sample.path)]) == 0
+    assert "every outcome follows from the rules" in capsys.readouterr().out
+    assert main(["check", str(sample.path), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["ok"], told["records"], told["violations"]) == (True, len(sample.records), [])
+
+
+def test_damage_is_not_an_outcome(sample, tmp_path, edit, capsys):
+    """A journal that is damaged is not checked on: the chain comes first."""
+    path, frame = sample.copy(tmp_path), sample.frames[4]
+    edit(path, ("DELETE FROM frame WHERE frame_no = ?", (frame.frame_no,)))
+    assert main(["check", str(path)]) == 1
+    assert "damaged" in capsys.readouterr().err
+    with pytest.raises(Diverged):
+        check(path)
+    assert main(["check", str(tmp_path / "none.journal")]) == 2
+
+
+def test_the_checker_shares_no_rule_with_the_machine():
+    """Whatever it pulls in, of the core it is the words only."""
+    script = "import sys, replay.checker; print(*sorted(name for name in sys.modules if name.startswith('exchange.')))"
+    told = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(told.stdout.split()) == {*WORDS, "exchange.codec"}
+
+
+def test_the_contract_about_imports_is_complete():
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [contract] = [each for each in settings if each.get("source_modules") == ["replay.checker"]]
+    named = {name for name in contract["forbidden_modules"] if name.startswith("exchange.core.")}
+    there = {f"exchange.core.{file.stem}" for file in (ROOT / "exchange/core").glob("[a-z]*.py")}
+    assert named == there - set(WORDS)
+
+
+def test_bounds_are_those_of_the_machine():
+    assert bounds.OPEN_ORDERS_MAX == matching.OPEN_ORDERS_MAX
+    assert bounds.SWEEP_MAX == sweep.SWEEP_MAX
+    assert bounds.EXPIRED_MAX == deadlines.CANCELS_MAX
+    assert bounds.LINEAGE_MAX == matching.LINEAGE_MAX
+    assert (bounds.BLOCK_S, bounds.BATCHES_MIN) == (backlog.BLOCK_S, backlog.BATCHES_MIN)
+    assert bounds.BOUNDARIES_KEPT == pricing.BOUNDARIES_KEPT
+
+
+def test_fees_agree_with_those_of_the_machine():
+    """Two texts, one schedule: to the unit, at random and where rates, caps and rebates bind."""
+    chance = random.Random(7)
+    for _ in range(5_000):
+        rate, cap = chance.randrange(0, WAD // 100), chance.choice((0, WAD // 8, WAD))
+        schedule = FeeSchedule(rate, chance.randrange(-rate - 5, WAD // 200), cap)
+        index, price, qty = chance.randrange(1, 10**12), chance.randrange(1, 10**10), chance.randrange(1, 10**7)
+        taker = fees.taker_fee(schedule, index, price, qty)
+        assert fees_again.of_taker(schedule, index, price, qty) == taker
+        assert fees_again.of_maker(schedule, index, price, qty, taker) == fees.maker_fee(
+            schedule, index, price, qty, taker
+        )
+        assert fees_again.most(price, qty) == fees.fee_allowed(price, qty)
+
+
+def test_a_ladder_is_what_sorting_says():
+    """Who is first, against sorting everybody each time; who left does not pile up."""
+    chance = random.Random(3)
+    nobody = Account(1, b"")
+    series = Series(0, 0, Expiry(0, 0), Underlying(1, 1, 1, 1), None, None)
+    ladder, standing = Ladder(1), dict[int, tuple[int, int, Order]]()
+    for arrival in range(5_000):
+        if standing and chance.random() < 0.5:
+            _, _, order = standing.pop(chance.choice(list(standing)))
+            ladder.drop(order)
+        else:
+            order = Order(arrival, nobody, series, False, Signed(b"", None))
+            order.price = chance.randrange(20)
+            ladder.add(order, arrival)
+            standing[arrival] = (order.price, arrival, order)
+        first = ladder.first()
+        assert first is (min(standing.values(), key=lambda place: place[:2])[2] if standing else None)
+        assert len(ladder.heap) <= 2 * len(standing) + 65
+        if arrival % 500 == 0:
+            assert [order.id for order in ladder.in_turn()] == [at for _, at, _ in sorted(standing.values())]
+
+
+def test_findings_are_counted_beyond_what_is_kept():
+    checker = Checker()
+    for seq in range(1, FINDINGS_MAX + 12):
+        checker.take(seq, 0, Tick(), (Applied(),))
+    report = checker.finish()
+    assert (len(report.violations), report.violations_omitted) == (FINDINGS_MAX, 11)
+    assert not report.ok
+
+
+def test_a_record_that_names_what_is_not_there_is_a_finding():
+    """No machine can have taken it; the checker says so and goes on."""
+    story = Story()
+    checker = Checker()
+    for record in story.log:
+        checker.take(*record)
+    checker.take(story.seq, story.venue.time_ns, ObserveDeposit(checker.ledger.action_id + 1, 99, USDC), (Applied(),))
+    assert checker.ledger.violations[0].rule is Rule.EVENTS_MUST_FIT
+
+
+def test_a_kind_without_rules_is_a_finding():
+    checker = Checker()
+    checker.take(1, 0, object(), (Applied(),))  # type: ignore[arg-type]
+    assert checker.ledger.violations[0].rule is Rule.KIND_MUST_BE_KNOWN
+
+
+def test_what_never_adds_up_is_said_at_the_end():
+    story = Story()
+    story.rest(1, "sell", 900, ONE, series=CALL)
+    checker = Checker()
+    for record in story.log:
+        checker.take(*record)
+    checker.ledger.totals.entered += 1
+    assert [each.rule for each in checker.finish().violations] == [Rule.QUANTITIES_MUST_ADD_UP]
+
+
+def test_the_checker_remembers_what_is_open_only():
+    """Hundreds of orders come and go: nothing of them stays but their nonces."""
+    story = Story()
+    checker = Checker()
+    for _ in range(150):
+        for one, other in (("sell", "buy"), ("buy", "sell")):
+            story.rest(1, one, 900)
+            story.rest(2, one, 900, expiry_s=story.venue.now_s + 60)
+            story.venue.do(story.order(other, 900, 2 * ONE))
+    for record in story.log:
+        checker.take(*record)
+    ledger = checker.ledger
+    assert not ledger.orders
+    assert len(ledger.deadlines) < 130
+    assert len(ledger.series[CALL].asks.heap) < 130
+    assert len(ledger.unsealed) <= 100
+    assert sum(len(account.nonces) for account in ledger.accounts.values()) < 10
