@@ -47,11 +47,8 @@ def verification(report: Verification) -> list[str]:
     for finding in report.findings[:SHOWN_MAX]:
         note = " (repaired by the next start)" if finding.recoverable else ""
         lines.append(f"seq {finding.seq:<10,} {finding.kind}: {finding.sentence}{note}")
-        if finding.expected or finding.actual:
-            lines += [f"    expected {finding.expected}", f"    actual   {finding.actual}"]
-    more = len(report.findings) - SHOWN_MAX
-    if more > 0 or report.findings_omitted:
-        lines.append(f"and {max(more, 0) + report.findings_omitted:,} more findings")
+        lines += _both(finding.expected, finding.actual)
+    lines += _more(len(report.findings), report.findings_omitted)
     lines.append("verdict    " + ("the journal is what the machine did" if report.ok else "the journal is not sound"))
     return lines
 
@@ -90,13 +87,19 @@ def checking(report: Check) -> list[str]:
     lines.append(f"speed      {report.records_per_second:,} records/s, {report.seconds:.2f} s")
     for each in report.violations[:SHOWN_MAX]:
         lines.append(f"seq {each.seq:<10,} {each.rule}: {each.sentence}")
-        if each.expected or each.actual:
-            lines += [f"    expected {each.expected}", f"    actual   {each.actual}"]
-    more = len(report.violations) - SHOWN_MAX
-    if more > 0 or report.violations_omitted:
-        lines.append(f"and {max(more, 0) + report.violations_omitted:,} more findings")
+        lines += _both(each.expected, each.actual)
+    lines += _more(len(report.violations), report.violations_omitted)
     lines.append("verdict    " + ("every outcome follows from the rules" if report.ok else "outcomes break the rules"))
     return lines
+
+
+def _both(expected: str, actual: str) -> list[str]:
+    return [f"    expected {expected}", f"    actual   {actual}"] if expected or actual else []
+
+
+def _more(kept: int, omitted: int) -> list[str]:
+    more = max(kept - SHOWN_MAX, 0) + omitted
+    return [f"and {more:,} more findings"] if more else []
 
 
 def print_state(view: StateView, *, narrow: bool) -> None:

@@ -22,6 +22,7 @@ from exchange.shell import connection, gateway, outbox, sender, sequencer, watch
 from exchange.shell.deploy import Terms
 from journal import Damage, Refusal, SqliteSettings
 from journal import Limits as Backlog
+from replay.checker.rules import Rule, Taken
 from replay.findings import Kind
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -206,7 +207,7 @@ def test_every_refusal_and_code_is_in_the_api():
 def test_every_damage_refusal_and_finding_is_in_operations():
     text = page("OPERATIONS.md")
     names = [*(kind.value for kind in Damage), *(reason.value for reason in Refusal), *(kind.value for kind in Kind)]
-    assert missing(names, text) == []
+    assert missing([*names, *(rule.value for rule in Rule), *(what.value for what in Taken)], text) == []
 
 
 def test_every_alarm_is_in_operations():
