@@ -6,11 +6,11 @@ journal and the ledger.
 
 from typing import Final
 
-from exchange.core.commands import FOK, GTC, SCOPE_TRADE, Authorisation
+from exchange.core.commands import BRACKET, CANCEL_BOTH, FOK, GTC, LAST, SCOPE_TRADE, Authorisation, Terms
 from exchange.core.events import Reject
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 from replay.checker import fees
-from replay.checker.bounds import BATCHES_MIN, BLOCK_S
+from replay.checker.bounds import ATTACHED_MAX, BATCHES_MIN, BLOCK_S, SLICES_MAX
 from replay.checker.facts import Account, Series
 from replay.checker.ledger import TREASURY, Ledger
 
@@ -55,6 +55,9 @@ def _what(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reje
         broken.append(Reject.QTY_MUST_BE_ON_LOT)
     if auth.price % series.step.tick_at(auth.price):
         broken.append(Reject.PRICE_MUST_BE_ON_TICK)
+    display = auth.terms.display if auth.terms is not None else 0
+    if display and (display % series.step.lot or not auth.qty <= SLICES_MAX * display or not 0 < display <= QTY_MAX):
+        broken.append(Reject.DISPLAY_MUST_FIT)
 
 
 def _terms(ledger: Ledger, auth: Authorisation, broken: list[Reject]) -> None:
@@ -68,8 +71,17 @@ def _terms(ledger: Ledger, auth: Authorisation, broken: list[Reject]) -> None:
         broken.append(Reject.PRICE_MUST_BE_POSITIVE)
     if auth.price > U63_MAX or not 0 <= auth.max_fee <= U63_MAX:
         broken.append(Reject.PRICE_MUST_FIT)
+    if auth.terms is not None:
+        _known(auth, auth.terms, broken)
     if not ledger.now_s < auth.expiry_s <= NO_EXPIRY:
         broken.append(Reject.ORDER_MUST_NOT_BE_EXPIRED)
+
+
+def _known(auth: Authorisation, terms: Terms, broken: list[Reject]) -> None:
+    codes = ((terms.self_trade, CANCEL_BOTH), (terms.trigger, LAST), (terms.link, BRACKET))
+    known = all(0 <= code <= most for code, most in (*codes, (terms.attached, ATTACHED_MAX)))
+    if not known or (terms.market and auth.tif == GTC):
+        broken.append(Reject.TERMS_MUST_BE_KNOWN)
 
 
 def _oracle(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reject]) -> None:

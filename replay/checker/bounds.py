@@ -10,6 +10,10 @@ EXPIRED_MAX: Final = 1_000
 """Orders that one tick ends."""
 LINEAGE_MAX: Final = 128
 """Signed orders that an amended order may drag into its next batch."""
+SLICES_MAX: Final = 100
+"""Slices of an iceberg."""
+ATTACHED_MAX: Final = 2
+"""Orders that come along with another."""
 BLOCK_S: Final = 12
 """One batch lands in a block."""
 BATCHES_MIN: Final = 8

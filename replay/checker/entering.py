@@ -6,47 +6,45 @@ Imports the words of the journal, admission, matching and the ledger.
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from exchange.core.commands import FOK, GTC, Amend, Authorisation, Place
+from exchange.core.commands import CANCEL_MAKER, FOK, GTC, Amend, Authorisation, Place, terms_of
 from exchange.core.events import Accepted, Amended, Event, Reject, Rejected
 from replay.checker import batches
 from replay.checker.admission import broken_by, settlement_lags
 from replay.checker.bounds import LINEAGE_MAX, OPEN_ORDERS_MAX
-from replay.checker.facts import Account, Order, Series, Signed
+from replay.checker.facts import Order
 from replay.checker.ledger import Ledger
 from replay.checker.matching import Meeting
 from replay.checker.rules import Rule, Taken
 
 
 class Entry:
-    """A signed order as it arrives. ``probe`` stands for it in questions about the book and is never entered."""
+    """A signed order as it arrives, and the book it arrives at; no meeting where there is no such account or series."""
 
-    __slots__ = ("account", "auth", "ledger", "probe", "replaced", "series", "slide")
+    __slots__ = ("account", "auth", "ledger", "meeting")
 
-    def __init__(
-        self, ledger: Ledger, auth: Authorisation, *, slide: bool = False, replaced: Order | None = None
-    ) -> None:
-        self.ledger, self.auth, self.slide, self.replaced = ledger, auth, slide, replaced
-        self.account: Account | None = ledger.accounts.get(auth.account)
-        self.series: Series | None = ledger.series.get(auth.series)
-        self.probe: Meeting | None = None
-        if self.account is not None and self.series is not None:
-            order = Order(0, self.account, self.series, auth.is_buy, Signed(auth.signer, None))
-            order.price, order.left, order.tif = auth.price, auth.qty, auth.tif
-            order.post_only, order.reduce_only, order.max_fee = auth.post_only, auth.reduce_only, auth.max_fee
-            if replaced is not None:
-                order.left -= replaced.filled
-            self.probe = Meeting(ledger, order, slides=slide)
+    def __init__(self, ledger: Ledger, auth: Authorisation, *, slide: bool = False, filled: int = 0) -> None:
+        self.ledger, self.auth = ledger, auth
+        self.account = ledger.accounts.get(auth.account)
+        series = ledger.series.get(auth.series)
+        self.meeting: Meeting | None = None
+        if self.account is not None and series is not None:
+            order = Order(ledger.seq, self.account, series, auth)
+            order.left -= filled
+            order.slides |= slide and auth.post_only
+            self.meeting = Meeting(ledger, order)
 
     def broken(self) -> list[Reject]:
         """Rules of the book that the order breaks on arrival, before anything is matched."""
         broken: list[Reject] = []
-        if self.probe is None or self.account is None:
+        meeting = self.meeting
+        if meeting is None:
             return broken
-        if self.auth.reduce_only and not self.probe.taker.reducible():
+        taker = meeting.taker
+        if taker.reduce_only and not taker.reducible():
             broken.append(Reject.REDUCE_ONLY_MUST_REDUCE)
-        if self.probe.first() is not None:
-            if self.auth.post_only:
-                if not self.slide or self.probe.slid_price() <= 0:
+        if meeting.first() is not None:
+            if taker.post_only:
+                if not taker.slides or meeting.slid_price() <= 0:
                     broken.append(Reject.POST_ONLY_MUST_NOT_CROSS)
             elif settlement_lags(self.ledger):
                 broken.append(Reject.SETTLEMENT_MUST_KEEP_UP)
@@ -54,16 +52,19 @@ class Entry:
 
     def may_fill(self) -> bool:
         """Whether the book holds as much as the order must fill, if everybody in its reach can bear it."""
-        assert self.probe is not None
-        meeting, taker = self.probe, self.probe.taker
+        assert self.meeting is not None
+        taker = self.meeting.taker
         wanted = taker.left
         if taker.reduce_only and taker.reducible() < wanted:
             return False
-        for maker in meeting.across.in_turn():
+        for maker in self.meeting.across.in_turn():
             within = maker.price <= taker.price if taker.is_buy else maker.price >= taker.price
-            if not within or wanted <= 0 or maker.account.owner == taker.account.owner:
+            if not within or wanted <= 0:
                 break
-            if maker.expiry_s > self.ledger.now_s:
+            if maker.account.owner == taker.account.owner:
+                if taker.self_trade != CANCEL_MAKER:
+                    break
+            elif maker.expiry_s > self.ledger.now_s:
                 wanted -= min(maker.left, maker.reducible()) if maker.reduce_only else maker.left
         return wanted <= 0
 
@@ -79,19 +80,19 @@ def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
     if entry.account is not None and len(entry.account.orders) >= OPEN_ORDERS_MAX:
         broken.append(Reject.OPEN_ORDERS_MUST_FIT)
     admitted = _answer(ledger, entry, events, broken)
-    if type(admitted) is not Accepted or entry.account is None or entry.series is None:
+    if type(admitted) is not Accepted or entry.meeting is None:
         return
     if admitted.order_id != ledger.seq:
         ledger.note(Rule.EVENTS_MUST_FIT, "an order's number is that of its record", order=admitted.order_id)
-    order = ledger.enter(ledger.seq, command.auth, entry.account, entry.series)
-    Meeting(ledger, order, slides=command.slide).follow(events[1:])
+    ledger.enter(entry.meeting.taker, command.auth)
+    entry.meeting.follow(events[1:])
 
 
 def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
     """An open order under a new signature."""
     events = batches.sealed_first(ledger, events)
     auth, order = command.auth, ledger.orders.get(command.order_id)
-    entry = Entry(ledger, auth, replaced=order)
+    entry = Entry(ledger, auth, filled=order.filled if order is not None else 0)
     broken = broken_by(ledger, auth)
     if order is None or order.expiry_s <= ledger.now_s:
         broken.append(Reject.ORDER_MUST_BE_OPEN)
@@ -128,7 +129,7 @@ def _broken_by_amendment(order: Order, auth: Authorisation) -> list[Reject]:
 def _keeps(order: Order, auth: Authorisation) -> bool:
     """Less of the same keeps its place: no more quantity, and nothing else changed that others could mind."""
     same = auth.price == order.price and auth.post_only == order.post_only and auth.reduce_only == order.reduce_only
-    return same and auth.qty <= order.left + order.filled
+    return same and terms_of(auth).display == order.display and auth.qty <= order.left + order.filled
 
 
 def _stand(ledger: Ledger, order: Order, auth: Authorisation, event: Amended, rest: Sequence[Event]) -> None:
@@ -138,15 +139,11 @@ def _stand(ledger: Ledger, order: Order, auth: Authorisation, event: Amended, re
         word = "keeps its place" if event.kept else "loses its place"
         sentence = f"amended order {order.id} {word}, and the rule says otherwise"
         ledger.note(Rule.AMEND_MUST_QUEUE_BY_RULE, sentence, order=order.id, expected=kept, actual=event.kept)
-    left = auth.qty - order.filled
-    ledger.totals.amended += left - order.left
     if not event.kept:
         ledger.lift(order)
-    order.left = left
-    order.signed = Signed(auth.signer, order.signed if order.filled else None)
-    ledger.sign(order, auth)
+    ledger.amend(order, auth)
     if not event.kept:
-        Meeting(ledger, order, slides=False).follow(rest)
+        Meeting(ledger, order).follow(rest)
     elif rest:
         ledger.note(Rule.EVENTS_MUST_FIT, "an order that keeps its place meets nobody", order=order.id)
 
@@ -190,7 +187,7 @@ def _short_of_margin(ledger: Ledger, entry: Entry) -> bool:
 
 def _not_filled(ledger: Ledger, entry: Entry) -> bool:
     """A fill-or-kill order may be refused though the book had enough: some makers could not bear their part."""
-    if entry.auth.tif != FOK or entry.probe is None:
+    if entry.auth.tif != FOK or entry.meeting is None:
         return False
     if entry.may_fill():
         ledger.take(Taken.FILL_OR_KILL)

@@ -1,6 +1,10 @@
-"""The checker's own nouns: what it remembers of orders, accounts and series. Facts only; imports nothing."""
+"""The checker's own nouns: what it remembers of orders, accounts and series. Facts only; imports the words of
+the journal.
+"""
 
 from typing import Any
+
+from exchange.core.commands import Authorisation, terms_of
 
 
 class Signed:
@@ -89,10 +93,15 @@ class Account:
 
 
 class Order:
-    """An open order. ``left`` can still trade; ``place`` is where it stands, None while it stands nowhere."""
+    """An open order. ``left`` can still trade; ``place`` is where it stands, None while it stands nowhere.
+
+    Of an iceberg, ``display`` is shown at a time and ``shown`` is what is left of the slice in its turn; of any other
+    resting order ``shown`` is ``left``.
+    """
 
     __slots__ = (
         "account",
+        "display",
         "expiry_s",
         "filled",
         "id",
@@ -104,19 +113,30 @@ class Order:
         "post_only",
         "price",
         "reduce_only",
+        "self_trade",
         "series",
+        "shown",
         "signed",
+        "slides",
         "tif",
     )
 
-    def __init__(self, order_id: int, account: Account, series: Series, is_buy: bool, signed: Signed) -> None:
+    def __init__(self, order_id: int, account: Account, series: Series, auth: Authorisation) -> None:
         self.id = order_id
-        self.account, self.series, self.is_buy = account, series, is_buy
-        self.signed = signed
+        self.account, self.series, self.is_buy = account, series, auth.is_buy
+        self.signed = Signed(auth.signer, None)
         self.place: Any = None
-        self.filled = self.left = 0
-        self.price = self.max_fee = self.nonce = self.tif = self.expiry_s = 0
-        self.post_only = self.reduce_only = False
+        self.filled = self.shown = self.expiry_s = 0
+        self.left = auth.qty
+        self.say(auth)
+
+    def say(self, auth: Authorisation) -> None:
+        """The order says this from now on; what is left of it is another matter."""
+        self.price, self.max_fee, self.nonce, self.tif = auth.price, auth.max_fee, auth.nonce, auth.tif
+        self.post_only, self.reduce_only = auth.post_only, auth.reduce_only
+        terms = terms_of(auth)
+        self.display, self.self_trade = terms.display, terms.self_trade
+        self.slides = terms.slide and auth.post_only
 
     def reducible(self) -> int:
         """How much of its account's position it can close."""

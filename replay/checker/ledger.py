@@ -92,29 +92,30 @@ class Ledger:
 
     # -- orders -------------------------------------------------------------------------------------------------------
 
-    def enter(self, order_id: int, auth: Authorisation, account: Account, series: Series) -> Order:
+    def enter(self, order: Order, auth: Authorisation) -> None:
         """A new order; it stands nowhere yet."""
-        order = Order(order_id, account, series, auth.is_buy, Signed(auth.signer, None))
-        order.left = auth.qty
-        self.sign(order, auth)
-        self.orders[order_id] = account.orders[order_id] = order
+        self.orders[order.id] = order.account.orders[order.id] = order
         self.totals.entered += auth.qty
-        return order
+        self.bind(order, auth)
 
-    def sign(self, order: Order, auth: Authorisation) -> None:
-        """The order stands under these terms from now on."""
+    def amend(self, order: Order, auth: Authorisation) -> None:
+        """The order stands under another signature from now on, for what that leaves of it."""
+        left = auth.qty - order.filled
+        self.totals.amended += left - order.left
+        order.left = left
+        order.shown = min(order.shown, left)
+        order.signed = Signed(auth.signer, order.signed if order.filled else None)
+        order.say(auth)
+        order.account.reducing.pop(order.id, None)
+        self.bind(order, auth)
+
+    def bind(self, order: Order, auth: Authorisation) -> None:
+        """What follows from a signature: its nonce is gone; the order ends with it, or with a key of its lineage."""
         account = order.account
         account.spend(auth.nonce >> 8, 1 << (auth.nonce & 255))
-        order.nonce, order.price, order.max_fee, order.tif = auth.nonce, auth.price, auth.max_fee, auth.tif
-        order.post_only, order.reduce_only = auth.post_only, auth.reduce_only
         if auth.reduce_only:
             account.reducing[order.id] = order
-        else:
-            account.reducing.pop(order.id, None)
-        order.expiry_s = min(auth.expiry_s, *(_key_end(account, link.signer) for link in order.signed.lineage()))
-        self._remember(order)
-
-    def _remember(self, order: Order) -> None:
+        order.expiry_s = min([auth.expiry_s, *(_key_end(account, link.signer) for link in order.signed.lineage())])
         if order.expiry_s >= NO_EXPIRY:
             return
         heappush(self.deadlines, (order.expiry_s, order.id, order))
@@ -127,8 +128,9 @@ class Ledger:
         return entry[2].expiry_s == entry[0] and self.orders.get(entry[1]) is entry[2]
 
     def rest(self, order: Order, price: int) -> None:
-        """The order takes its place, behind everyone who stands at its price."""
+        """The order takes its place, behind everyone who stands at its price; an iceberg shows a slice of itself."""
         order.price = price
+        order.shown = min(order.display, order.left) if order.display else order.left
         self.arrivals += 1
         (order.series.bids if order.is_buy else order.series.asks).add(order, self.arrivals)
 

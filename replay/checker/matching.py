@@ -8,7 +8,7 @@ of it is left, or there is a reason to stop. Imports the words of the journal an
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from exchange.core.commands import FOK, GTC, IOC
+from exchange.core.commands import CANCEL_BOTH, CANCEL_TAKER, FOK, GTC, IOC
 from exchange.core.events import Cancelled, CancelReason, Event, Rested, Traded
 from exchange.core.units import premium_of
 from replay.checker import fees
@@ -23,16 +23,16 @@ from replay.checker.rules import Rule, Taken
 class Meeting:
     """An order that has been let in, the side it meets, and whom its fills have moved so far."""
 
-    __slots__ = ("across", "ledger", "met", "moved", "over", "slides", "taker")
+    __slots__ = ("across", "ledger", "met", "moved", "over", "taker", "yielded")
 
-    def __init__(self, ledger: Ledger, taker: Order, *, slides: bool) -> None:
+    def __init__(self, ledger: Ledger, taker: Order) -> None:
         self.ledger = ledger
         self.taker = taker
-        self.slides = slides and taker.post_only
         self.across: Ladder = taker.series.asks if taker.is_buy else taker.series.bids
         self.moved: dict[int, Account] = {}
         self.met = 0  # fills, and others taken away
         self.over = False  # the order rests or was cancelled
+        self.yielded = False  # an order of the same owner went, and this one must end too
 
     def follow(self, events: Sequence[Event]) -> None:
         """All events of the record after the one that let the order in."""
@@ -66,6 +66,7 @@ class Meeting:
     def _traded(self, event: Traded) -> None:
         ledger, taker = self.ledger, self.taker
         self.met += 1
+        self._goes_on()
         if event.trade_id != ledger.next_trade:
             ledger.note(
                 Rule.TRADE_IDS_MUST_BE_DENSE,
@@ -86,6 +87,12 @@ class Meeting:
         self._quantity(event, maker)
         self._charges(event, maker)
         self._book(event, maker)
+
+    def _goes_on(self) -> None:
+        """An order that signed to go together with its owner's other one meets nobody after it."""
+        if self.yielded:
+            sentence = f"order {self.taker.id} goes on after it met its owner, and signed that both end"
+            self.ledger.note(Rule.SELF_TRADE_MUST_END_AS_SIGNED, sentence, order=self.taker.id)
 
     def _whom(self, maker: Order) -> None:
         """Who is filled must have been first."""
@@ -127,9 +134,12 @@ class Meeting:
         """As much as both have left, and a reduce-only order no more than its position."""
         ledger, taker, qty = self.ledger, self.taker, event.qty
         sentence = f"trade {event.trade_id} of {qty} between orders {taker.id} and {maker.id}"
-        for order, rule in ((maker, Rule.MAKER_MUST_HAVE_QUANTITY), (taker, Rule.TAKER_MUST_HAVE_QUANTITY)):
-            if qty > order.left:
-                ledger.note(rule, f"{sentence}: more than is left", order=order.id, expected=order.left, actual=qty)
+        for order, most, rule in (
+            (maker, maker.shown, Rule.MAKER_MUST_HAVE_QUANTITY),
+            (taker, taker.left, Rule.TAKER_MUST_HAVE_QUANTITY),
+        ):
+            if qty > most:
+                ledger.note(rule, f"{sentence}: more than there is", order=order.id, expected=most, actual=qty)
             if order.reduce_only and qty > order.reducible():
                 ledger.note(
                     Rule.REDUCE_ONLY_MUST_REDUCE,
@@ -143,9 +153,9 @@ class Meeting:
             ledger.note(Rule.FILL_MUST_BE_WHOLE, f"{sentence}: both had more", order=maker.id, expected=due, actual=qty)
 
     def _due(self, maker: Order) -> int:
-        """How much the order and one maker must trade."""
+        """How much the order and one maker must trade: of an iceberg, no more than the slice in its turn."""
         taker = self.taker
-        qty = min(taker.left, maker.left)
+        qty = min(taker.left, maker.shown)
         if taker.reduce_only:
             qty = min(qty, taker.reducible())
         if maker.reduce_only:
@@ -197,10 +207,14 @@ class Meeting:
         ledger.unsealed.append((maker.signed, taker.signed))
         ledger.waiting += 1
         ledger.next_trade = event.trade_id + 1
+        maker.shown = max(maker.shown - qty, 0)
         if not maker.left:
             ledger.close(maker)
         elif maker.reduce_only and not maker.reducible():
             ledger.lift(maker)  # it has nothing more to reduce; that it goes is asked at the end of the record
+        elif not maker.shown:
+            ledger.lift(maker)  # the next slice of an iceberg queues behind everybody at its price
+            ledger.rest(maker, maker.price)
 
     # -- others taken out of the way ----------------------------------------------------------------------------------
 
@@ -208,8 +222,9 @@ class Meeting:
         """Another order leaves while this one goes on: it must have been first, and may not have been able to trade."""
         ledger = self.ledger
         self.met += 1
+        self._goes_on()
         maker = ledger.orders.get(event.order_id)
-        if maker is not None:
+        if maker is not None and not self._is_done(maker, event.reason):
             if maker.place is None or self.first() is None:
                 sentence = f"order {maker.id} is cancelled, and order {self.taker.id} did not meet it"
                 ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=maker.id, actual=event.reason)
@@ -217,6 +232,11 @@ class Meeting:
                 self._whom(maker)
                 self._why_removed(maker, event.reason)
         ledger.end(event.order_id, event.remaining)
+
+    def _is_done(self, maker: Order, reason: CancelReason) -> bool:
+        """Whether a reduce-only maker, filled in this record for all it could reduce, comes to its end."""
+        reduced = maker.place is None and maker.reduce_only and not maker.reducible()
+        return reduced and reason is CancelReason.REDUCE_ONLY and maker.account.id in self.moved
 
     def _why_removed(self, maker: Order, reason: CancelReason) -> None:
         if reason is CancelReason.MARGIN:
@@ -226,7 +246,10 @@ class Meeting:
             self.ledger.take(Taken.POSITIONS_BOUND)
             return
         holds = False
-        if reason is CancelReason.EXPIRED:
+        if reason is CancelReason.SELF_TRADE:
+            holds = maker.account.owner == self.taker.account.owner and self.taker.self_trade != CANCEL_TAKER
+            self.yielded = self.taker.self_trade == CANCEL_BOTH
+        elif reason is CancelReason.EXPIRED:
             holds = maker.expiry_s <= self.ledger.now_s
         elif reason is CancelReason.REDUCE_ONLY:
             holds = maker.reduce_only and not maker.reducible()
@@ -264,7 +287,8 @@ class Meeting:
         if taker.tif != GTC:
             rule = Rule.IMMEDIATE_MUST_NOT_REST if taker.tif == IOC else Rule.FILL_OR_KILL_MUST_FILL
             ledger.note(rule, f"order {taker.id} was for this moment only and rests", order=taker.id)
-        due = self.slid_price() if self.slides and self.first() is not None else taker.price
+        self._goes_on()
+        due = self.slid_price() if taker.slides and self.first() is not None else taker.price
         if event.price != due:
             sentence = f"order {taker.id} rests at another price than it should"
             ledger.note(Rule.REST_MUST_BE_AT_ITS_PRICE, sentence, order=taker.id, expected=due, actual=event.price)
@@ -290,7 +314,7 @@ class Meeting:
 
     def _why_ended(self, reason: CancelReason) -> None:
         ledger, taker, first = self.ledger, self.taker, self.first()
-        if reason is CancelReason.IMMEDIATE_REMAINDER and first is not None and not self.slides:
+        if reason is CancelReason.IMMEDIATE_REMAINDER and first is not None and not taker.slides:
             sentence = f"order {taker.id} ends though order {first.id} stands within its limit"
             ledger.note(Rule.NOBODY_MUST_BE_PASSED_OVER, sentence, order=first.id, actual=reason)
             return
@@ -333,10 +357,12 @@ def _move(positions: dict[int, int], series: int, qty: int) -> None:
 
 
 def _immediate(meeting: Meeting, first: Order | None) -> bool:
-    return meeting.taker.tif != GTC and (first is None or meeting.slides)
+    return meeting.taker.tif != GTC and (first is None or meeting.taker.slides)
 
 
 def _own(meeting: Meeting, first: Order | None) -> bool:
+    if meeting.taker.self_trade != CANCEL_TAKER:
+        return meeting.yielded
     return first is not None and first.account.owner == meeting.taker.account.owner
 
 

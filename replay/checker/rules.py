@@ -33,6 +33,7 @@ class Rule(StrEnum):
     PRICE_MUST_BE_THE_MAKERS = "price_must_be_the_makers"
     PRICE_MUST_BE_WITHIN_LIMIT = "price_must_be_within_limit"
     OWNERS_MUST_DIFFER = "owners_must_differ"
+    SELF_TRADE_MUST_END_AS_SIGNED = "self_trade_must_end_as_signed"
     POST_ONLY_MUST_NOT_TAKE = "post_only_must_not_take"
     FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
     IMMEDIATE_MUST_NOT_REST = "immediate_must_not_rest"

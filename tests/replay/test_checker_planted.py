@@ -271,6 +271,68 @@ def a_reduce_only_order_outlives_its_position(story: Story) -> None:
     story.change(story.order("sell", 890), without(e.Cancelled))
 
 
+# -- icebergs and one's own orders ------------------------------------------------------------------------------------
+
+
+def iceberg(story: Story) -> tuple[int, int]:
+    """Three contracts of 2 at 900, one shown at a time, and behind it one of 3."""
+    return story.rest(2, "sell", 900, 3 * ONE, terms=c.Terms(display=ONE)), story.rest(3, "sell", 900)
+
+
+@planted(Rule.FIRST_IN_MUST_GO_FIRST)
+def a_fresh_slice_goes_before_who_stood_there(story: Story) -> None:
+    hidden, _ = iceberg(story)
+    fills = (story.fill(hidden, 900), story.fill(hidden, 900, after=1))
+    story.plant(story.order("buy", 900, 2 * ONE), e.Accepted(story.seq), *fills)
+
+
+@planted(Rule.FIRST_IN_MUST_GO_FIRST)
+def a_slice_keeps_the_place_of_the_one_before(story: Story) -> None:
+    hidden, _ = iceberg(story)
+    story.venue.do(story.order("buy", 900))
+    story.plant(story.order("buy", 900), e.Accepted(story.seq), story.fill(hidden, 900))
+
+
+@planted(Rule.MAKER_MUST_HAVE_QUANTITY)
+def an_iceberg_gives_more_than_it_shows(story: Story) -> None:
+    hidden, _ = iceberg(story)
+    story.plant(story.order("buy", 900, 2 * ONE), e.Accepted(story.seq), story.fill(hidden, 900, 2 * ONE))
+
+
+@planted(Rule.AMEND_MUST_QUEUE_BY_RULE)
+def an_iceberg_shows_more_and_keeps_its_place(story: Story) -> None:
+    hidden, _ = iceberg(story)
+    auth = story.venue.amend_auth(hidden, 3 * ONE, 900 * USDC, terms=c.Terms(display=2 * ONE))
+    story.plant(c.Amend(hidden, auth), e.Amended(hidden, kept=True))
+
+
+def meeting_oneself(story: Story, mode: int, qty: int = ONE) -> tuple[int, c.Place]:
+    """An order of 1 at 900, and one of the same owner that reaches it."""
+    own = story.rest(1, "sell", 900)
+    signer = (1).to_bytes(20, "big")
+    return own, story.order("buy", 900, qty, account=5, signer=signer, terms=c.Terms(self_trade=mode))
+
+
+@planted(Rule.CANCEL_MUST_HAVE_A_REASON)
+def the_maker_gives_way_though_the_taker_should(story: Story) -> None:
+    own, order = meeting_oneself(story, c.CANCEL_TAKER)
+    gone = e.Cancelled(own, Why.SELF_TRADE, ONE)
+    story.plant(order, e.Accepted(story.seq), gone, e.Rested(story.seq, 900 * USDC))
+
+
+@planted(Rule.CANCEL_MUST_HAVE_A_REASON)
+def the_taker_gives_way_though_the_maker_should(story: Story) -> None:
+    _, order = meeting_oneself(story, c.CANCEL_MAKER)
+    story.plant(order, e.Accepted(story.seq), e.Cancelled(story.seq, Why.SELF_TRADE, ONE))
+
+
+@planted(Rule.SELF_TRADE_MUST_END_AS_SIGNED)
+def only_one_of_two_ends(story: Story) -> None:
+    own, order = meeting_oneself(story, c.CANCEL_BOTH)
+    gone = e.Cancelled(own, Why.SELF_TRADE, ONE)
+    story.plant(order, e.Accepted(story.seq), gone, e.Rested(story.seq, 900 * USDC))
+
+
 # -- leaving ----------------------------------------------------------------------------------------------------------
 
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from planting import CALL, ONE, USDC, Story
 
-from exchange.core import backlog, deadlines, fees, matching, pricing, sweep
+from exchange.core import admission, backlog, deadlines, fees, matching, pricing, sweep
 from exchange.core.commands import FeeSchedule, ObserveDeposit, Tick
 from exchange.core.events import Applied
 from exchange.core.units import WAD
 from replay.__main__ import main
 from replay.checker import Checker, bounds, check
 from replay.checker import fees as fees_again
-from replay.checker.facts import Account, Expiry, Order, Series, Signed, Underlying
+from replay.checker.facts import Account, Expiry, Order, Series, Underlying
 from replay.checker.ladder import Ladder
 from replay.checker.ledger import FINDINGS_MAX
 from replay.checker.rules import Rule
@@ -72,6 +72,7 @@ def test_the_contract_about_imports_is_complete():
 def test_bounds_are_those_of_the_machine():
     assert bounds.OPEN_ORDERS_MAX == matching.OPEN_ORDERS_MAX
     assert bounds.SWEEP_MAX == sweep.SWEEP_MAX
+    assert (bounds.SLICES_MAX, bounds.ATTACHED_MAX) == (admission.SLICES_MAX, admission.ATTACHED_MAX)
     assert bounds.EXPIRED_MAX == deadlines.CANCELS_MAX
     assert bounds.LINEAGE_MAX == matching.LINEAGE_MAX
     assert (bounds.BLOCK_S, bounds.BATCHES_MIN) == (backlog.BLOCK_S, backlog.BATCHES_MIN)
@@ -96,7 +97,7 @@ def test_fees_agree_with_those_of_the_machine():
 def test_a_ladder_is_what_sorting_says():
     """Who is first, against sorting everybody each time; who left does not pile up."""
     chance = random.Random(3)
-    nobody = Account(1, b"")
+    nobody, auth = Account(1, b""), Story().venue.auth(1, CALL, False, ONE, USDC)
     series = Series(0, 0, Expiry(0, 0), Underlying(1, 1, 1, 1), None, None)
     ladder, standing = Ladder(1), dict[int, tuple[int, int, Order]]()
     for arrival in range(5_000):
@@ -104,7 +105,7 @@ def test_a_ladder_is_what_sorting_says():
             _, _, order = standing.pop(chance.choice(list(standing)))
             ladder.drop(order)
         else:
-            order = Order(arrival, nobody, series, False, Signed(b"", None))
+            order = Order(arrival, nobody, series, auth)
             order.price = chance.randrange(20)
             ladder.add(order, arrival)
             standing[arrival] = (order.price, arrival, order)
