@@ -7,15 +7,24 @@ what it said. Fees of a planted fill are those the schedule makes, so that only 
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from core_venue import USDC, Record, Venue, series_named, standard_venue
 
+from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import fees
+from journal import Record as Kept
+from replay.checker.rules import Rule
 
 CALL, OTHER = series_named("62000C"), series_named("61000C")
 ONE = 10_000  # a contract
 Events = tuple[Any, ...]
+
+
+def encoded(record: Record) -> Kept:
+    """A record as a journal keeps it."""
+    return Kept(record.seq, record.time_ns, codec.encode_command(record.command), codec.encode_events(record.events))
 
 
 class Story:
@@ -80,3 +89,34 @@ class Story:
         told = doctor(events)
         assert told != events
         self.log.append(record._replace(events=told))
+
+
+Plot = Callable[[Story], None]
+PLANTED: dict[str, tuple[Rule, Plot]] = {}
+
+
+def planted(rule: Rule) -> Callable[[Plot], Plot]:
+    """Registers a story that ends in a breach of ``rule``."""
+
+    def register(plot: Plot) -> Plot:
+        PLANTED[plot.__name__] = (rule, plot)
+        return plot
+
+    return register
+
+
+def without(kind: type, at: int = 0) -> Callable[[Events], Events]:
+    """Leaves out the event of a kind, by place among those of its kind."""
+
+    def doctor(events: Events) -> Events:
+        victim = [event for event in events if type(event) is kind][at]
+        return tuple(event for event in events if event is not victim)
+
+    return doctor
+
+
+def instead(kind: type, **changes: Any) -> Callable[[Events], Events]:
+    """Changes every event of a kind."""
+    return lambda events: tuple(
+        msgspec.structs.replace(event, **changes) if type(event) is kind else event for event in events
+    )
