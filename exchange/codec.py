@@ -53,6 +53,9 @@ def field_table() -> dict[str, dict[str, Any]]:
         c.Sheet,
         c.Terms,
         c.Authorisation,
+        c.QuoteLeaf,
+        c.QuoteMandate,
+        c.Protection,
     ]
     return {kind.__name__: _describe(kind) for kind in kinds}
 

@@ -8,6 +8,7 @@ whatever differs by a bit.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
 
@@ -15,7 +16,7 @@ import msgspec
 from coincurve import PrivateKey, PublicKey
 from tiny_keccak import keccak256 as keccak
 
-from exchange.core.commands import NO_TERMS, Authorisation, Terms
+from exchange.core.commands import NO_TERMS, Authorisation, QuoteLeaf, QuoteMandate, Terms
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
@@ -33,6 +34,11 @@ _TERMS_TYPE = keccak(
     b"bool triggerAbove,uint8 link,uint64 parent,uint8 attached)"
 )
 _NO_TERMS_HASH = bytes(32)
+_MANDATE_TYPE = keccak(
+    b"QuoteMandate(uint32 account,bytes32 root,uint64 nonce,uint64 expiry,uint64 maxFee,uint64 quantity,uint64 delta,"
+    b"uint64 vega,uint32 count)"
+)
+_LEAF_TYPE = keccak(b"QuoteLeaf(uint32 series,bool isBuy,uint64 quantity,uint64 price,int64 delta,uint64 vega)")
 _BATCH_TYPE = keccak(
     b"Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
 )
@@ -120,6 +126,13 @@ def _uint(value: int, bits: int) -> bytes:
     return value.to_bytes(32, "big")
 
 
+def _int(value: int, bits: int) -> bytes:
+    """Two's complement word of a signed integer of at most `bits` bits. Raises SigningError outside the range."""
+    if not -(1 << bits - 1) <= value < 1 << bits - 1:
+        raise SigningError(Fault.RANGE, f"{value} does not fit {bits} signed bits")
+    return value.to_bytes(32, "big", signed=True)
+
+
 def _word(value: bytes) -> bytes:
     """Exactly 32 bytes. Raises SigningError otherwise."""
     if len(value) != 32:
@@ -178,6 +191,62 @@ def terms_hash(terms: Terms | None) -> bytes:
         _uint(terms.attached, 8),
     )
     return keccak(_TERMS_TYPE + b"".join(fields))
+
+
+def leaf_hash(index: int, leaf: QuoteLeaf) -> bytes:
+    """Hash of one quote at its place in a message. Its 256 bytes cannot be mistaken for the 64 of an inner node."""
+    fields = (
+        _uint(leaf.series, 32),
+        _uint(leaf.is_buy, 1),
+        _uint(leaf.qty, 64),
+        _uint(leaf.price, 64),
+        _int(leaf.delta, 64),
+        _uint(leaf.vega, 64),
+        _uint(index, 8),
+    )
+    return keccak(_LEAF_TYPE + b"".join(fields))
+
+
+def _levels(leaves: Sequence[QuoteLeaf]) -> list[list[bytes]]:
+    """Levels of the tree, leaves first: neighbours are hashed in ascending order, one without a neighbour moves up."""
+    if not leaves:
+        raise SigningError(Fault.RANGE, "a message has at least one quote")
+    levels = [[leaf_hash(index, leaf) for index, leaf in enumerate(leaves)]]
+    while len(levels[-1]) > 1:
+        below = levels[-1]
+        pairs = [below[at : at + 2] for at in range(0, len(below), 2)]
+        levels.append([keccak(b"".join(sorted(pair))) if len(pair) == 2 else pair[0] for pair in pairs])
+    return levels
+
+
+def mandate_root(leaves: Sequence[QuoteLeaf]) -> bytes:
+    """Root of the tree over the quotes of a message, in their order. Raises SigningError for a field out of range."""
+    return _levels(leaves)[-1][0]
+
+
+def mandate_proofs(leaves: Sequence[QuoteLeaf]) -> list[list[bytes]]:
+    """For each quote of a message the hashes, from below, that lead from it to the root."""
+    levels = _levels(leaves)[:-1]
+    return [
+        [level[at >> height ^ 1] for height, level in enumerate(levels) if at >> height ^ 1 < len(level)]
+        for at in range(len(leaves))
+    ]
+
+
+def mandate_digest(domain: bytes, mandate: QuoteMandate, root: bytes) -> bytes:
+    """Digest of a mandate over a root, in the domain of Clearing. Raises SigningError when a field leaves its type."""
+    fields = (
+        _uint(mandate.account, 32),
+        _word(root),
+        _uint(mandate.nonce, 64),
+        _uint(mandate.expiry_s, 64),
+        _uint(mandate.max_fee, 64),
+        _uint(mandate.qty, 64),
+        _uint(mandate.delta, 64),
+        _uint(mandate.vega, 64),
+        _uint(mandate.count, 32),
+    )
+    return _typed(domain, keccak(_MANDATE_TYPE + b"".join(fields)))
 
 
 def batch_digest(domain: bytes, header: BatchHeader, content: bytes) -> bytes:

@@ -7,8 +7,26 @@ was allowed to act; here it is proved that he did. Imports signing and calldata,
 from collections.abc import Iterator, Sequence
 
 from exchange import calldata, codec
-from exchange.core.commands import Amend, Authorisation, Configure, ListExpiry, Place, PostRound
-from exchange.signing import SigningError, domain_separator, order_digest, order_of, recover, round_digest
+from exchange.core.commands import (
+    Amend,
+    Authorisation,
+    Configure,
+    ListExpiry,
+    MassQuote,
+    Place,
+    PostRound,
+    QuoteMandate,
+)
+from exchange.signing import (
+    SigningError,
+    domain_separator,
+    mandate_digest,
+    mandate_root,
+    order_digest,
+    order_of,
+    recover,
+    round_digest,
+)
 from journal.record import Record
 from replay.findings import Finding, Kind, shown
 
@@ -43,6 +61,8 @@ class Signatures:
             match command:
                 case Place() | Amend():
                     finding = self._order(record.seq, command.auth)
+                case MassQuote():
+                    finding = self._mandate(record.seq, command)
                 case PostRound():
                     finding = self._round(record.seq, command)
                 case Configure():
@@ -62,6 +82,17 @@ class Signatures:
         except SigningError as error:
             return _unsigned(seq, auth, str(error))
         return None if found == auth.signer else _unsigned(seq, auth, shown(found))
+
+    def _mandate(self, seq: int, command: MassQuote) -> Finding | None:
+        """One signature over all quotes of a message: it holds only if the root follows from what is journaled."""
+        self.orders += 1
+        mandate = command.mandate
+        try:
+            digest = mandate_digest(self._orders_domain, mandate, mandate_root(command.leaves))
+            found = recover(digest, mandate.signature)
+        except SigningError as error:
+            return _unsigned(seq, mandate, str(error))
+        return None if found == mandate.signer else _unsigned(seq, mandate, shown(found))
 
     def _round(self, seq: int, command: PostRound) -> Finding | None:
         self.rounds += 1
@@ -99,6 +130,6 @@ def _quorum_of(signers: int) -> int:
     return (2 * signers + 2) // 3
 
 
-def _unsigned(seq: int, auth: Authorisation, actual: str) -> Finding:
+def _unsigned(seq: int, auth: Authorisation | QuoteMandate, actual: str) -> Finding:
     sentence = f"seq {seq}: the order with nonce {auth.nonce} of account {auth.account} is not signed by its signer"
     return Finding(seq=seq, kind=Kind.ORDER_NOT_SIGNED, sentence=sentence, expected=shown(auth.signer), actual=actual)

@@ -4,7 +4,18 @@ Deciding only reads. The order of the checks is the order of ``Reject``. Imports
 """
 
 from exchange.core import fees, risk
-from exchange.core.commands import AUCTION, BRACKET, CANCEL_BOTH, FOK, GTC, LAST, SCOPE_TRADE, Authorisation, Terms
+from exchange.core.commands import (
+    AUCTION,
+    BRACKET,
+    CANCEL_BOTH,
+    FOK,
+    GTC,
+    LAST,
+    SCOPE_TRADE,
+    Authorisation,
+    QuoteMandate,
+    Terms,
+)
 from exchange.core.events import Reject, Rejected
 from exchange.core.state import State
 from exchange.core.state_types import Account, Order
@@ -14,7 +25,10 @@ ATTACHED_MAX = 2  # orders that come along with another: what takes profit, and 
 SLICES_MAX = 100  # of an iceberg; each is a fill of its own, and a sweep is bounded
 
 
-def _refuse_who(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+def refuse_who(
+    state: State, auth: Authorisation | QuoteMandate, now_s: Seconds, scope: int = SCOPE_TRADE
+) -> Rejected | None:
+    """Whether this account may, and this signer for it."""
     account = state.accounts.get(auth.account)
     if account is None or account.id == 0:
         return Rejected(Reject.ACCOUNT_MUST_EXIST, auth.account)
@@ -22,14 +36,15 @@ def _refuse_who(state: State, auth: Authorisation, now_s: Seconds) -> Rejected |
         return Rejected(Reject.ACCOUNT_MUST_BE_ACTIVE, auth.account)
     if auth.signer != account.owner:
         key = account.keys.get(auth.signer)
-        if key is None or not key.scopes & SCOPE_TRADE:
-            return Rejected(Reject.SIGNER_MUST_BE_AUTHORISED, key.scopes if key else 0, SCOPE_TRADE)
+        if key is None or not key.scopes & scope:
+            return Rejected(Reject.SIGNER_MUST_BE_AUTHORISED, key.scopes if key else 0, scope)
         if key.expiry_s <= now_s:
             return Rejected(Reject.SIGNER_MUST_BE_AUTHORISED, key.expiry_s, now_s)
     return None
 
 
-def _refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+def refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+    """Whether such an order can be entered at all, its signature and the prices of the moment apart."""
     option = state.series.get(auth.series)
     if option is None:
         return Rejected(Reject.SERIES_MUST_EXIST, auth.series)
@@ -102,7 +117,7 @@ def refuse(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None
     """The first rule a signed order breaks before the book is looked at: the venue, who, what, the signed terms."""
     if not state.is_open or state.config is None:
         return Rejected(Reject.TRADING_MUST_BE_OPEN)
-    return _refuse_who(state, auth, now_s) or _refuse_what(state, auth, now_s) or _refuse_signed(state, auth, now_s)
+    return refuse_who(state, auth, now_s) or refuse_what(state, auth, now_s) or _refuse_signed(state, auth, now_s)
 
 
 def closes(account: Account, auth: Authorisation) -> Qty:

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from exchange.core.units import Cash, Price, Qty, Seconds, Wad
+from exchange.core.units import U63_MAX, Cash, Nanos, Price, Qty, Seconds, Wad
 
 # Time in force, as signed.
 GTC: Final = 0
@@ -35,6 +35,7 @@ BRACKET: Final = 2
 # Session key scopes (bit mask), as registered on chain.
 SCOPE_TRADE: Final = 1
 SCOPE_CANCEL: Final = 2
+SCOPE_QUOTE: Final = 4
 SCOPE_READ: Final = 16
 
 
@@ -80,6 +81,7 @@ class Configure(Command, frozen=True, tag=1):
     batch_age_max_s: Seconds
     fees: FeeSchedule
     standard: StandardModel
+    mandates: bool = False  # whether the contracts settle fills under quote mandates; without it nobody quotes
 
 
 class ListUnderlying(Command, frozen=True, tag=2):
@@ -240,6 +242,97 @@ class CancelAll(Command, frozen=True, tag=13):
 
     account: int
     series: int = -1
+
+
+# Quotes: many orders under one signature, and what protects who makes them.
+
+
+class QuoteLeaf(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One quote of a mandate, as signed: a leaf of its tree, hashed with its place in the message.
+
+    ``delta`` (1e-4 underlying, of one contract bought) and ``vega`` (1e-6 USDC per vol point) are the maker's own.
+    """
+
+    series: int
+    is_buy: bool
+    qty: Qty
+    price: Price
+    delta: int
+    vega: int
+
+
+class QuoteMandate(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What the maker signed (EIP-712 ``QuoteMandate``) over all leaves of a message; the root follows from them.
+
+    ``qty`` (1e-4 contract), ``delta`` (1e-4 underlying), ``vega`` (1e-6 USDC per vol point) and ``count`` of fills are
+    the budget: once a figure has reached it, nothing more fills under this mandate. Zero is no bound. ``max_fee`` as in
+    orders.
+    """
+
+    account: int
+    nonce: int
+    expiry_s: Seconds
+    max_fee: Price
+    qty: Qty
+    delta: int
+    vega: int
+    count: int
+    signer: bytes  # 20
+    signature: bytes  # 65
+
+
+class Protection(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What a group of quotes may fill within any ``interval_ns``, in the units of a mandate; zero is no bound.
+
+    A group that reached a bound is frozen for ``frozen_ns``, or until it is reset when that is zero. ``covered``:
+    margin is held once, against the budget of each mandate, instead of for each quote.
+    """
+
+    interval_ns: Nanos
+    frozen_ns: Nanos
+    qty: Qty
+    delta: int
+    vega: int
+    count: int
+    covered: bool = False
+
+
+class MassQuote(Command, frozen=True, tag=60):
+    """Quote many series at once; earlier quotes of the group in these series, or all if ``whole``, leave."""
+
+    mandate: QuoteMandate
+    leaves: tuple[QuoteLeaf, ...]
+    group: str
+    label: str = ""
+    whole: bool = False
+
+
+class SetProtection(Command, frozen=True, tag=61):
+    """Open a group of quotes, or change what protects it; fills of the interval so far still count."""
+
+    account: int
+    group: str
+    protection: Protection
+
+
+class FreezeQuotes(Command, frozen=True, tag=62):
+    """Take the quotes of a group off and refuse new ones; or reset it: it thaws, and its fills so far are forgotten."""
+
+    account: int
+    group: str
+    is_frozen: bool
+
+
+class CancelQuotes(Command, frozen=True, tag=63):
+    """Take quotes of an account off the book: of a group, a series, an underlying, a range of signed deltas, or all."""
+
+    account: int
+    group: str = ""  # "": any
+    series: int = -1  # -1: any
+    underlying: int = -1  # -1: any
+    delta_min: int = -U63_MAX
+    delta_max: int = U63_MAX
+    label: str = ""  # "": any
 
 
 class SealBatch(Command, frozen=True, tag=20):
@@ -452,6 +545,10 @@ AnyCommand: TypeAlias = (
     | Amend
     | Cancel
     | CancelAll
+    | MassQuote
+    | SetProtection
+    | FreezeQuotes
+    | CancelQuotes
     | SealBatch
     | BatchRefused
     | SetAuctions

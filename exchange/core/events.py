@@ -18,6 +18,7 @@ class Reject(StrEnum):
     # the venue
     VENUE_MUST_BE_CONFIGURED_ONCE = "venue_must_be_configured_once"
     TRADING_MUST_BE_OPEN = "trading_must_be_open"
+    MANDATES_MUST_BE_SUPPORTED = "mandates_must_be_supported"
     # listings
     UNDERLYING_MUST_EXIST = "underlying_must_exist"
     EXPIRY_MUST_EXIST = "expiry_must_exist"
@@ -41,6 +42,12 @@ class Reject(StrEnum):
     ACCOUNT_MUST_EXIST = "account_must_exist"
     ACCOUNT_MUST_BE_ACTIVE = "account_must_be_active"
     SIGNER_MUST_BE_AUTHORISED = "signer_must_be_authorised"
+    # a message of quotes
+    PROTECTION_MUST_FIT = "protection_must_fit"
+    QUOTE_GROUP_MUST_EXIST = "quote_group_must_exist"
+    QUOTES_MUST_NOT_BE_FROZEN = "quotes_must_not_be_frozen"
+    QUOTES_MUST_FIT = "quotes_must_fit"
+    QUOTE_BUDGET_MUST_FIT = "quote_budget_must_fit"
     # what
     SERIES_MUST_EXIST = "series_must_exist"
     SERIES_MUST_BE_TRADING = "series_must_be_trading"
@@ -59,9 +66,14 @@ class Reject(StrEnum):
     NONCE_MUST_BE_FRESH = "nonce_must_be_fresh"
     ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"
     MAX_FEE_MUST_COVER_FEE = "max_fee_must_cover_fee"
+    # a quote of a message
+    QUOTE_MUST_BE_OUTSIDE_AUCTIONS = "quote_must_be_outside_auctions"
+    QUOTE_GREEKS_MUST_FIT = "quote_greeks_must_fit"
+    QUOTE_MUST_BE_ALONE_ON_ITS_SIDE = "quote_must_be_alone_on_its_side"
     # amend and cancel
     ORDER_MUST_BE_OPEN = "order_must_be_open"
     ORDER_MUST_BE_OWN = "order_must_be_own"
+    QUOTE_MUST_BE_QUOTED_ANEW = "quote_must_be_quoted_anew"
     AMEND_MUST_KEEP_SERIES_AND_SIDE = "amend_must_keep_series_and_side"
     AMEND_MUST_NAME_REPLACED_NONCE = "amend_must_name_replaced_nonce"
     AMEND_QTY_MUST_EXCEED_FILLED = "amend_qty_must_exceed_filled"
@@ -95,6 +107,10 @@ class CancelReason(StrEnum):
     SWEEP_BOUND = "sweep_bound"
     POSITIONS_BOUND = "positions_bound"
     VOLATILITY = "volatility"
+    QUOTE_REPLACED = "quote_replaced"
+    QUOTE_BUDGET = "quote_budget"
+    QUOTE_PROTECTION = "quote_protection"
+    QUOTE_IN_AUCTION = "quote_in_auction"
 
 
 class PhaseCause(StrEnum):
@@ -107,6 +123,15 @@ class PhaseCause(StrEnum):
     UNCROSSED = "uncrossed"
     PERIODIC = "periodic"
     EXPIRED = "expired"
+
+
+class Figure(StrEnum):
+    """What a maker bounds: how much fills, its net greeks, or how often."""
+
+    QTY = "quantity"
+    DELTA = "delta"
+    VEGA = "vega"
+    COUNT = "count"
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
@@ -180,6 +205,39 @@ class Cancelled(Event, frozen=True, tag=14):
     remaining: Qty
 
 
+class MassQuoted(Event, frozen=True, tag=60):
+    """The message of quotes is in, whatever becomes of each: the mandate bears the seq of its command."""
+
+    mandate_id: int
+
+
+class Quoted(Event, frozen=True, tag=61):
+    """A leaf stands in the book. An order that is already open continues as this one; ``kept``: in its place."""
+
+    leaf: int
+    order_id: int
+    kept: bool
+
+
+class QuoteRefused(Event, frozen=True, tag=62):
+    """One leaf of a message was refused; the others are not concerned."""
+
+    leaf: int
+    reason: Reject
+    value: int = 0
+    limit: int = 0
+
+
+class ProtectionTriggered(Event, frozen=True, tag=63):
+    """A fill brought a group to one of its bounds: the group is frozen, and its quotes leave within this record."""
+
+    account: int
+    group: str
+    figure: Figure
+    value: int
+    limit: int
+
+
 class BatchSealed(Event, frozen=True, tag=20):
     """Trades first..last will settle together, checked against the named round."""
 
@@ -244,6 +302,10 @@ AnyEvent: TypeAlias = (
     | Traded
     | Rested
     | Cancelled
+    | MassQuoted
+    | Quoted
+    | QuoteRefused
+    | ProtectionTriggered
     | BatchSealed
     | ExpiryFixed
     | AccountSettled

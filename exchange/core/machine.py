@@ -15,6 +15,8 @@ from exchange.core import (
     orders,
     phases,
     pricing,
+    protection,
+    quoting,
     settlement,
     uncross,
 )
@@ -44,6 +46,8 @@ def decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tup
         return _housekeeping(state) + matching.decide_amend(state, command, time_ns)  # type: ignore[arg-type]
     if state.config is None and kind is not c.Configure:
         return (e.Rejected(e.Reject.TRADING_MUST_BE_OPEN),)
+    if kind in quoting.KINDS:
+        return quoting.decide(state, command, seq, time_ns)  # type: ignore[arg-type]
     return _decide_rare(state, time_ns, command)
 
 
@@ -117,12 +121,21 @@ def fold(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, events: 
         elif kind is e.Traded:
             taker = event.taker_order or (command.order_id if type(command) is c.Amend else seq)  # type: ignore[attr-defined]
             orders.evolve_traded(state, event, taker)  # type: ignore[arg-type]
+        elif kind is e.Quoted:
+            quoting.evolve_quoted(state, command, event, seq, time_ns)  # type: ignore[arg-type]
         elif kind is not e.Rejected:
             _fold_rare(state, seq, time_ns, command, event)
     if type(command) is c.Place or type(command) is c.Amend:
-        book = state.books.get(command.auth.series)
-        # BOOK_NOT_CROSSED, the cheap form
-        assert book is None or not book.crossed() or command.auth.series in state.auctions
+        _check_book(state, command.auth.series)
+    elif type(command) is c.MassQuote:
+        for leaf in command.leaves:
+            _check_book(state, leaf.series)
+
+
+def _check_book(state: State, series: int) -> None:
+    """BOOK_NOT_CROSSED, the cheap form."""
+    book = state.books.get(series)
+    assert book is None or not book.crossed() or series in state.auctions
 
 
 def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, event: e.Event) -> None:
@@ -145,9 +158,14 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
             uncross.evolve_uncrossed(state, event)
         case e.Applied():
             _fold_applied(state, time_ns, command)
+        case e.MassQuoted():
+            assert isinstance(command, c.MassQuote)
+            quoting.evolve_mass_quoted(state, command)
+        case e.ProtectionTriggered():
+            protection.evolve_triggered(state, event, time_ns)
         case e.ChainDisagreed():
             state.mirror.disputed = True
-        case e.Digested():
+        case e.Digested() | e.QuoteRefused():
             pass  # a statement about the state, not a change of it
 
 
@@ -167,6 +185,8 @@ def _fold_applied(state: State, time_ns: Nanos, command: c.AnyCommand) -> None:
             phases.evolve(state, command)
         case c.BatchRefused():
             settlement.evolve_refused(state, command)
+        case c.SetProtection() | c.FreezeQuotes() | c.CancelQuotes():
+            quoting.evolve(state, command)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
         case _:

@@ -143,6 +143,8 @@ def _refuse_amend(state: State, command: Amend, now_s: Seconds) -> Rejected | No
         return Rejected(Reject.ORDER_MUST_BE_OPEN, command.order_id)
     if order.account != auth.account:
         return Rejected(Reject.ORDER_MUST_BE_OWN, auth.account, order.account)
+    if order.mandate:
+        return Rejected(Reject.QUOTE_MUST_BE_QUOTED_ANEW, order.id)
     if order.series != auth.series or order.is_buy != auth.is_buy or auth.tif != GTC:
         return Rejected(Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE, auth.series, order.series)
     replaced = state.auths[order.auth_id].auth.nonce

@@ -1,9 +1,10 @@
 """Open orders as they change: entered, amended, resting, filled, cancelled, gone.
 
-Evolving writes what was decided and never refuses. Imports state, ledger, risk, deadlines, settlement, events.
+Evolving writes what was decided and never refuses. Imports state, ledger, risk, deadlines, protection, settlement,
+events.
 """
 
-from exchange.core import deadlines, ledger, risk, settlement
+from exchange.core import deadlines, ledger, protection, risk, settlement
 from exchange.core.commands import Amend, Authorisation, Place, terms_of
 from exchange.core.events import Amended, Cancelled, CancelReason, Event, Rested, Traded
 from exchange.core.state import State
@@ -40,7 +41,7 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
         auth.reduce_only,
         auth.post_only,
         auth.tif,
-        _good_until(account, auth),
+        good_until(account, auth),
         command.label,
         time_ns,  # created
         time_ns,  # updated
@@ -53,7 +54,7 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
     deadlines.remember(state, order)
 
 
-def _good_until(account: Account, auth: Authorisation) -> Seconds:
+def good_until(account: Account, auth: Authorisation) -> Seconds:
     """An order dies with the session key that signed it: the contract would refuse a later fill."""
     return min(auth.expiry_s, _key_until(account, auth.signer))
 
@@ -74,7 +75,7 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
     if event.kept:
         _give_back(state, order, order.qty - auth.qty)
     else:
-        _lift(state, order)
+        lift(state, order)
         order.price, order.priority = auth.price, seq
     order.qty, order.display = auth.qty, terms_of(auth).display
     # The child takes over the order's reference to its parent, so the parent lives until the child is forgotten. A
@@ -97,14 +98,20 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
 def evolve_rested(state: State, event: Rested) -> None:
     """The rest of the order queues in the book."""
     order = state.orders[event.order_id]
-    order.price, order.resting = event.price, True
+    order.price = event.price
+    rest(state, order)
+
+
+def rest(state: State, order: Order) -> None:
+    """Queue an order at its price."""
+    order.resting = True
     if order.display:
         order.hidden = max(order.qty - order.filled - order.display, 0)
     state.books[order.series].side(is_buy=order.is_buy).add(order)
     if order.hidden:
         _hide(state, order, order.hidden)
     account = state.accounts[order.account]
-    risk.move_open(state, account, order.series, order.is_buy, order.qty - order.filled, order.price)
+    risk.move_order(state, account, order, order.qty - order.filled)
 
 
 def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
@@ -140,7 +147,9 @@ def _fill(state: State, event: Traded, maker: Order, taker: Order) -> None:
         _fill_in_place(state, maker, event.qty)
         _fill_in_place(state, taker, event.qty)
         return
-    _shrink(state, maker, event.qty)
+    shrink(state, maker, event.qty)
+    if maker.mandate:
+        protection.evolve_filled(state, maker, event.qty, state.time_ns)
     maker.filled += event.qty
     if maker.hidden and maker.hidden == maker.qty - maker.filled:
         _refresh(state, maker, event.trade_id)
@@ -153,7 +162,7 @@ def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
     if order.hidden and unseen > 0:
         order.hidden -= unseen
         _hide(state, order, -unseen)
-    _shrink(state, order, qty)
+    shrink(state, order, qty)
     order.filled += qty
     left = order.qty - order.filled
     if order.hidden and order.hidden == left:
@@ -166,11 +175,11 @@ def evolve_cancelled(state: State, event: Cancelled) -> None:
     order = state.orders[event.order_id]
     assert order.qty - order.filled == event.remaining
     if order.resting:
-        _lift(state, order)
+        lift(state, order)
     _close(state, order)
 
 
-def _shrink(state: State, order: Order, by: Qty) -> None:
+def shrink(state: State, order: Order, by: Qty) -> None:
     """Take quantity off a resting order where it stands; an order left with nothing leaves the book."""
     side = state.books[order.series].side(is_buy=order.is_buy)
     if order.hidden and by == order.qty - order.filled:
@@ -178,7 +187,7 @@ def _shrink(state: State, order: Order, by: Qty) -> None:
         order.hidden = 0
     if side.take(order, by):
         order.resting = False
-    risk.move_open(state, state.accounts[order.account], order.series, order.is_buy, -by, order.price)
+    risk.move_order(state, state.accounts[order.account], order, -by)
 
 
 def _refresh(state: State, order: Order, trade_id: int) -> None:
@@ -202,12 +211,12 @@ def _give_back(state: State, order: Order, by: Qty) -> None:
         unseen = min(by, order.hidden)
         order.hidden -= unseen
         _hide(state, order, -unseen)
-    _shrink(state, order, by)
+    shrink(state, order, by)
 
 
-def _lift(state: State, order: Order) -> None:
+def lift(state: State, order: Order) -> None:
     """Take a resting order out of the book."""
-    _shrink(state, order, order.qty - order.filled)
+    shrink(state, order, order.qty - order.filled)
 
 
 def _close(state: State, order: Order) -> None:
@@ -216,4 +225,6 @@ def _close(state: State, order: Order) -> None:
     account = state.accounts[order.account]
     del account.orders[order.id]
     account.reducing.pop(order.id, None)
+    if order.mandate:
+        protection.leave(state, order)
     settlement.release(state, order.auth_id)

@@ -10,11 +10,11 @@ from typing import Final
 
 import msgspec
 
-from exchange.core.commands import Authorisation, StandardModel
+from exchange.core.commands import Authorisation, QuoteLeaf, StandardModel
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
 from exchange.core.oracle import RoundView
-from exchange.core.state import State
-from exchange.core.state_types import Account, OpenInterest, Order
+from exchange.core.state import State, is_covered
+from exchange.core.state_types import Account, Cover, OpenInterest, Order
 from exchange.core.units import RISK_ONE, WAD, Cash, Price, Qty, Risk, div_up, expiry_of
 
 
@@ -128,10 +128,10 @@ def reserve_with(state: State, account: Account, auth: Authorisation, qty: Qty, 
     if replaced is not None:  # on the same side, always
         left = replaced.qty - replaced.filled
         qty, value = qty - left, value - left * replaced.price
-    return account.reserved + _change(state, position, item, auth.series, auth.is_buy, qty, value)
+    return account.reserved + change(state, position, item, auth.series, auth.is_buy, qty, value)
 
 
-def _change(
+def change(
     state: State, position: Qty, item: OpenInterest | None, series: int, is_buy: bool, qty: Qty, value: int
 ) -> Risk:
     """What ``qty`` more on one side, worth ``value``, changes in a series' reservation; only that side changes."""
@@ -152,11 +152,23 @@ def _change(
 
 def shortfall_with(state: State, account: Account, reserved: Risk) -> Cash:
     """How far free cash misses positions plus reservations; zero or less means it suffices."""
-    free = account.cash - account.held
-    if free * RISK_ONE >= account.isolated + reserved:
+    free, covers = account.cash - account.held, covers_of(state, account)
+    if free * RISK_ONE >= account.isolated + reserved + covers:
         return 0
+    if covers:
+        return div_up(account.isolated + reserved + covers, RISK_ONE) - free
     needed = requirement_of(state, view_now(state), account.positions, Kind.INITIAL)
     return needed + div_up(reserved, RISK_ONE) - free
+
+
+def reserve_max(state: State, account: Account, reserved: Risk, covers: Risk) -> Risk:
+    """The largest reservation the account can bear beside these covers; how much exactly only if less would not do."""
+    free = account.cash - account.held
+    easily = free * RISK_ONE - account.isolated - covers
+    if covers or reserved <= easily:
+        return easily
+    needed = requirement_of(state, view_now(state), account.positions, Kind.INITIAL)
+    return max(easily, (free - needed) * RISK_ONE)
 
 
 class Moved(msgspec.Struct, frozen=True, gc=False):
@@ -169,23 +181,75 @@ class Moved(msgspec.Struct, frozen=True, gc=False):
 UNMOVED: Final = Moved(0, 0)
 
 
-def fill_shortfall(state: State, account: Account, series: int, before: Moved, after: Moved) -> Cash:
+def fill_shortfall(state: State, account: Account, series: int, before: Moved, after: Moved, keep: Risk = 0) -> Cash:
     """Shortfall that forbids a fill taking the account from ``before`` to ``after``; zero if it is acceptable.
 
-    Acceptable is: initial margin holds afterwards, or is no worse than just before (the contract's rule too).
+    Acceptable is: initial margin holds afterwards, or is no worse than just before (the contract's rule too). ``keep``
+    is what covers other fills of the account: a fill they are not for leaves that much, without offsets, or takes
+    nothing.
     """
     refresh(state, account)
     position = account.positions.get(series, 0)
     held = position + after.qty
-    isolated = account.isolated
+    isolated, unit = account.isolated, view_now(state).im_units[series]
     if position < 0 or held < 0:
-        isolated += (min(position, 0) - min(held, 0)) * view_now(state).im_units[series]
-    if (account.cash - account.held + after.cash) * RISK_ONE >= isolated:
+        isolated += (min(position, 0) - min(held, 0)) * unit
+    left = (account.cash - account.held + after.cash) * RISK_ONE - isolated
+    if left >= keep:
         return 0
+    if keep:
+        short = min(position, 0) - min(position + before.qty, 0)
+        if left < (account.cash - account.held + before.cash) * RISK_ONE - account.isolated - short * unit:
+            return div_up(keep - left, RISK_ONE)
     margin = exact_margin(state, account, after.cash, series, after.qty)
     if margin >= 0 or margin >= exact_margin(state, account, before.cash, series, before.qty):
         return 0
     return -margin
+
+
+# -- covers -----------------------------------------------------------------------------------------------------------
+
+# A covered mandate holds margin once, for the worst that can fill under it. What fills before the last fill is below
+# the budget, and costs at most ``unit`` for each 1e-4 contract; the last fill is at most a whole leaf, which costs at
+# most ``last``. So remaining * unit + last covers any order of fills, and shrinks by no less than a fill costs: with
+#     (cash - held) * RISK_ONE >= isolated + covers
+# true once, it stays true through every fill under the budgets, whichever comes, at the round in force. Isolated is
+# what all shorts need with no offset, never less than the requirement, so none of these fills can be short of margin.
+# One fill of q at price p costs: bought, p * q and a fee of at most the cap, rounded up; isolated cannot grow. Sold,
+# isolated grows by at most unit * q; the premium is whole (lot and tick are exact) and no less than its fee.
+
+
+def cover_units(state: State, leaves: tuple[QuoteLeaf, ...]) -> tuple[Risk, Risk]:
+    """Most that 1e-4 contract of any leaf can cost at the round in force, and the most that a whole leaf can."""
+    unit = last = 0
+    for leaf in leaves:
+        cost = _cost_of(state, leaf)
+        unit, last = max(unit, cost), max(last, cost * leaf.qty)
+    return unit, last
+
+
+def _cost_of(state: State, leaf: QuoteLeaf) -> Risk:
+    """What one 1e-4 contract of a quote can cost, the rounding of the fee spread over the least that can fill."""
+    config, units = state.config, view_now(state).im_units
+    assert config is not None
+    if leaf.series not in units:
+        return 0  # not listed, or settled: it stands in no book
+    rounding = div_up(RISK_ONE, state.underlyings[state.series[leaf.series].underlying].lot)
+    return (leaf.price * (WAD + config.fees.cap) if leaf.is_buy else units[leaf.series]) + rounding
+
+
+def cover_of(state: State, mandate_id: int, cover: Cover, filled: Qty) -> Risk:
+    """Margin held for one covered mandate of which so much has filled; its unit costs follow the round in force."""
+    mandate, view = state.mandates[mandate_id], view_now(state)
+    if cover.round_id != view.id:
+        cover.unit, cover.last = cover_units(state, mandate.leaves)
+        cover.round_id = view.id
+    return max(mandate.quote.qty - filled, 0) * cover.unit + cover.last
+
+
+def covers_of(state: State, account: Account) -> Risk:
+    """Margin held for all covered mandates of an account that have quotes in the book."""
+    return sum(cover_of(state, key, cover, state.mandates[key].qty) for key, cover in account.covers.items())
 
 
 # -- keeping the sums -------------------------------------------------------------------------------------------------
@@ -210,6 +274,12 @@ def move_position(state: State, account: Account, series: int, qty: Qty) -> None
         account.reserved += _reserve_buys(state, after, qty, value) - _reserve_buys(state, position, qty, value)
 
 
+def move_order(state: State, account: Account, order: Order, qty: Qty) -> None:
+    """More or, with a negative quantity, less of an order is open; what a mandate covers is counted there."""
+    if not is_covered(state, order):
+        move_open(state, account, order.series, order.is_buy, qty, order.price)
+
+
 def move_open(state: State, account: Account, series: int, is_buy: bool, qty: Qty, price: Price) -> None:
     """Add (or with negative quantity take away) open order quantity, keeping the reservation."""
     item = account.open.get(series)
@@ -218,7 +288,7 @@ def move_open(state: State, account: Account, series: int, is_buy: bool, qty: Qt
     value = qty * price
     view = state.view
     if view is not None and account.risk_round == view.id:  # else stale sums are rebuilt on next use
-        account.reserved += _change(state, account.positions.get(series, 0), item, series, is_buy, qty, value)
+        account.reserved += change(state, account.positions.get(series, 0), item, series, is_buy, qty, value)
     if is_buy:
         item.buy_qty += qty
         item.buy_value += value

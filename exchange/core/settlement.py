@@ -161,6 +161,11 @@ def release(state: State, auth_id: int) -> None:
             return
         del state.auths[auth_id]
         auth_id = entry.parent
+        if entry.mandate:
+            mandate = state.mandates[entry.mandate]
+            mandate.refs -= 1
+            if not mandate.refs:
+                del state.mandates[mandate.id]
 
 
 # -- expiry -----------------------------------------------------------------------------------------------------------

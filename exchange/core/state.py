@@ -19,10 +19,13 @@ from exchange.core.state_types import (
     Auction,
     AuthEntry,
     Batch,
+    Cover,
     Expiry,
     Key,
+    Mandate,
     OpenInterest,
     Order,
+    QuoteGroup,
     Series,
     Trade,
     Underlying,
@@ -63,6 +66,7 @@ class AccountImage(msgspec.Struct, array_like=True):
     costs: list[tuple[int, Cash]]
     nonces: list[tuple[int, int]]
     keys: list[tuple[bytes, Key]]
+    groups: list[QuoteGroup] = []
 
 
 class MirrorImage(msgspec.Struct, array_like=True):
@@ -106,6 +110,7 @@ class StateImage(msgspec.Struct, array_like=True):
     mirror: MirrorImage
     auctions: list[Auction] = []
     auction_rules: list[SetAuctions] = []
+    mandates: list[Mandate] = []
 
 
 class State:
@@ -125,6 +130,7 @@ class State:
         "first_unsealed",
         "fixings",
         "is_open",
+        "mandates",
         "mirror",
         "next_batch",
         "next_trade",
@@ -171,6 +177,7 @@ class State:
         self.sealed_ns: Nanos = 0  # settlement: when the open batch got its first trade
         self.touched: dict[int, None] = {}  # settlement: accounts with unsealed trades
         self.mirror = Mirror()  # chain
+        self.mandates: dict[int, Mandate] = {}  # quoting: until nothing names them
 
 
 def image(state: State) -> StateImage:
@@ -201,6 +208,7 @@ def image(state: State) -> StateImage:
         mirror=_mirror_image(state.mirror),
         auctions=_sorted(state.auctions),
         auction_rules=_sorted(state.auction_rules),
+        mandates=_sorted(state.mandates),
     )
 
 
@@ -237,6 +245,7 @@ def _account_image(account: Account) -> AccountImage:
         _pairs(account.costs),
         _pairs(account.nonces),
         _pairs(account.keys),
+        [account.groups[name] for name in sorted(account.groups)],
     )
 
 
@@ -277,7 +286,7 @@ def restore(source: StateImage) -> State:
     state = State()
     for name in _PLAIN:
         setattr(state, name, getattr(source, name))
-    for name in ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches", "auctions"):
+    for name in ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches", "auctions", "mandates"):
         setattr(state, name, {item.id: item for item in getattr(source, name)})
     state.spots = {spot.underlying: spot for spot in source.spots}
     state.rounds = {round_.round_id: round_ for round_ in source.rounds}
@@ -301,6 +310,7 @@ def _restore_account(source: AccountImage) -> Account:
     account.cash, account.held, account.exiting = source.cash, source.held, source.exiting
     for name in ("positions", "costs", "nonces", "keys"):
         setattr(account, name, dict(getattr(source, name)))
+    account.groups = {group.name: group for group in source.groups}
     return account
 
 
@@ -323,17 +333,42 @@ def _restore_waiting(state: State) -> None:
         state.accounts[trade.taker_account].expect(trade.series, 1)
 
 
+def is_covered(state: State, order: Order) -> bool:
+    """Whether the budget of a mandate stands for the margin of this order."""
+    return order.mandate > 0 and state.mandates[order.mandate].covered
+
+
+def side_of(series: int, *, is_buy: bool) -> int:
+    """One number for a side of a series: where a group has at most one quote."""
+    return series << 1 | is_buy
+
+
+def _restore_quote(state: State, account: Account, order: Order) -> None:
+    mandate = state.mandates[order.mandate]
+    account.quotes.setdefault(mandate.group, {})[side_of(order.series, is_buy=order.is_buy)] = order
+    account.standing[mandate.id] = account.standing.get(mandate.id, 0) + 1
+    if mandate.covered:
+        account.covers.setdefault(mandate.id, Cover())
+
+
+def _restore_open(account: Account, order: Order) -> None:
+    open_interest = account.open.setdefault(order.series, OpenInterest())
+    left = order.qty - order.filled
+    if order.is_buy:
+        open_interest.buy_qty += left
+        open_interest.buy_value += left * order.price
+    else:
+        open_interest.sell_qty += left
+
+
 def _restore_orders(state: State) -> None:
     for order in sorted(state.orders.values(), key=lambda item: (item.priority, item.turn)):
         account = state.accounts[order.account]
         account.orders[order.id] = order
-        open_interest = account.open.setdefault(order.series, OpenInterest())
-        left = order.qty - order.filled
-        if order.is_buy:
-            open_interest.buy_qty += left
-            open_interest.buy_value += left * order.price
-        else:
-            open_interest.sell_qty += left
+        if order.mandate:
+            _restore_quote(state, account, order)
+        if not is_covered(state, order):
+            _restore_open(account, order)
         if order.reduce_only:
             account.reducing[order.id] = order
         side = state.books[order.series].side(is_buy=order.is_buy)

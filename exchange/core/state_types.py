@@ -5,8 +5,8 @@ They hold facts only; rules live in the modules that use them. Imports units and
 
 import msgspec
 
-from exchange.core.commands import Authorisation
-from exchange.core.units import Cash, Nanos, Price, Qty, Seconds
+from exchange.core.commands import Authorisation, Protection, QuoteLeaf, QuoteMandate
+from exchange.core.units import Cash, Nanos, Price, Qty, Risk, Seconds
 
 
 class Order(msgspec.Struct, gc=False):
@@ -37,6 +37,7 @@ class Order(msgspec.Struct, gc=False):
     display: Qty = 0
     hidden: Qty = 0
     turn: int = 0
+    mandate: int = 0  # 0: an order of its own; else a quote under this one
 
 
 class AuthEntry(msgspec.Struct, gc=False):
@@ -44,7 +45,8 @@ class AuthEntry(msgspec.Struct, gc=False):
 
     ``parent`` is the authorisation it replaced (0: none) and ``carry`` what had filled under it by then; ``refs``
     counts the open order, the unsettled trades and the child that still need this entry; ``batch`` is the first batch
-    that names it (0: none yet).
+    that names it (0: none yet). That of a quote is spelt out from the ``mandate`` and its ``leaf``, which are what was
+    signed.
     """
 
     id: int
@@ -53,6 +55,57 @@ class AuthEntry(msgspec.Struct, gc=False):
     carry: Qty
     refs: int
     batch: int = 0
+    mandate: int = 0
+    leaf: int = 0
+
+
+class Mandate(msgspec.Struct, gc=False):
+    """A mandate to quote, kept while a quote stands or a fill under it has to settle, with what filled so far.
+
+    ``delta`` and ``vega`` are net sums over fills in 1e-4 of the units of the budget, positive where the maker bought.
+    ``refs`` counts the authorisations that name it.
+    """
+
+    id: int
+    quote: QuoteMandate
+    leaves: tuple[QuoteLeaf, ...]
+    group: str
+    covered: bool
+    qty: Qty = 0
+    delta: int = 0
+    vega: int = 0
+    count: int = 0
+    refs: int = 0
+
+
+class Fills(msgspec.Struct, array_like=True, gc=False):
+    """Quotes of a group that filled at a moment: quantity, net delta and vega as in a mandate, number."""
+
+    time_ns: Nanos
+    qty: Qty
+    delta: int
+    vega: int
+    count: int
+
+
+class QuoteGroup(msgspec.Struct):
+    """A maker's group of quotes: what protects it, until when it is frozen, and what filled in the interval."""
+
+    name: str
+    protection: Protection
+    frozen_until_ns: Nanos = 0
+    fills: list[Fills] = []
+
+
+class Cover(msgspec.Struct, gc=False):
+    """Derived: what the leaves of a covered mandate can cost at a round.
+
+    ``unit`` bounds the cost of 1e-4 contract of any leaf, ``last`` that of the whole of any one leaf, in risk units.
+    """
+
+    round_id: int = -1
+    unit: Risk = 0
+    last: Risk = 0
 
 
 class Trade(msgspec.Struct, gc=False):
@@ -160,7 +213,9 @@ class Account:
     __slots__ = (
         "cash",
         "costs",
+        "covers",
         "exiting",
+        "groups",
         "held",
         "id",
         "isolated",
@@ -170,9 +225,11 @@ class Account:
         "orders",
         "owner",
         "positions",
+        "quotes",
         "reducing",
         "reserved",
         "risk_round",
+        "standing",
         "waiting",
     )
 
@@ -186,10 +243,14 @@ class Account:
         self.costs: dict[int, Cash] = {}  # series -> premium paid (long) or received (short) for the position
         self.nonces: dict[int, int] = {}  # nonce >> 6 -> mask of the 64 nonces in it
         self.keys: dict[bytes, Key] = {}
+        self.groups: dict[str, QuoteGroup] = {}
 
         self.orders: dict[int, Order] = {}
         self.reducing: dict[int, Order] = {}  # the reduce-only ones among them
-        self.open: dict[int, OpenInterest] = {}
+        self.open: dict[int, OpenInterest] = {}  # covered quotes left out
+        self.quotes: dict[str, dict[int, Order]] = {}  # group -> side of a series (``side_of``) -> the quote there
+        self.standing: dict[int, int] = {}  # mandate -> how many of its quotes are in the book
+        self.covers: dict[int, Cover] = {}  # of those mandates, the covered ones
         self.isolated = 0  # risk units at risk_round
         self.reserved = 0  # risk units at risk_round
         self.risk_round = -1

@@ -1,7 +1,7 @@
 """The planned fills of one incoming order: who it meets, at what fees, and what everybody concerned can bear.
 
 Planning only reads; running totals stand for what has not moved yet. It is bounded, because what one command writes is
-one record and has to settle. Imports state, risk, fees, backlog, budget, events.
+one record and has to settle. Imports state, risk, fees, backlog, budget, protection, events.
 """
 
 from collections import deque
@@ -11,9 +11,10 @@ from typing import Final
 from exchange.core import backlog, budget, fees, phases, risk
 from exchange.core.commands import CANCEL_MAKER, CANCEL_TAKER, Authorisation, terms_of
 from exchange.core.events import Cancelled, CancelReason, Event, Traded
+from exchange.core.protection import Watch
 from exchange.core.state import State
 from exchange.core.state_types import Order
-from exchange.core.units import Cash, Qty, Seconds, premium_of
+from exchange.core.units import Cash, Qty, Risk, Seconds, premium_of
 
 SWEEP_MAX: Final = 1_000  # fills and cancellations of others that one command may cause
 
@@ -35,6 +36,7 @@ class Sweep:
         "stopped",
         "trade_id",
         "trades_end",
+        "watch",
     )
 
     def __init__(self, state: State, auth: Authorisation, left: Qty, now_s: Seconds) -> None:
@@ -51,6 +53,7 @@ class Sweep:
         self.moved: dict[int, risk.Moved] = {}  # account -> cash and quantity of the series, so far
         self.filled: dict[int, Qty] = {}  # maker order -> quantity, so far
         self.cancelled: dict[int, None] = {}  # maker orders taken out of the way
+        self.watch = Watch(state, self.filled, self.cancelled)
 
     def run(self) -> None:
         """Walk the opposite side in priority order until filled, stopped or out of price."""
@@ -59,6 +62,8 @@ class Sweep:
         for maker in self._in_turn(opposite.within(auth.price)):
             if not self.left:
                 break
+            if maker.id in self.cancelled:
+                continue  # a quote whose group or mandate an earlier fill has tripped
             if self.trade_id >= self.trades_end or len(self.events) >= SWEEP_MAX:
                 self.stopped = CancelReason.SWEEP_BOUND
                 return
@@ -148,13 +153,15 @@ class Sweep:
             self.stopped = CancelReason.FEE
         elif not fees.fits(maker_fee, maker.max_fee, qty):
             self._cancel(maker, CancelReason.FEE)
-        elif (made := self._borne(maker.account, paid - maker_fee, -signed)) is None:
+        elif (made := self._borne(maker.account, paid - maker_fee, -signed, self.watch.keep(maker))) is None:
             self._cancel(maker, CancelReason.MARGIN)
-        elif (taken := self._borne(auth.account, -paid - taker_fee, signed)) is None:
+        elif (taken := self._borne(auth.account, -paid - taker_fee, signed, self._kept())) is None:
             self.stopped = CancelReason.MARGIN
         else:
             self.moved[maker.account], self.moved[auth.account] = made, taken
             self._write(Traded(self.trade_id, maker.id, qty, price, taker_fee, maker_fee, index))
+            if maker.mandate:
+                self.events += self.watch.note(maker, qty)
 
     def _has_room(self, account_id: int) -> bool:
         """Whether the account can settle a position in this series besides those it has."""
@@ -172,12 +179,16 @@ class Sweep:
         self.events.append(Cancelled(maker.id, reason, self._left_of(maker)))
         self.cancelled[maker.id] = None
 
-    def _borne(self, account_id: int, cash: Cash, qty: Qty) -> risk.Moved | None:
+    def _kept(self) -> Risk:
+        account = self.state.accounts[self.auth.account]
+        return self.watch.keep_of(account) if account.covers else 0
+
+    def _borne(self, account_id: int, cash: Cash, qty: Qty, keep: Risk) -> risk.Moved | None:
         """What the account will have moved with one more fill; None if it cannot bear it."""
         before = self.moved.get(account_id, risk.UNMOVED)
         after = risk.Moved(before.cash + cash, before.qty + qty)
         account = self.state.accounts[account_id]
-        self.shortfall = risk.fill_shortfall(self.state, account, self.auth.series, before, after)
+        self.shortfall = risk.fill_shortfall(self.state, account, self.auth.series, before, after, keep)
         return after if self.shortfall == 0 else None
 
     def reducible(self, account_id: int, *, is_buy: bool) -> Qty:

@@ -108,6 +108,8 @@ class _Uncross:
         for order in (*self.bids, *self.asks):
             if order.expiry_s <= self.now_s:
                 self.removed[order.id] = CancelReason.EXPIRED
+            elif order.mandate:  # quotes are protected fill by fill, and an uncross has one price for all its fills
+                self.removed[order.id] = CancelReason.QUOTE_IN_AUCTION
         self._part_owners()
 
     def _part_owners(self) -> None:
@@ -325,7 +327,8 @@ class Pairs:
             paid, signed = -paid, -signed
         after = risk.Moved(before.cash - paid - fee, before.qty + signed)
         account = self.state.accounts[order.account]
-        return None if risk.fill_shortfall(self.state, account, self.series, before, after) else after
+        keep = risk.covers_of(self.state, account)
+        return None if risk.fill_shortfall(self.state, account, self.series, before, after, keep) else after
 
 
 def indicative(state: State, series: int) -> Equilibrium | None:

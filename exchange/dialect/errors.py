@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, Final, NamedTuple
 
 from exchange.core.events import Reject, Rejected
-from exchange.dialect.numbers import contracts, usdc
+from exchange.dialect.numbers import contracts, millis, usdc
 
 
 class Code(Enum):
@@ -50,6 +50,8 @@ class Code(Enum):
     UNAUTHORIZED = (13009, "unauthorized")
     FORBIDDEN = (13021, "forbidden")
     TEMPORARILY_UNAVAILABLE = (13028, "temporarily_unavailable")
+    MMP_REQUIRED = (13040, "mmp_required")
+    QUOTES_FROZEN = (13043, "quotes_frozen")
     TIMED_OUT = (13888, "timed_out")
     NOT_FULLY_FILLED = (13907, "not_fully_filled")
 
@@ -91,6 +93,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.VENUE_MUST_BE_CONFIGURED_ONCE: Refusal(Code.BAD_REQUEST, "A venue is opened once.", _ADMIN),
     Reject.TRADING_MUST_BE_OPEN: Refusal(
         Code.MAINTENANCE, "Orders are taken while trading is open.", "Wait for the venue to resume; cancels still work."
+    ),
+    Reject.MANDATES_MUST_BE_SUPPORTED: Refusal(
+        Code.NOT_IMPLEMENTED,
+        "Quotes are taken where the clearing contracts settle fills under quote mandates.",
+        "Place orders instead.",
     ),
     Reject.UNDERLYING_MUST_EXIST: Refusal(Code.BAD_REQUEST, "An expiry needs a listed underlying.", _ADMIN),
     Reject.EXPIRY_MUST_EXIST: Refusal(Code.BAD_REQUEST, "A series needs a listed expiry.", _ADMIN),
@@ -134,6 +141,29 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         Code.AUTHORIZATION_REQUIRED,
         "The order is signed by the owner or a live session key with the trade scope.",
         "Check every signed field, the domain (public/status x_venue) and the key's scopes and expiry.",
+    ),
+    Reject.PROTECTION_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "Bounds and intervals of a group of quotes are in range; an account has at most 64 groups.",
+        "Send smaller numbers, a known group, or a name of at most 64 letters; the interval is an hour at most.",
+    ),
+    Reject.QUOTE_GROUP_MUST_EXIST: Refusal(
+        Code.MMP_REQUIRED, "Quotes belong to a group with a protection.", "Send private/set_mmp_config first."
+    ),
+    Reject.QUOTES_MUST_NOT_BE_FROZEN: Refusal(
+        Code.QUOTES_FROZEN,
+        "A group that reached a bound takes no quotes until it thaws and its window has room.",
+        "Wait until data.limit (milliseconds), or send private/reset_mmp.",
+        millis,
+        millis,
+    ),
+    Reject.QUOTES_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS, "A message holds 1 to 256 quotes, each side for itself.", "Split the message."
+    ),
+    Reject.QUOTE_BUDGET_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "Figures of the signed budget are from 0 to 2^47; where it stands for margin, its quantity is above 0.",
+        "Sign a budget in range.",
     ),
     Reject.SERIES_MUST_EXIST: Refusal(
         Code.INVALID_INSTRUMENT, "The instrument is listed.", "Refresh public/get_instruments."
@@ -214,11 +244,29 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         usdc,
         usdc,
     ),
+    Reject.QUOTE_MUST_BE_OUTSIDE_AUCTIONS: Refusal(
+        Code.BOOK_CLOSED,
+        "Quotes are for continuous trading: in an auction none is entered, and none takes part.",
+        "Wait for the end of the auction, or place orders.",
+    ),
+    Reject.QUOTE_GREEKS_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "Delta and vega of a whole quote, in signed units times 1e-4 contract, are at most 2^54; vega is not negative.",
+        "Check the units of delta and vega, or quote less.",
+    ),
+    Reject.QUOTE_MUST_BE_ALONE_ON_ITS_SIDE: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "A group has at most one quote on each side of an instrument.",
+        "Use another group for another level.",
+    ),
     Reject.ORDER_MUST_BE_OPEN: Refusal(
         Code.NOT_OPEN_ORDER, "The order is open.", "It has filled, expired or been cancelled; see get_order_state."
     ),
     Reject.ORDER_MUST_BE_OWN: Refusal(
         Code.NOT_OWNER_OF_ORDER, "The order belongs to the account.", "Use the account that placed it."
+    ),
+    Reject.QUOTE_MUST_BE_QUOTED_ANEW: Refusal(
+        Code.INVALID_ARGUMENTS, "A quote is not edited by itself.", "Send private/mass_quote again with the new quote."
     ),
     Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE: Refusal(
         Code.INVALID_ARGUMENTS,
@@ -238,7 +286,9 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         contracts,
     ),
     Reject.OPEN_ORDERS_MUST_FIT: Refusal(
-        Code.TOO_MANY_OPEN_ORDERS, "An account has at most 10,000 open orders.", "Cancel some."
+        Code.TOO_MANY_OPEN_ORDERS,
+        "An account has at most 10,000 open orders, and quotes of 64 messages; a group has at most 512 quotes.",
+        "Cancel some.",
     ),
     Reject.REDUCE_ONLY_MUST_REDUCE: Refusal(
         Code.OTHER_REJECT,

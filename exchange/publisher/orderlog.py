@@ -77,8 +77,8 @@ class OrderLog:
                 tracking[outcome.seq] = touched[outcome.seq] = _accepted(state, outcome)
             elif kind is e.Traded:
                 self._traded(noted, state, outcome, event)  # type: ignore[arg-type]
-            elif kind is e.Amended:
-                self._amended(noted, event)  # type: ignore[arg-type]
+            elif kind is e.Amended or kind is e.Quoted:
+                self._replaced(noted, state, event)  # type: ignore[arg-type]
         for order_id, tracked in touched.items():
             if order_id not in state.orders:
                 self._close(order_id, tracked)
@@ -92,12 +92,31 @@ class OrderLog:
         if tracked.resting_at:
             noted.levels[tracked.order.series, tracked.order.is_buy, tracked.resting_at] = None
 
+    def _replaced(self, noted: Noted, state: State, event: e.Amended | e.Quoted) -> None:
+        if type(event) is e.Quoted:
+            self._quoted(noted, state, event)
+        else:
+            self._amended(noted, event)  # type: ignore[arg-type]
+
     def _amended(self, noted: Noted, event: e.Amended) -> None:
         tracked = self._touch(noted, event.order_id)
         self._leave_level(noted, tracked)
         tracked.replaced = True
         if not event.kept:
             tracked.resting_at = 0
+
+    def _quoted(self, noted: Noted, state: State, event: e.Quoted) -> None:
+        """A quote never trades in the record that enters it, so what it looks like stands in the state."""
+        order = state.orders[event.order_id]
+        tracked = self.open.get(order.id)
+        if tracked is None:
+            tracked = self.open[order.id] = Tracked(order)
+        else:
+            tracked.replaced = True
+        noted.touched[order.id] = tracked
+        self._leave_level(noted, tracked)
+        tracked.resting_at, tracked.value = order.price, 0
+        self._leave_level(noted, tracked)
 
     def _traded(self, noted: Noted, state: State, outcome: Outcome, event: e.Traded) -> None:
         command = outcome.command

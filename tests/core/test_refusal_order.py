@@ -10,6 +10,7 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 import pytest
+from core_quotes import bid, protect, quoted
 from core_venue import USDC, Venue, series_named, standard_venue
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ from exchange.core.units import QTY_MAX, U63_MAX
 R = Reject
 CALL: Final = series_named("62000C")
 ME, OTHER, SELLER, NOBODY = 1, 2, 3, 99
+MY_QUOTE, THEIR_QUOTE = 4, 5  # beside OTHER, whose order it is that an amendment names
 MINE: Final = 890 * USDC  # where my order stands or is to stand
 TOUCH: Final = 900 * USDC  # where somebody sells one contract
 FILLED: Final = 5_000  # of my resting order
@@ -98,6 +100,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.MAX_FEE_MUST_COVER_FEE: Break({"max_fee": 0}),
     R.ORDER_MUST_BE_OPEN: Break({"order_id": 10**9}),
     R.ORDER_MUST_BE_OWN: Break({"order_id": -OTHER}),
+    R.QUOTE_MUST_BE_QUOTED_ANEW: Break({"order_id": -MY_QUOTE}),
     R.AMEND_MUST_KEEP_SERIES_AND_SIDE: Break({"tif": c.IOC}),
     R.AMEND_MUST_NAME_REPLACED_NONCE: Break({"replaces": 77}),
     R.AMEND_QTY_MUST_EXCEED_FILLED: Break({"qty": FILLED}),
@@ -116,6 +119,7 @@ TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
     (R.QTY_MUST_BE_POSITIVE, R.AMEND_QTY_MUST_EXCEED_FILLED): {"qty": 0},
     (R.QTY_MUST_BE_ON_LOT, R.QTY_MUST_FIT): {"qty": TOO_MUCH + 50},
     (R.QTY_MUST_BE_ON_LOT, R.AMEND_QTY_MUST_EXCEED_FILLED): {"qty": 50},
+    (R.ORDER_MUST_BE_OWN, R.QUOTE_MUST_BE_QUOTED_ANEW): {"order_id": -THEIR_QUOTE},
     (R.PRICE_MUST_BE_POSITIVE, R.PRICE_MUST_BE_ON_TICK): {"price": -7},
     (R.PRICE_MUST_BE_ON_TICK, R.PRICE_MUST_FIT): {"price": U63_MAX + 1},
     (R.PRICE_MUST_BE_ON_TICK, R.POST_ONLY_MUST_NOT_CROSS): {"price": TOUCH + 7},
@@ -127,12 +131,22 @@ TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
 AMENDS_ONLY: Final = (
     R.ORDER_MUST_BE_OPEN,
     R.ORDER_MUST_BE_OWN,
+    R.QUOTE_MUST_BE_QUOTED_ANEW,
     R.AMEND_MUST_KEEP_SERIES_AND_SIDE,
     R.AMEND_QTY_MUST_EXCEED_FILLED,
 )
 PLACES_ONLY: Final = (R.FILL_OR_KILL_MUST_FILL,)  # an amendment is good til cancelled, or breaks another rule first
 OF_NO_ORDER: Final = (
     R.VENUE_MUST_BE_CONFIGURED_ONCE,
+    R.MANDATES_MUST_BE_SUPPORTED,
+    R.PROTECTION_MUST_FIT,
+    R.QUOTE_GROUP_MUST_EXIST,
+    R.QUOTES_MUST_NOT_BE_FROZEN,
+    R.QUOTES_MUST_FIT,
+    R.QUOTE_BUDGET_MUST_FIT,
+    R.QUOTE_MUST_BE_OUTSIDE_AUCTIONS,
+    R.QUOTE_GREEKS_MUST_FIT,
+    R.QUOTE_MUST_BE_ALONE_ON_ITS_SIDE,
     R.LISTING_MUST_BE_DENSE,
     R.UNDERLYING_MUST_EXIST,
     R.EXPIRY_MUST_EXIST,
@@ -214,6 +228,7 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
         R.ORDER_MUST_BE_OPEN,
         (
             R.ORDER_MUST_BE_OWN,
+            R.QUOTE_MUST_BE_QUOTED_ANEW,
             R.AMEND_MUST_KEEP_SERIES_AND_SIDE,
             R.AMEND_MUST_NAME_REPLACED_NONCE,
             R.AMEND_QTY_MUST_EXCEED_FILLED,
@@ -255,9 +270,9 @@ def pairs(kind: type[c.Place | c.Amend]) -> Iterator[tuple[Reject, Reject]]:
     return (pair for pair in combinations(reachable(kind), 2) if not never(*pair))
 
 
-def stage() -> tuple[Venue, int, int]:
-    """My bid and somebody else's, both half filled, and an offer; the numbers of the bids."""
-    venue = standard_venue()
+def stage() -> tuple[Venue, dict[int, int]]:
+    """My bid and somebody else's, both half filled, an offer, and a quote of each; the numbers of bids and quotes."""
+    venue = standard_venue(mandates=True)
     bids = []
     for account in (OTHER, ME, SELLER):
         venue.fund(account, 100_000)
@@ -266,24 +281,31 @@ def stage() -> tuple[Venue, int, int]:
         bids.append(venue.state.seq)
         venue.place(SELLER, CALL, False, FILLED, price)
     venue.place(SELLER, CALL, False, 10_000, TOUCH)
-    return venue, bids[1], bids[0]
+    bids += [quote_of(venue, account) for account in (ME, OTHER)]
+    return venue, dict(zip((OTHER, ME, MY_QUOTE, THEIR_QUOTE), bids, strict=True))
+
+
+def quote_of(venue: Venue, account: int) -> int:
+    """A quote far from the market; its number."""
+    protect(venue, account)
+    return quoted(venue, bid(CALL, 1, 10), account=account)[0]
 
 
 def refusal(kind: type[c.Place | c.Amend], broken: tuple[Reject, ...], patch: Patch) -> Reject:
     """What a command that breaks these rules, and no other, is refused for."""
-    venue, mine, others = stage()
+    venue, numbers = stage()
     for reason in sorted(broken, key=list(Reject).index, reverse=True):  # nothing else happens once trading is halted
         BREAKS[reason].happens(venue, patch)
     terms: Terms = {}
     for reason in broken:
         terms |= BREAKS[reason].terms
     terms |= TOGETHER.get(broken, {})  # type: ignore[arg-type]
-    order_id = terms.pop("order_id", mine)
+    order_id = terms.pop("order_id", -ME)
     wanted = {"account": ME, "series": CALL, "is_buy": True, "qty": 20_000, "price": MINE + 5 * USDC} | terms
     if kind is c.Place:
         return venue.rejected(c.Place(venue.auth(**wanted)))
     wanted = {"replaces": 1} | wanted
-    return venue.rejected(c.Amend(others if order_id == -OTHER else order_id, venue.auth(**wanted)))
+    return venue.rejected(c.Amend(numbers.get(-order_id, order_id), venue.auth(**wanted)))
 
 
 def test_every_refusal_has_a_row_or_concerns_no_order():

@@ -41,6 +41,7 @@ class Story:
         self.vol = 50 * CENT
         self.wallets = [wallet(number, f"trader {number}") for number in range(1, 7)]
         self.poor = wallet(7, "trader 7")
+        self.maker = self.wallets[2]
         self.session = Wallet(4, key_of("session key"), signing.address_of(key_of("session key")))
         self.settled = 0
 
@@ -65,7 +66,7 @@ class Story:
 
     def open(self) -> None:
         do = self.venue.must
-        do(c.Configure("golden", 31337, b"C" * 20, b"O" * 20, b"P" * 20, 1800, 24, 600, FEES, STANDARD))
+        do(c.Configure("golden", 31337, b"C" * 20, b"O" * 20, b"P" * 20, 1800, 24, 600, FEES, STANDARD, mandates=True))
         do(c.ListUnderlying(BTC, "BTC_USDC", 100, USDC, 5 * USDC, 1000 * USDC))
         do(c.ListUnderlying(ETH, "ETH_USDC", 1000, USDC // 10, USDC // 2, 100 * USDC))
         self.list(1, BTC, T0 + 2 * TWAP_SECONDS, range(61_000, 66_000, 1_000))
@@ -77,6 +78,9 @@ class Story:
         self.venue.observe(c.ObserveAccount, self.poor.account, self.poor.address)
         self.venue.observe(c.ObserveDeposit, self.poor.account, 500 * USDC)
         self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE | c.SCOPE_CANCEL, NO_EXPIRY)
+        for group, covered in (("front", False), ("covered", True)):
+            bounds = c.Protection(60 * 10**9, 20 * 10**9, 3_000, 0, 0, 6, covered)
+            do(c.SetProtection(self.maker.account, group, bounds))
         self.venue.round(T0, self.spots, self.vol)
 
     def list(self, expiry_id: int, underlying: int, expiry_s: int, strikes: range) -> None:
@@ -103,7 +107,17 @@ class Story:
         self.vol += self.rng.randrange(-1, 2) * CENT
 
     def trade(self, steps: int) -> None:
-        acts = (self.rest, self.rest, self.rest, self.take, self.take, self.amend, self.cancel, self.odd)
+        acts = (
+            self.rest,
+            self.rest,
+            self.rest,
+            self.take,
+            self.take,
+            self.amend,
+            self.cancel,
+            self.odd,
+            self.mass_quote,
+        )
         for _ in range(steps):
             self.venue.time_ns += self.rng.randrange(10**6, 15 * 10**8 // max(steps // 40, 1))
             self.rng.choice(acts)()
@@ -180,9 +194,21 @@ class Story:
             lambda: place(order(self.poor, series, False, self.qty(series), self.price(series, 90))),  # no margin
             lambda: place(self.quote(who, max_fee=0)),
             lambda: place(order(self.poor, series, True, self.qty(series), self.price(series, 99), reduce_only=True)),
+            lambda: self.venue.do(c.CancelQuotes(self.maker.account, series=series)),
             lambda: self.venue.do(c.CancelAll(who.account, series if self.rng.random() < 0.7 else -1)),
         )
         self.rng.choice(acts)()
+
+    def mass_quote(self) -> None:
+        """Both sides of a few series under one signature; some quotes cross and are refused."""
+        leaves = []
+        for _ in range(self.rng.randrange(1, 5)):
+            series, width = self.series(), self.rng.randrange(-1, 8)
+            for is_buy in (True, False):
+                price = self.price(series, 100 - width if is_buy else 100 + width)
+                leaves.append(c.QuoteLeaf(series, is_buy, self.qty(series), price, 5_000, 10**8))
+        group, whole = self.rng.choice(("front", "covered")), self.rng.random() < 0.3
+        self.venue.do(self.venue.mass_quote(self.maker, tuple(leaves), group, whole=whole))
 
     def place(self, auth: c.Authorisation) -> None:
         self.venue.do(c.Place(auth))
@@ -223,6 +249,8 @@ class Story:
     def event(self, number: int) -> None:
         """One thing between two rounds that happens once."""
         happenings = {
+            2: lambda: self.venue.must(c.FreezeQuotes(self.maker.account, "front", is_frozen=True)),
+            4: lambda: self.venue.must(c.FreezeQuotes(self.maker.account, "front", is_frozen=False)),
             3: lambda: self.venue.observe(c.ObserveWithdrawalRequest, 1, 5_000 * USDC),
             5: lambda: self.venue.observe(c.ObserveWithdrawal, 1, 5_000 * USDC),
             7: lambda: self.venue.observe(c.ObserveWithdrawalRequest, 2, 9_000 * USDC),
@@ -247,7 +275,7 @@ class Story:
         self.venue.must(c.SetAuctions(ETH, 60, 60, 1, 0, 0, CENT * 50, "operator"))
         series, now_s = 3 << 16, self.venue.time_ns // 10**9
         self.venue.must(c.SetPhase(c.SERIES, series, c.AUCTION, now_s, 0, "a drill", "operator"))
-        buyer, seller = self.wallets[1], self.wallets[2]
+        buyer, seller = self.wallets[3], self.wallets[4]
         self.venue.must(c.Place(self.venue.order(buyer, series, True, 3_000, self.price(series, 104))))
         self.venue.must(c.Place(self.venue.order(seller, series, False, 2_000, self.price(series, 96))))
         first = self.venue.must(c.Tick())  # which may have to end orders before
