@@ -14,13 +14,15 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
-from core_venue import T0, Venue, series_named, standard_venue, wallet
+from core_venue import BTC, T0, Venue, series_named, standard_venue, wallet
 
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core import phases, uncross
 from exchange.core.units import WAD
 
 ARROW_COLUMN = 70
+PHASES = ("continuous", "auction", "uncrossing", "halted", "closed")
 GIVES_WAY = ("taker", "maker", "both")
 TIF = {"gtc": c.GTC, "ioc": c.IOC, "fok": c.FOK}
 
@@ -203,8 +205,47 @@ class Stage:
         return self.venue.do(c.SetTrading(False, "test"))
 
     def do_resume(self, words: Words) -> tuple[Any, ...]:
-        del words
-        return self.venue.do(c.SetTrading(True, "test"))
+        return self.venue.do(c.SetTrading(True, "test", duration(words.option("auction") or "0s")))
+
+    # -- phases -------------------------------------------------------------------------------------------------------
+
+    def do_rules(self, words: Words) -> tuple[Any, ...]:
+        opening_s, volatility_s = (duration(words.option(name) or "0s") for name in ("opening", "volatility"))
+        fractions = [wad(words.option(name) or "0") for name in ("mark", "spot", "jump")]
+        extensions = int(words.option("extensions") or "0")
+        return self.venue.do(c.SetAuctions(BTC, opening_s, volatility_s, extensions, *fractions, "operator"))
+
+    def do_list(self, words: Words) -> str:
+        return f"expiry {self.venue.list_expiry(self.venue.now_s + duration(words.take()))}"
+
+    def _phase(self, words: Words, phase: int) -> tuple[Any, ...]:
+        series, ends_s = series_named(words.take()), 0
+        if phase == c.AUCTION:
+            ends_s = self.venue.now_s + duration(words.take())
+        every_s = duration(words.option("every") or "0s")
+        return self.venue.do(c.SetPhase(c.SERIES, series, phase, ends_s, every_s, "test", "operator"))
+
+    def do_auction(self, words: Words) -> tuple[Any, ...]:
+        return self._phase(words, c.AUCTION)
+
+    def do_stop(self, words: Words) -> tuple[Any, ...]:
+        return self._phase(words, c.HALTED)
+
+    def do_go(self, words: Words) -> tuple[Any, ...]:
+        return self._phase(words, c.CONTINUOUS)
+
+    def do_phase(self, words: Words) -> str:
+        return PHASES[phases.phase_of(self.venue.state, series_named(words.take()))]
+
+    def do_mark(self, words: Words) -> str:
+        assert self.venue.state.view is not None
+        return plain(self.venue.state.view.marks[series_named(words.take())], 6)
+
+    def do_indicative(self, words: Words) -> str:
+        found = uncross.indicative(self.venue.state, series_named(words.take()))
+        if found is None:
+            return "none"
+        return f"{plain(found.volume, 4)} @ {plain(found.price, 6)} surplus {plain(found.surplus, 4)}"
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
@@ -311,7 +352,16 @@ class Stage:
 
     def _traded(self, event: e.Traded) -> str:
         fees = f"{plain(event.taker_fee, 6)} / {plain(event.maker_fee, 6)}"
-        return f"Traded {plain(event.qty, 4)} @ {plain(event.price, 6)} with {self.order_name(event.maker_order)} fees {fees}"
+        taker = f"{self.order_name(event.taker_order)} " if event.taker_order else ""
+        price, maker = plain(event.price, 6), self.order_name(event.maker_order)
+        return f"Traded {taker}{plain(event.qty, 4)} @ {price} with {maker} fees {fees}"
+
+    def _phasechanged(self, event: e.PhaseChanged) -> str:
+        until = f" until T+{event.ends_s - T0}s" if event.phase == c.AUCTION else ""
+        return f"Phase {PHASES[event.phase]} {event.cause}{until}"
+
+    def _uncrossed(self, event: e.Uncrossed) -> str:
+        return f"Uncrossed {plain(event.volume, 4)} @ {plain(event.price, 6)} surplus {plain(event.surplus, 4)}"
 
     def _rested(self, event: e.Rested) -> str:
         return f"Rested {self.order_name(event.order_id)} @ {plain(event.price, 6)}"
