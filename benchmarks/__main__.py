@@ -8,6 +8,7 @@ import sys
 TITLES = {
     "book": "The order book alone, on the streams of a neutral oracle",
     "machine": "The machine alone",
+    "auctions": "Auctions: collecting orders and uncrossing them",
     "durable": "Commands journaled and durable",
     "wire": "Signed orders through the WebSocket",
     "replaying": "Replay",

@@ -6,6 +6,7 @@ Deciding only reads. Imports state, phases, equilibrium, risk, fees, backlog, bu
 """
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 from exchange.core import backlog, budget, fees, phases, risk
@@ -73,6 +74,7 @@ class _Uncross:
         self.removed: Removed = {}
         self.bids: list[Order] = []
         self.asks: list[Order] = []
+        self.partial = False  # there may be more orders to come than were looked at
 
     def decide(self) -> list[Event]:
         """Take out who cannot trade, find the price or go on at it, fill, and open when nothing is left to fill."""
@@ -100,11 +102,17 @@ class _Uncross:
         return [phases.again(self.state, self.auction)] if fixed else []
 
     def _gather(self) -> None:
-        """Orders that some price could fill, less those whose time is over and those of both sides of one owner."""
-        best_bid, best_ask = self.book.bids.best(), self.book.asks.best()
-        if best_bid is None or best_ask is None:
-            return
-        self.bids, self.asks = list(self.book.bids.within(best_ask)), list(self.book.asks.within(best_bid))
+        """Orders that some price could fill, less those whose time is over and those of both sides of one owner.
+
+        Once the price is fixed those to come next are enough: a record fills, or takes out, no more than ``SWEEP_MAX``.
+        """
+        bids, asks = self.book.bids, self.book.asks
+        if self.auction.phase == UNCROSSING:
+            look = 2 * SWEEP_MAX
+            self.bids, self.asks = (list(islice(side.within(self.auction.price), look)) for side in (bids, asks))
+            self.partial = max(len(self.bids), len(self.asks)) == look
+        elif (best_bid := bids.best()) is not None and (best_ask := asks.best()) is not None:
+            self.bids, self.asks = list(bids.within(best_ask)), list(asks.within(best_bid))
         for order in (*self.bids, *self.asks):
             if order.expiry_s <= self.now_s:
                 self.removed[order.id] = CancelReason.EXPIRED
@@ -197,7 +205,7 @@ class _Uncross:
             pairs.run(self._offers(self.bids), self._offers(self.asks))
             assert not pairs.unable  # the same fills in the same order were found bearable just now
         events: list[Event] = [*pairs.fills, *self._stale(pairs)]
-        if pairs.complete:
+        if pairs.complete and not self.partial:
             crossed = self._still_crossed(pairs)
             events.append((phases.again if crossed else phases.after_uncross)(self.state, self.auction))
         return events
@@ -220,13 +228,14 @@ class _Uncross:
     def _still_crossed(self, pairs: "Pairs | None") -> bool:
         """Whether the book would be crossed after this record."""
         filled = pairs.filled if pairs is not None else {}
-        left = [
-            next(
-                (order.price for order in self._standing(side) if order.qty - order.filled > filled.get(order.id, 0)), 0
-            )
-            for side in (self.bids, self.asks)
+        best = [
+            next((order.price for order in side.orders() if self._outlasts(order, filled)), 0)
+            for side in (self.book.bids, self.book.asks)
         ]
-        return all(left) and left[0] >= left[1]
+        return all(best) and best[0] >= best[1]
+
+    def _outlasts(self, order: Order, filled: dict[int, Qty]) -> bool:
+        return order.id not in self.removed and order.qty - order.filled > filled.get(order.id, 0)
 
 
 def _age(order: Order) -> tuple[int, int]:
