@@ -294,7 +294,7 @@ def play() -> None:
         twins.wait(seconds, tick=True)
 
 
-def test_the_twins_agree_on_this_play():
+def test_the_twins_agree_on_this_auction():
     play()
 
 
@@ -325,7 +325,7 @@ def test_the_twins_agree_on_this_play():
         "fills forgotten",
     ],
 )
-def test_the_twin_notices(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any) -> None:
+def test_the_twin_notices_a_wrong_auction(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any) -> None:
     monkeypatch.setattr(place, rule, broken)
     with pytest.raises(AssertionError):
         play()
