@@ -12,6 +12,7 @@ TITLES = {
     "durable": "Commands journaled and durable",
     "wire": "Signed orders through the WebSocket",
     "replaying": "Replay",
+    "checking": "The independent checker",
     "gas": "Gas per trade on chain",
     "gas_positions": "Gas of a trade by what its accounts hold",
 }

@@ -60,7 +60,7 @@ class Sweep:
         auth = self.auth
         opposite = self.state.books[auth.series].side(is_buy=not auth.is_buy)
         for maker in self._in_turn(opposite.within(auth.price)):
-            if not self.left:
+            if not self.left or self._is_reduced():
                 break
             if maker.id in self.cancelled:
                 continue  # a quote whose group or mandate an earlier fill has tripped
@@ -73,8 +73,13 @@ class Sweep:
             self._meet(maker)
             if self.stopped is not None:
                 return
-        if auth.reduce_only and self.left and not self.reducible(auth.account, is_buy=auth.is_buy):
+        if self.left and self._is_reduced():
             self.stopped = CancelReason.REDUCE_ONLY
+
+    def _is_reduced(self) -> bool:
+        """Whether it may only reduce and has nothing more to reduce: then it meets nobody, not even its owner."""
+        auth = self.auth
+        return auth.reduce_only and not self.reducible(auth.account, is_buy=auth.is_buy)
 
     def _meet(self, maker: Order) -> None:
         """Trade with one maker, take a maker that may not trade out of the way, or stop."""
@@ -88,9 +93,6 @@ class Sweep:
         qty = min(self.left, self._shown(maker))
         if auth.reduce_only:
             qty = min(qty, self.reducible(auth.account, is_buy=auth.is_buy))
-            if not qty:
-                self.stopped = CancelReason.REDUCE_ONLY
-                return
         if maker.reduce_only:
             qty = min(qty, self.reducible(maker.account, is_buy=maker.is_buy))
             if not qty:

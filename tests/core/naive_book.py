@@ -168,7 +168,7 @@ class NaiveBook:
         """Trade down the facing side; what happened, and why it stopped before it had to."""
         happened: list[Answer] = []
         icebergs = [maker.id for maker in facing if maker.hidden]
-        while facing and new.left and self.reaches(new, facing[0]):
+        while facing and new.left and not self.is_reduced(new) and self.reaches(new, facing[0]):
             maker = facing.pop(0)
             if self.owners[maker.account] == self.owners[new.account]:
                 happened += self.make_way(maker, wish)
@@ -181,8 +181,6 @@ class NaiveBook:
             amount = min(new.left, maker.left - maker.hidden)
             if new.reduce_only:
                 amount = min(amount, self.closable(new.account, new.is_buy))
-                if amount == 0:
-                    return happened, "reduce_only"
             if maker.reduce_only:
                 amount = min(amount, self.closable(maker.account, maker.is_buy))
                 if amount == 0:
@@ -192,9 +190,10 @@ class NaiveBook:
             self.trade(new, maker, amount)
             if maker.id in icebergs and maker.left:  # its next slice comes after everybody at its price
                 facing.insert(len([other for other in facing if other.price == maker.price]), maker)
-        if new.left and new.reduce_only and not self.closable(new.account, new.is_buy):
-            return happened, "reduce_only"
-        return happened, ""
+        return happened, "reduce_only" if new.left and self.is_reduced(new) else ""
+
+    def is_reduced(self, new: Resting) -> bool:
+        return new.reduce_only and not self.closable(new.account, new.is_buy)
 
     def make_way(self, maker: Resting, wish: Wish) -> list[Answer]:
         return [self.drop(maker, "self_trade")] if wish.gives_way != "taker" else []
