@@ -312,7 +312,7 @@ def test_the_twins_agree_on_this_auction():
             lambda self, side: [uncross.Offer(o, o.qty - o.filled) for o in self._standing(side)],
         ),
         (phases, "after_uncross", phases.again),
-        (orders, "_fill_in_place", orders._shrink),
+        (orders, "_fill_in_place", orders.shrink),
     ],
     ids=[
         "reference ignored",
