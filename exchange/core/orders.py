@@ -163,6 +163,8 @@ def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
         order.hidden -= unseen
         _hide(state, order, -unseen)
     shrink(state, order, qty)
+    if order.mandate:
+        protection.evolve_filled(state, order, qty, state.time_ns)
     order.filled += qty
     left = order.qty - order.filled
     if order.hidden and order.hidden == left:
