@@ -3,6 +3,7 @@
 Money is no object here, so margin and fees never decide; those have twins of their own.
 """
 
+from collections import Counter
 from typing import Any
 
 from core_venue import USDC, Venue, series_named, standard_venue, wallet
@@ -22,9 +23,11 @@ WALLETS = {"ann": wallet(1), "bob": wallet(2), "cid": wallet(3)}
 
 
 class Twins:
-    """A venue and a naive book that hear the same."""
+    """A venue and a naive book that hear the same. Every answer is compared, and all they hold ``every`` so often."""
 
-    def __init__(self) -> None:
+    def __init__(self, every: int = 1) -> None:
+        self.every = every
+        self.seen: Counter[str] = Counter()
         self.venue: Venue = standard_venue()
         for account, owner in OWNERS.items():
             self.venue.observe(c.ObserveAccount, account, WALLETS[owner])
@@ -94,6 +97,15 @@ class Twins:
         self.venue.must(c.SetPhase(c.SERIES, CALL, c.AUCTION, ends_s, 0, "test", "test"))
         self.naive.collects_until = ends_s
 
+    def settle(self) -> None:
+        """All that has traded is final on chain, and the oracle has spoken: neither book is to notice."""
+        if self.venue.state.first_unsealed < self.venue.state.next_trade:
+            self.venue.must(c.SealBatch())
+        for batch_id in list(self.venue.state.batches):
+            self.venue.observe(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
+        if self.venue.state.round is not None and self.venue.state.round.time_s < self.venue.now_s:
+            self.venue.round(62_000)
+
     def _some_order(self, pick: int) -> int:
         """An open order, the newest first; now and then one that is long gone."""
         alive = [number for number in self.known if number in self.venue.state.orders]
@@ -108,6 +120,13 @@ class Twins:
     def compare(self, events: tuple[Any, ...], answers: list[Any]) -> None:
         told = [words(event) for event in events if type(event) is not e.BatchSealed]
         assert told == answers
+        for answer in told:
+            self.seen[summary(answer)] += 1
+        if not self.venue.state.seq % self.every:
+            self.look()
+
+    def look(self) -> None:
+        """Invariants hold, and both have the same queues, the same depth and the same positions."""
         self.venue.check()
         for is_buy in (True, False):
             ours = [
@@ -130,6 +149,11 @@ class Twins:
             assert [(price // USDC, total // LOT) for price, total in depth] == list(shown.items())
         held = {key: self.venue.state.accounts[key].positions.get(CALL, 0) // LOT for key in OWNERS}
         assert held == self.naive.positions
+
+
+def summary(answer: tuple[Any, ...]) -> str:
+    """What kind of answer it is, without its numbers."""
+    return " ".join(word for word in answer if isinstance(word, str))
 
 
 def words(event: Any) -> tuple[Any, ...]:

@@ -1,0 +1,81 @@
+"""What the twins may be asked, and how often: one list for Hypothesis and for long random runs.
+
+A request is a function of the twins and of ``draw``, which gives an integer below a bound. A new kind of command adds
+its function here, its rule to ``naive_book`` and, if it answers in new words, those to ``core_twins.words``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from core_twins import PRICES, Twins
+from naive_book import FAR, Wish
+
+Draw = Callable[[int], int]
+REQUESTS: dict[str, tuple[int, Callable[[Twins, Draw], Any]]] = {}
+
+
+def asks(weight: int) -> Callable[[Callable[[Twins, Draw], Any]], Callable[[Twins, Draw], Any]]:
+    """Register a kind of request, and how often it is made."""
+
+    def register(function: Callable[[Twins, Draw], Any]) -> Callable[[Twins, Draw], Any]:
+        REQUESTS[function.__name__] = (weight, function)
+        return function
+
+    return register
+
+
+def wish(draw: Draw, prices: tuple[int, ...]) -> Wish:
+    """An order of any kind."""
+    return Wish(
+        account=(1, 2, 3, 2, 3, 2, 3, 4)[draw(8)],
+        is_buy=draw(2) == 0,
+        total=1 + draw(9),
+        price=prices[draw(len(prices))],
+        tif=(0, 0, 0, 0, 1, 2)[draw(6)],
+        post_only=draw(6) == 5,
+        slide=draw(2) == 1,
+        reduce_only=draw(3) == 2,
+        expires=(FAR, FAR, FAR, FAR, 60, 300, 0)[draw(7)],
+        display=(0, 0, 0, 1, 2, 3)[draw(6)],
+        gives_way=("taker", "taker", "maker", "both")[draw(4)],
+    )
+
+
+@asks(30)
+def place(twins: Twins, draw: Draw) -> None:
+    twins.place(wish(draw, PRICES))
+
+
+@asks(10)
+def amend(twins: Twins, draw: Draw) -> None:
+    twins.amend(draw(8), wish(draw, (0, *PRICES)))
+
+
+@asks(10)
+def cancel(twins: Twins, draw: Draw) -> None:
+    twins.cancel(draw(8))
+
+
+@asks(4)
+def cancel_all(twins: Twins, draw: Draw) -> None:
+    twins.cancel_all(1 + draw(3))
+
+
+@asks(8)
+def call(twins: Twins, draw: Draw) -> None:
+    """An auction over the series."""
+    twins.call((1, 30, 60)[draw(3)])
+
+
+@asks(8)
+def wait(twins: Twins, draw: Draw) -> None:
+    twins.wait((1, 30, 60)[draw(3)], draw(2) == 0)
+
+
+# The file is done: whatever is registered above can be drawn by its weight.
+WEIGHTED = [name for name, (weight, _) in REQUESTS.items() for _ in range(weight)]
+
+
+def ask(twins: Twins, name: str, draw: Draw) -> None:
+    """One request."""
+    REQUESTS[name][1](twins, draw)
