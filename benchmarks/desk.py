@@ -81,14 +81,16 @@ class Desk:
     def _match(self, seq: int, new: Plain, ioc: int) -> None:
         """Plan the fills on the book's walk, write them, and rest or cancel what is left."""
         say, opposite, left = self.lines.append, self.sides[1 - new.side], new.qty
-        fills: list[tuple[Plain, int]] = []
+        makers: list[Plain] = []
+        fills: list[int] = []  # beside the makers: a pair for each would be five thousand objects more to collect
         for maker in opposite.within(new.price):
             if not left:
                 break
             qty = min(left, maker.qty - maker.filled)
-            fills.append((maker, qty))
+            makers.append(maker)
+            fills.append(qty)
             left -= qty
-        for maker, qty in fills:
+        for maker, qty in zip(makers, fills, strict=True):
             say(f"1,{seq},{maker.price},{qty},{maker.id},{new.id}")
             if opposite.take(maker, qty):
                 del self.live[maker.id]

@@ -121,7 +121,9 @@ class NaiveBook:
         return [self.drop(order, "by_owner") for order in mine]
 
     def expire(self, now: int) -> list[Answer]:
-        late = sorted((order for order in self.orders if order.expires <= now), key=lambda order: order.id)
+        late = sorted(
+            (order for order in self.orders if order.expires <= now), key=lambda order: (order.expires, order.id)
+        )
         return [self.drop(order, "expired") for order in late]
 
     def find(self, number: int) -> Resting | None:
