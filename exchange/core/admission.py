@@ -12,14 +12,16 @@ from exchange.core.commands import (
     GTC,
     LAST,
     SCOPE_TRADE,
+    Amend,
     Authorisation,
+    Place,
     QuoteMandate,
     Terms,
 )
 from exchange.core.events import Reject, Rejected
 from exchange.core.state import State
 from exchange.core.state_types import Account, Order
-from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX, Cash, Qty, Seconds, div_up
+from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX, Cash, Nanos, Qty, Seconds, div_up
 
 ATTACHED_MAX = 2  # orders that come along with another: what takes profit, and what stops loss
 SLICES_MAX = 100  # of an iceberg; each is a fill of its own, and a sweep is bounded
@@ -118,6 +120,17 @@ def refuse(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None
     if not state.is_open or state.config is None:
         return Rejected(Reject.TRADING_MUST_BE_OPEN)
     return refuse_who(state, auth, now_s) or refuse_what(state, auth, now_s) or _refuse_signed(state, auth, now_s)
+
+
+def has_waited(state: State, command: Place | Amend, time_ns: Nanos) -> bool:
+    """Whether an order that can take was held back as long as this venue says; one that only rests need not be.
+
+    Not a rule for traders, who cannot break it, but for whoever stamps: a journal that skips the delay does not replay.
+    """
+    config = state.config
+    if config is None or config.taker_delay_ns == 0 or command.auth.post_only:
+        return True
+    return 0 < command.arrived_ns <= time_ns - config.taker_delay_ns
 
 
 def closes(account: Account, auth: Authorisation) -> Qty:

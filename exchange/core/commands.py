@@ -82,6 +82,7 @@ class Configure(Command, frozen=True, tag=1):
     fees: FeeSchedule
     standard: StandardModel
     mandates: bool = False  # whether the contracts settle fills under quote mandates; without it nobody quotes
+    taker_delay_ns: Nanos = 0  # how long an order that can take is held back before it is stamped; 0: not at all
 
 
 class ListUnderlying(Command, frozen=True, tag=2):
@@ -215,19 +216,27 @@ def terms_of(auth: Authorisation) -> Terms:
 
 
 class Place(Command, frozen=True, tag=10):
-    """Enter an order. ``slide`` lets a post-only order rest one tick away instead of being refused."""
+    """Enter an order. ``slide`` lets a post-only order rest one tick away instead of being refused.
+
+    ``arrived_ns`` is when the venue received it, if it was held back; the record's time is when it was let through.
+    """
 
     auth: Authorisation
     label: str = ""
     slide: bool = False
+    arrived_ns: Nanos = 0
 
 
 class Amend(Command, frozen=True, tag=11):
-    """Replace an open order by a newly signed one, atomically; the total quantity includes what has filled."""
+    """Replace an open order by a newly signed one, atomically; the total quantity includes what has filled.
+
+    ``arrived_ns`` as of ``Place``.
+    """
 
     order_id: int
     auth: Authorisation
     label: str = ""
+    arrived_ns: Nanos = 0
 
 
 class Cancel(Command, frozen=True, tag=12):

@@ -6,7 +6,17 @@ from exchange.core.commands import Configure, ListExpiry, ListSeries, ListUnderl
 from exchange.core.events import Applied, Event, Reject, Rejected
 from exchange.core.state import State
 from exchange.core.state_types import Expiry, Series, Underlying
-from exchange.core.units import QTY_ONE, TWAP_SECONDS, U16_MAX, U32_MAX, U63_MAX, expiry_of, seconds_of, series_of
+from exchange.core.units import (
+    NANOS_PER_SECOND,
+    QTY_ONE,
+    TWAP_SECONDS,
+    U16_MAX,
+    U32_MAX,
+    U63_MAX,
+    expiry_of,
+    seconds_of,
+    series_of,
+)
 
 # Bounds of the contracts: groups of four series in an expiry, slots of the bitmap of live expiries, sheets whose hashes
 # a round carries, and the words of calldata that hold the sheets of a batch, which must be able to carry every live
@@ -16,6 +26,7 @@ EXPIRY_SLOTS = 128
 LIVE_EXPIRIES_MAX = 64
 SHEET_WORDS_MAX = 512
 SHEET_HEAD_WORDS = 2
+TAKER_DELAY_MAX = NANOS_PER_SECOND
 
 
 def decide_configure(state: State, command: Configure) -> tuple[Event, ...]:
@@ -23,6 +34,7 @@ def decide_configure(state: State, command: Configure) -> tuple[Event, ...]:
     if state.config is not None:
         return (Rejected(Reject.VENUE_MUST_BE_CONFIGURED_ONCE, state.seq),)
     assert 0 < command.batch_trades_max <= 128
+    assert 0 <= command.taker_delay_ns <= TAKER_DELAY_MAX
     assert command.batch_age_max_s <= command.settlement_window_s  # what waits longer may outlive what was signed
     return (Applied(),)
 

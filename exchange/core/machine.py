@@ -5,8 +5,8 @@ spoiled and the process must stop and rebuild from the journal: nothing here cat
 suffice to evolve, so folding and re-executing a journal must agree. Imports every feature.
 """
 
-from exchange.core import commands as c
 from exchange.core import (
+    admission,
     deadlines,
     invariants,
     listing,
@@ -20,6 +20,7 @@ from exchange.core import (
     settlement,
     uncross,
 )
+from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.state import State, digest
 from exchange.core.units import Nanos, Seconds, seconds_of
@@ -39,10 +40,12 @@ def decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tup
     state.time_ns = time_ns  # the record's time is an input, whatever is decided
     kind = type(command)
     if kind is c.Place:
+        assert admission.has_waited(state, command, time_ns)  # type: ignore[arg-type]
         return _housekeeping(state) + matching.decide_place(state, command, seq, time_ns)  # type: ignore[arg-type]
     if kind is c.Cancel:
         return matching.decide_cancel(state, command)  # type: ignore[arg-type]
     if kind is c.Amend:
+        assert admission.has_waited(state, command, time_ns)  # type: ignore[arg-type]
         return _housekeeping(state) + matching.decide_amend(state, command, time_ns)  # type: ignore[arg-type]
     if state.config is None and kind is not c.Configure:
         return (e.Rejected(e.Reject.TRADING_MUST_BE_OPEN),)

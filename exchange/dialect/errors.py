@@ -342,4 +342,5 @@ def refuse(event: Rejected) -> DialectError:
 
 
 OVERLOADED: Final = DialectError(Code.QUEUE_FULL, reason="inbox_full", wait=1)
+TAKEN_BACK: Final = DialectError(Code.NOT_OPEN_ORDER, reason="cancelled_before_it_was_entered")
 HALTED: Final = DialectError(Code.MAINTENANCE, reason="venue_stopped")

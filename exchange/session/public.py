@@ -44,7 +44,9 @@ def status(call: Call) -> Work:
             raise DialectError(Code.MAINTENANCE, reason="venue_must_be_configured")
         shown = {"name": venue.name, "chain_id": venue.chain_id}
         shown |= {"clearing": venue.clearing, "operator": venue.operator}
-        return {"locked": "false" if state.is_open else "true", "x_venue": shown, "x_seq": state.seq}
+        delay_ns = state.config.taker_delay_ns if state.config is not None else 0
+        locked = "false" if state.is_open else "true"
+        return {"locked": locked, "x_venue": shown, "x_seq": state.seq, "x_taker_delay_ns": delay_ns}
 
     return Read(call.envelope, query)
 

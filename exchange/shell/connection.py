@@ -14,14 +14,14 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from exchange.core.commands import AnyCommand
 from exchange.core.state import State
-from exchange.dialect.errors import HALTED, OVERLOADED, DialectError
+from exchange.dialect.errors import HALTED, OVERLOADED, TAKEN_BACK, DialectError
 from exchange.publisher.notes import Outcome
 from exchange.session import Read, Reply, Session, Submit, Subscribe, Unsubscribe, Work
 from exchange.session.work import Receipted
 from exchange.shell.broadcast import Hub
 from exchange.shell.clock import Clock
 from exchange.shell.outbox import Outbox, Overflow
-from exchange.shell.sequencer import Halted, Overloaded
+from exchange.shell.sequencer import Halted, Overloaded, TakenBack
 
 T = TypeVar("T")
 
@@ -53,6 +53,8 @@ async def complete(work: Submit | Read, backend: Backend, clock: Clock) -> Reply
         return work.fail(error, clock.now_ns())
     except Overloaded:
         return work.fail(OVERLOADED, clock.now_ns())
+    except TakenBack:
+        return work.fail(TAKEN_BACK, clock.now_ns())
     except Halted:
         return work.fail(HALTED, clock.now_ns())
 

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from exchange.core.commands import Configure, FeeSchedule, StandardModel
-from exchange.core.units import USDC_ONE, WAD, Cash, Seconds, Wad
+from exchange.core.units import USDC_ONE, WAD, Cash, Nanos, Seconds, Wad
 from exchange.shell.chain import Address, Chain, checksum, to_address
 from exchange.shell.contract import Contract, artifact
 from exchange.shell.sender import Sender
@@ -49,7 +49,7 @@ class Bond(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Rules fixed at deployment. Times in seconds, the vault's cap in 1e-6 USDC."""
+    """Rules fixed at deployment. Times in seconds but for the taker delay, the vault's cap in 1e-6 USDC."""
 
     settlement_window_s: Seconds = 60
     operator_timeout_s: Seconds = 3600
@@ -57,6 +57,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     batch_trades_max: int = 64
     batch_age_max_s: Seconds = 10
     vault_cap: Cash = 10**18
+    taker_delay_ns: Nanos = 0
     bond: Bond = Bond()
     fees: FeeSchedule = FEES
     standard: StandardModel = STANDARD
@@ -105,6 +106,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             batch_age_max_s=terms.batch_age_max_s,
             fees=terms.fees,
             standard=terms.standard,
+            taker_delay_ns=terms.taker_delay_ns,
         )
 
 

@@ -17,8 +17,10 @@ from exchange.core import commands as c
 from exchange.core.events import BatchSealed, Event
 from exchange.core.machine import apply
 from exchange.core.state import State, encode
-from exchange.core.units import Nanos
+from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.shell.clock import Clock
+from exchange.shell.inbox import Inbox, Query, Submission
+from exchange.shell.precedence import ORDERS, Turn, turn_of
 from exchange.shell.snapshots import Anchors, Keeper, Mark
 from exchange.signing import Receipt, Signer, receipt_digest
 from journal import Durable, Record, Writer, encode_record
@@ -29,7 +31,6 @@ DRAIN_MAX: Final = 1024  # commands applied before others get the processor
 INBOX_MAX: Final = 16_384
 QUERIES_MAX: Final = INBOX_MAX // 2  # questions leave room for orders
 SNAPSHOT_RETRY: Final = 1_000  # records until the next attempt when a frame did not end with a drain
-_OPTIONAL: Final = (c.Place, c.Amend)  # what may be refused under load; cancels and facts may not
 
 
 class Overloaded(Exception):
@@ -38,6 +39,10 @@ class Overloaded(Exception):
 
 class Halted(Exception):
     """The sequencer has stopped; nothing more is accepted until a restart."""
+
+
+class TakenBack(Exception):
+    """A command that overtook the order has cancelled it before it was entered: it is not in the journal."""
 
 
 class Outcome(NamedTuple):
@@ -54,18 +59,6 @@ class SignedReceipt(msgspec.Struct, frozen=True):
 
     receipt: Receipt
     signature: bytes
-
-
-class _Submission(NamedTuple):
-    command: c.AnyCommand
-    render: Callable[[State, Outcome], Any]
-    waiter: asyncio.Future[Any]
-    signed: bool
-
-
-class _Query(NamedTuple):
-    ask: Callable[[State], Any]
-    waiter: asyncio.Future[Any]
 
 
 class _Answer(NamedTuple):
@@ -119,7 +112,7 @@ class Sequencer:
         self._snapshot_every = snapshot_every
         self._next_snapshot = state.seq + snapshot_every
         self._last: Mark | None = None  # the last frame of ours that is durable
-        self._inbox: deque[_Submission | _Query] = deque()
+        self._inbox = Inbox()
         self._arrived = asyncio.Event()
         self._drains: asyncio.Queue[tuple[asyncio.Future[Durable] | None, _Drain]] = asyncio.Queue(64)
         self._unanswered: deque[_Drain] = deque()  # begun and not answered yet, wherever they are
@@ -134,14 +127,15 @@ class Sequencer:
     ) -> tuple[T, SignedReceipt | None]:
         """Sequence a command. ``render`` sees the state exactly as of its record; this returns once it is durable.
 
-        Raises Overloaded for new orders when the inbox or the journal cannot take more, Halted when stopped.
+        Raises Overloaded for new orders when the inbox or the journal cannot take more, TakenBack for those that a
+        cancellation of everything has overtaken, Halted when stopped.
         """
         self._check_running()
-        if isinstance(command, _OPTIONAL) and (len(self._inbox) >= INBOX_MAX or not self._writer.accepting):
+        turn = turn_of(command)
+        if turn in ORDERS and (len(self._inbox) >= INBOX_MAX or not self._writer.accepting):
             raise Overloaded(f"{len(self._inbox)} messages wait")
         waiter: asyncio.Future[tuple[T, SignedReceipt | None]] = asyncio.get_running_loop().create_future()
-        self._inbox.append(_Submission(command, render, waiter, signed))
-        self._arrived.set()
+        self._put(Submission(command, render, waiter, signed=signed), turn)
         return await waiter
 
     async def record(self, command: c.AnyCommand) -> Outcome:
@@ -150,28 +144,37 @@ class Sequencer:
         return outcome
 
     async def record_all(self, commands: Sequence[c.AnyCommand]) -> list[Outcome]:
-        """Sequence commands with nothing of anybody else's in between; their outcomes, without receipts."""
+        """Sequence commands with nothing of anybody else's in between; their outcomes, without receipts.
+
+        All of them go at the turn of the first. Facts and listings only: no orders.
+        """
         self._check_running()
         loop = asyncio.get_running_loop()
         waiters: list[asyncio.Future[tuple[Outcome, None]]] = [loop.create_future() for _ in commands]
+        turn = turn_of(commands[0]) if commands else Turn.IN_TURN  # one lane, or something could get between
         for command, waiter in zip(commands, waiters, strict=True):
-            self._inbox.append(_Submission(command, _outcome, waiter, signed=False))
-        self._arrived.set()
+            self._put(Submission(command, _outcome, waiter, signed=False), turn)
         return [outcome for outcome, _ in await asyncio.gather(*waiters)]
 
     async def read(self, query: Callable[[State], T]) -> T:
         """Answer a query in order with the commands, once everything it saw is durable. Raises Overloaded, Halted."""
         self._check_running()
-        if len(self._inbox) >= QUERIES_MAX:
-            raise Overloaded(f"{len(self._inbox)} messages wait")
+        if self._inbox.ready >= QUERIES_MAX:
+            raise Overloaded(f"{self._inbox.ready} messages wait")
         waiter: asyncio.Future[tuple[T, None]] = asyncio.get_running_loop().create_future()
-        self._inbox.append(_Query(query, waiter))
+        self._inbox.ask(Query(query, waiter))
         self._arrived.set()
         return (await waiter)[0]
 
     def stop(self) -> None:
-        """Finish what has arrived, then end ``run``."""
+        """Finish what has arrived, then end ``run``. Orders that are still held back end with Halted, unsequenced."""
         self._stopping = True
+        self._arrived.set()
+
+    def _put(self, item: Submission, turn: Turn) -> None:
+        config = self._state.config
+        delay_ns = config.taker_delay_ns if turn is Turn.TAKING and config is not None else 0
+        self._inbox.put(item, turn, self._clock.now_ns() if delay_ns else 0, delay_ns)
         self._arrived.set()
 
     # -- the loop -----------------------------------------------------------------------------------------------------
@@ -193,13 +196,29 @@ class Sequencer:
             await asyncio.gather(releasing, return_exceptions=True)
 
     async def _sequence(self, releasing: "asyncio.Task[None]") -> None:
-        while not (self._stopping and not self._inbox):
-            if not self._inbox:
+        while True:
+            self._inbox.release(self._clock.now_ns())
+            if self._inbox.ready:
+                await self._hand_over(self._drain(), releasing)
+                await asyncio.sleep(0)
+            elif self._stopping:
+                return
+            else:
                 self._arrived.clear()
-                await self._first_of(self._arrived.wait(), releasing)
-                continue
-            await self._hand_over(self._drain(), releasing)
-            await asyncio.sleep(0)
+                await self._first_of(self._woken(), releasing)
+
+    async def _woken(self) -> None:
+        """Until something arrives, or the first order that is held back is due."""
+        due_ns = self._inbox.due_ns
+        waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._arrived.wait())]
+        if due_ns is not None:
+            left_s = max(due_ns - self._clock.now_ns(), 0) / NANOS_PER_SECOND
+            waits.append(asyncio.create_task(self._clock.sleep(left_s)))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
 
     async def _hand_over(self, drain: _Drain, releasing: "asyncio.Task[None]") -> None:
         appended = self._writer.append(drain.records) if drain.records else None
@@ -227,13 +246,13 @@ class Sequencer:
     def _drain(self) -> _Drain:
         drain = _Drain([], [], [], [], [], [])
         self._unanswered.append(drain)
-        for _ in range(min(len(self._inbox), DRAIN_MAX)):
-            item = self._inbox[0]  # stays where its waiter is found should the machine contradict itself
-            if isinstance(item, _Query):
+        for _ in range(min(self._inbox.ready, DRAIN_MAX)):
+            item = self._inbox.first()  # stays where its waiter is found should the machine contradict itself
+            if isinstance(item, Query):
                 drain.answers.append(_Answer(item.waiter, _ask(item.ask, self._state), -1, signed=False))
-            else:
+            elif not item.is_gone:
                 self._take(drain, item)
-            self._inbox.popleft()
+            self._inbox.take()
         if self._state.seq >= self._next_digest:
             self._next_digest = self._state.seq + self._digest_every
             self._apply(drain, c.TakeDigest())
@@ -242,10 +261,13 @@ class Sequencer:
             drain.images.append(encode(self._state))
         return drain
 
-    def _take(self, drain: _Drain, item: _Submission) -> None:
+    def _take(self, drain: _Drain, item: Submission) -> None:
         outcome = self._apply(drain, item.command)
         value = _ask(lambda state: item.render(state, outcome), self._state)
         drain.answers.append(_Answer(item.waiter, value, len(drain.records) - 1, item.signed))
+        for entry in self._inbox.take_back(item):
+            failure = _Failure(TakenBack(f"cancelled by record {outcome.seq} before it was entered"))
+            drain.answers.append(_Answer(entry.waiter, failure, -1, signed=False))
 
     def _apply(self, drain: _Drain, command: c.AnyCommand) -> Outcome:
         state = self._state
@@ -310,7 +332,7 @@ class Sequencer:
 
     def _fail_waiters(self, error: BaseException) -> None:
         waiting = [answer.waiter for drain in self._unanswered for answer in drain.answers]
-        for waiter in [*waiting, *(item.waiter for item in self._inbox)]:
+        for waiter in [*waiting, *self._inbox.waiters()]:
             if not waiter.done():
                 waiter.set_exception(Halted(f"the sequencer stopped: {error}"))
                 waiter.exception()  # `run` raises it: a caller who has gone away leaves no second report

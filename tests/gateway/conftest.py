@@ -66,13 +66,14 @@ async def must(sequencer: Sequencer, command: c.AnyCommand) -> None:
     assert not isinstance(outcome.events[0], Rejected), outcome
 
 
-async def open_market(sequencer: Sequencer) -> None:
+async def open_market(sequencer: Sequencer, taker_delay_ns: int = 0) -> None:
     """One expiry, six options, funded accounts and a round, as of now."""
     now_s = seconds_of(SystemClock().now_ns())
     expiry_s = (now_s // 1_800 + 48) * 1_800
     clearing = b"C" * 20
     operator = signing.address_of(OPERATOR_KEY)
-    await must(sequencer, c.Configure("test", 31337, clearing, b"O" * 20, operator, 3_600, 64, 900, FEES, STANDARD))
+    who, rules = ("test", 31337, clearing, b"O" * 20, operator), (3_600, 64, 900, FEES, STANDARD)
+    await must(sequencer, c.Configure(*who, *rules, taker_delay_ns=taker_delay_ns))
     await must(sequencer, c.ListUnderlying(0, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
     await must(sequencer, c.ListExpiry(1, 0, expiry_s))
     for index, (strike, is_call) in enumerate(itertools.product((62_000, 63_000, 64_000), (True, False))):
@@ -102,7 +103,7 @@ def _round(state: State, spot: int) -> c.PostRound:
 
 
 @contextlib.asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[Running]:
+async def running(settings: Settings, taker_delay_ns: int = 0) -> AsyncIterator[Running]:
     publisher = Publisher()
     store = MemoryStore(GENESIS, schemas=[codec.SCHEMA_FP])
     hubs: list[Hub] = []
@@ -120,7 +121,7 @@ async def running(settings: Settings) -> AsyncIterator[Running]:
         hub = Hub(publisher, sequencer.read)
         hubs.append(hub)
         async with sequencing(sequencer):
-            await open_market(sequencer)
+            await open_market(sequencer, taker_delay_ns)
             async with Gateway(publisher, sequencer, hub, settings=settings) as gateway:
                 yield Running(gateway, sequencer, publisher, hub, store, list(publisher.listed))
 
@@ -138,8 +139,8 @@ async def venue(settings: Settings) -> AsyncIterator[Running]:
 
 
 @pytest.fixture
-def open_venue() -> Callable[[Settings], Any]:
-    """A venue with bounds of the test's own: ``async with open_venue(settings) as venue``."""
+def open_venue() -> Callable[..., Any]:
+    """A venue with bounds, or a taker delay, of the test's own: ``async with open_venue(settings) as venue``."""
     return running
 
 

@@ -1,0 +1,83 @@
+"""What goes first, what may be refused for load, and what waits: one table of command types.
+
+Whoever adds a command says here what it is; the type checker asks for it. Imports commands.
+"""
+
+from enum import Enum, auto
+from typing import TypeAlias, assert_never
+
+from exchange.core import commands as c
+
+
+class Turn(Enum):
+    """How a command passes the inbox.
+
+    AHEAD overtakes everything else that waits, and is never refused for load nor held back: it takes risk away, or the
+    chain has already decided it. IN_TURN keeps its place among orders and is never refused. RESTING and TAKING are
+    orders: in turn, and refused under load. TAKING may meet a resting order, and is held back where the venue has a
+    taker delay.
+    """
+
+    AHEAD = auto()
+    IN_TURN = auto()
+    RESTING = auto()
+    TAKING = auto()
+
+
+Entry: TypeAlias = c.Place | c.Amend | c.MassQuote
+"""What enters orders for an account, and can be taken back while it waits."""
+
+ORDERS = (Turn.RESTING, Turn.TAKING)
+
+
+def turn_of(command: c.AnyCommand) -> Turn:
+    """The one table."""
+    match command:
+        case c.Place() | c.Amend():
+            return Turn.RESTING if command.auth.post_only else Turn.TAKING
+        case c.MassQuote():
+            return Turn.RESTING
+        case c.Cancel() | c.CancelAll() | c.CancelQuotes() | c.FreezeQuotes():
+            return Turn.AHEAD
+        case c.SetTrading() | c.BatchRefused() | c.Tick():
+            return Turn.AHEAD  # a halt, and orders that have ended
+        case c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries():
+            return Turn.IN_TURN
+        case c.PostRound() | c.SealBatch() | c.TakeDigest():
+            return Turn.IN_TURN
+        case c.SetProtection() | c.SetAuctions() | c.SetPhase():
+            return Turn.IN_TURN  # an order that came before the uncross is in it
+        case _ if isinstance(command, c.Observation):
+            return Turn.AHEAD  # revocations, withdrawals, exits, and what the contracts did
+        case _:
+            assert_never(command)
+
+
+def account_of(entry: Entry) -> int:
+    """For which account it enters orders."""
+    return entry.mandate.account if isinstance(entry, c.MassQuote) else entry.auth.account
+
+
+def takes_back(command: c.AnyCommand, entry: Entry) -> bool:
+    """Whether a command that overtakes orders of the same account ends them before they were entered.
+
+    "Cancel everything" means also what is still on its way: otherwise it would rest, or trade, after all. A message
+    that enters many orders is ended whole when one of them is meant.
+    """
+    if isinstance(command, c.CancelAll):
+        return command.account == account_of(entry) and _names(command.series, entry)
+    if isinstance(command, c.CancelQuotes) and isinstance(entry, c.MassQuote):
+        return (
+            command.account == account_of(entry)
+            and command.group in {"", entry.group}
+            and command.label in {"", entry.label}
+            and _names(command.series, entry)
+        )
+    return False
+
+
+def _names(series: int, entry: Entry) -> bool:
+    """Whether orders of a message are in a series; -1 is any."""
+    if isinstance(entry, c.MassQuote):
+        return series == -1 or any(leaf.series == series for leaf in entry.leaves)
+    return series in {-1, entry.auth.series}
