@@ -20,12 +20,18 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 EVM_VERSION = "prague"
 RUNTIME_LIMIT = 24_576  # EIP-170
+# Code that a contract runs on its own storage: it must lay out that storage alike, and callers see one ABI.
+PARTS = {"Clearing": ("Office",)}
 CONTRACTS = Path(__file__).resolve().parent
 ARTIFACTS = CONTRACTS.parent / "exchange" / "artifacts"
 
 
 class CodeTooLargeError(Exception):
     """A contract is larger than a chain would accept."""
+
+
+class LayoutError(Exception):
+    """Two contracts that share a storage would read different things in a slot."""
 
 
 def deployables(root: Path = CONTRACTS) -> list[Path]:
@@ -54,9 +60,32 @@ def is_current(path: Path, digest: str) -> bool:
 
 
 def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
-    """ABI, bytecode and sizes of one contract. Raises CodeTooLargeError beyond the limit of EIP-170."""
-    # Imported here, so that an up-to-date tree can be checked where no compiler is installed.
+    """ABI, bytecode and sizes of one contract. Raises CodeTooLargeError beyond the limit of EIP-170, LayoutError."""
+    output, size = _compile(path, root)
+    layout = output["layout"]["storage_layout"] if path.stem in PARTS else {}
+    abi = list(output["abi"])
+    for name in PARTS.get(path.stem, ()):
+        part, _ = _compile(path.with_stem(name), root)
+        if part["layout"]["storage_layout"] != layout:
+            raise LayoutError(f"{name} and {path.stem} do not lay out storage alike")
+        abi += [entry for entry in part["abi"] if entry["type"] != "constructor" and entry not in abi]
+    return {
+        "abi": abi,
+        "bytecode": output["bytecode"],
+        "runtime_size": size,
+        "compiler": f"vyper {_version()} -O gas --evm-version {EVM_VERSION}",
+    }
+
+
+def _version() -> str:
     import vyper  # noqa: PLC0415
+
+    return str(vyper.__version__)
+
+
+def _compile(path: Path, root: Path) -> tuple[dict[str, Any], int]:
+    """What the compiler says of one contract, and its size as deployed."""
+    # Imported here, so that an up-to-date tree can be checked where no compiler is installed.
     from vyper.cli.vyper_compile import compile_files  # noqa: PLC0415
     from vyper.compiler.settings import OptimizationLevel, Settings  # noqa: PLC0415
 
@@ -68,12 +97,7 @@ def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
     size = len(output["bytecode_runtime"]) // 2 - 1 + immutable_bytes(output["layout"].get("code_layout", {}))
     if size > RUNTIME_LIMIT:
         raise CodeTooLargeError(f"{path.stem}: {size} bytes of runtime code, the limit is {RUNTIME_LIMIT}")
-    return {
-        "abi": output["abi"],
-        "bytecode": output["bytecode"],
-        "runtime_size": size,
-        "compiler": f"vyper {vyper.__version__} -O gas --evm-version {EVM_VERSION}",
-    }
+    return output, size
 
 
 def immutable_bytes(layout: dict[str, Any]) -> int:

@@ -14,10 +14,11 @@ from enum import StrEnum
 import msgspec
 from tiny_keccak import keccak256 as keccak
 
-from exchange.signing import BatchHeader, Order, RoundHeader, compact, recover
+from exchange.signing import NO_TERMS_HASH, BatchHeader, Order, RoundHeader, compact, recover
 
 MAX_ORDERS = 256  # of a batch
 MAX_TRADES = 256  # of a batch
+MAX_BODY_WORDS = 1280  # of a batch: four to an order, one to a trade, the annex, one of counts
 MAX_SHEETS = 64  # of a round
 MAX_SHEET_WORDS = 512  # of one call, all its sheets together
 MAX_GROUPS = 64  # of an expiry; four series each
@@ -47,9 +48,11 @@ class Revert(StrEnum):
     ORDER_NOT_RESTING = "order_not_resting"
     FEE_BEYOND_MAX = "fee_beyond_max"
     PRICE_BEYOND_LIMIT = "price_beyond_limit"
+    ORDER_REDUCE_ONLY = "order_reduce_only"
     # Clearing: the round and its sheets
     ROUND_UNKNOWN = "round_unknown"
     ROUND_STALE = "round_stale"
+    ROUND_NOT_NEWEST = "round_not_newest"
     SHEET_ROOT = "sheet_root"
     SHEET_FORMAT = "sheet_format"
     SHEET_UNKNOWN = "sheet_unknown"
@@ -96,6 +99,7 @@ class Revert(StrEnum):
     EXIT_EARLY = "exit_early"
     NOTHING_FREE = "nothing_free"
     PARAMETER_RANGE = "parameter_range"
+    OFFICE_SETTINGS = "office_settings"
     # Oracle
     SIGNER_COUNT = "signer_count"
     SIGNER_ORDER = "signer_order"
@@ -397,9 +401,11 @@ def post_round_args(round_: Round, signatures: Sequence[bytes]) -> PostRoundArgs
 # -- batches -------------------------------------------------------------------------------------------------
 
 
-def encode_order(signed: SignedOrder) -> bytes:
-    """Four words of an order; see contracts/core/orders.vy."""
+def encode_order(signed: SignedOrder, place: int = 0) -> bytes:
+    """Four words of an order; see contracts/core/orders.vy. `place` of its terms in the annex, from 1; 0 for none."""
     order = signed.order
+    if (order.terms != NO_TERMS_HASH) != (place > 0):
+        raise EncodingError("terms", f"place {place} in the annex for {order.terms.hex()}")
     if order.quantity >= DEAD_LANE:
         raise EncodingError("quantity", f"{order.quantity} does not fit a fill lane")
     first = (
@@ -417,16 +423,20 @@ def encode_order(signed: SignedOrder) -> bytes:
         _fit("replaces", order.replaces, 64) << 192
         | _fit("nonce", order.nonce, 64) << 128
         | _fit("expiry", order.expiry, 64) << 64
+        | _fit("place", place, 16)
     )
     return _joined((first, second, *compact(signed.signature)))
 
 
-def decode_order(raw: bytes) -> SignedOrder:
-    """Order of its four words; the signature comes back in its compact form."""
+def decode_order(raw: bytes, annex: bytes = b"") -> SignedOrder:
+    """Order of its four words and the batch's annex; the signature comes back in its compact form."""
     if len(raw) != 128:
         raise EncodingError("order", f"{len(raw)} bytes")
     first = int.from_bytes(raw[:32], "big")
     second = int.from_bytes(raw[32:64], "big")
+    place = second & 0xFFFF
+    if 32 * place > len(annex):
+        raise EncodingError("terms", f"place {place} in an annex of {len(annex)} bytes")
     order = Order(
         account=first >> 224,
         series=first >> 192 & 0xFFFFFFFF,
@@ -440,6 +450,7 @@ def decode_order(raw: bytes) -> SignedOrder:
         replaces=second >> 192,
         nonce=second >> 128 & _MASK_64,
         expiry=second >> 64 & _MASK_64,
+        terms=annex[32 * place - 32 : 32 * place] if place else NO_TERMS_HASH,
     )
     return SignedOrder(order, raw[64:])
 
@@ -484,7 +495,7 @@ def arrange(orders: Sequence[SignedOrder], trades: Sequence[Trade]) -> tuple[lis
 
 
 def batch_body(orders: Sequence[SignedOrder], trades: Sequence[Trade]) -> bytes:
-    """Words of arranged orders, then of the trades. Raises EncodingError when Clearing could not read them."""
+    """All words of a batch, orders arranged. Raises EncodingError for what Clearing could not read."""
     if len(orders) > MAX_ORDERS or len(trades) > MAX_TRADES:
         raise EncodingError("batch", f"{len(orders)} orders and {len(trades)} trades")
     keys = [(signed.order.account, signed.order.series) for signed in orders]
@@ -492,7 +503,26 @@ def batch_body(orders: Sequence[SignedOrder], trades: Sequence[Trade]) -> bytes:
         raise EncodingError("orders", "not in ascending account and series")
     if any(trade.maker >= len(orders) or trade.taker >= len(orders) for trade in trades):
         raise EncodingError("trades", "one names an order beyond the list")
-    return b"".join([*map(encode_order, orders), *map(encode_trade, trades)])
+    body = joined_body(orders, trades)
+    if len(body) > 32 * MAX_BODY_WORDS:
+        raise EncodingError("batch", f"{len(body) // 32} words, the most are {MAX_BODY_WORDS}")
+    return body
+
+
+def joined_body(orders: Sequence[SignedOrder], trades: Sequence[Trade]) -> bytes:
+    """The words of `batch_body` whatever they are."""
+    annex: list[bytes] = []
+    words = []
+    for signed in orders:
+        if signed.order.terms != NO_TERMS_HASH:
+            annex.append(signed.order.terms)
+        words.append(encode_order(signed, len(annex) if signed.order.terms != NO_TERMS_HASH else 0))
+    return b"".join([*words, *map(encode_trade, trades), *annex, encode_counts(len(orders), len(trades))])
+
+
+def encode_counts(orders: int, trades: int) -> bytes:
+    """The last word of a body, which says where its parts begin."""
+    return _joined([_fit("trades", trades, 16) << 16 | _fit("orders", orders, 16)])
 
 
 def content_hash(body: bytes) -> bytes:
@@ -501,21 +531,21 @@ def content_hash(body: bytes) -> bytes:
 
 
 HeaderArgs = tuple[int, int, int, int, bytes]
-SettleArgs = tuple[HeaderArgs, int, int, int, bytes, bytes, bytes]
+SettleArgs = tuple[HeaderArgs, int, int, bytes, bytes, bytes]
 
 
 def settle_signed_args(
     header: BatchHeader,
     operator_signature: bytes,
-    order_count: int,
     body: bytes,
     hashes: bytes = b"",
     sheets: bytes = b"",
 ) -> SettleArgs:
     """Arguments of Clearing.settle_signed.
 
-    `body` from `batch_body`, `hashes` from `sheet_hashes`, `sheets` from `select_sheets` with every unfixed
-    expiry in which an account of the batch holds positions before or after it. A heartbeat needs neither.
+    `body` from `batch_body`, `hashes` from `sheet_hashes`, `sheets` from `select_sheets`
+    with every expiry in which an account of the batch holds positions before or after it, unless it was over and fixed
+    at the round. A heartbeat needs neither.
     """
     fields = (
         _fit("batch_id", header.batch_id, 64),
@@ -525,4 +555,4 @@ def settle_signed_args(
         header.journal_root,
     )
     r, vs = compact(operator_signature)
-    return fields, r, vs, order_count, body, hashes, sheets
+    return fields, r, vs, body, hashes, sheets

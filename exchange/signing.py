@@ -20,6 +20,7 @@ from exchange.core.commands import NO_TERMS, Authorisation, QuoteLeaf, QuoteMand
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
+NO_TERMS_HASH = bytes(32)
 _LOW_255_BITS = 2**255 - 1
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
@@ -27,13 +28,13 @@ _NAME = keccak(b"Verbatim")
 _VERSION = keccak(b"1")
 _ORDER_TYPE = keccak(
     b"Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,"
-    b"uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry)"
+    b"uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
 )
 _TERMS_TYPE = keccak(
     b"Terms(uint64 display,uint8 selfTrade,bool slide,bool market,uint8 trigger,uint64 triggerPrice,"
     b"bool triggerAbove,uint8 link,uint64 parent,uint8 attached)"
 )
-_NO_TERMS_HASH = bytes(32)
+
 _MANDATE_TYPE = keccak(
     b"QuoteMandate(uint32 account,bytes32 root,uint64 nonce,uint64 expiry,uint64 maxFee,uint64 quantity,uint64 delta,"
     b"uint64 vega,uint32 count)"
@@ -69,7 +70,8 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     """What a trader signs. Prices in 1e-6 USDC per contract, quantity in 1e-4 contract, expiry in seconds.
 
     `max_fee` is in 1e-6 USDC per contract; `replaces` is the nonce of the order replaced plus one, 0 for none;
-    `time_in_force` is 0 GTC, 1 IOC, 2 FOK.
+    `time_in_force` is 0 GTC, 1 IOC, 2 FOK. `terms` is the hash of what only the venue keeps to, such as a display size;
+    32 zero bytes when there are none.
     """
 
     account: int
@@ -84,6 +86,7 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     replaces: int = 0
     nonce: int
     expiry: int
+    terms: bytes = NO_TERMS_HASH
 
 
 class BatchHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +170,7 @@ def order_digest(domain: bytes, order: Order) -> bytes:
         _uint(order.replaces, 64),
         _uint(order.nonce, 64),
         _uint(order.expiry, 64),
+        _word(order.terms),
     )
     return _typed(domain, keccak(_ORDER_TYPE + b"".join(fields)))
 
@@ -177,7 +181,7 @@ def terms_hash(terms: Terms | None) -> bytes:
     Raises SigningError when a field leaves its type.
     """
     if terms is None or terms == NO_TERMS:
-        return _NO_TERMS_HASH
+        return NO_TERMS_HASH
     fields = (
         _uint(terms.display, 64),
         _uint(terms.self_trade, 8),
@@ -306,6 +310,7 @@ def order_of(auth: Authorisation) -> Order:
         replaces=auth.replaces,
         nonce=auth.nonce,
         expiry=auth.expiry_s,
+        terms=terms_hash(auth.terms),
     )
 
 

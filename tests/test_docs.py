@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exchange.core import backlog, budget, commands, deadlines, events, listing, matching, settlement, sweep
+from exchange.core import backlog, budget, commands, deadlines, events, listing, matching, sweep
 from exchange.core.events import Reject
 from exchange.core.invariants import ALL
 from exchange.dialect.errors import Code
@@ -125,7 +125,7 @@ BOUNDS: dict[str, list[float]] = {
     "a frame": [QUEUE.frame_records, QUEUE.frame_bytes / KIB],
     "the write-ahead log": [SqliteSettings().wal_bytes_max / MIB],
     "open orders of an account": [matching.OPEN_ORDERS_MAX],
-    "a batch": [TERMS.batch_trades_max, settlement.ORDERS_MAX, TERMS.batch_age_max_s, budget.GAS_MAX],
+    "a batch": [TERMS.batch_trades_max, budget.ORDERS_MAX, TERMS.batch_age_max_s, budget.GAS_MAX],
     "positions of an account": [budget.POSITIONS_GAS_MAX],
     "fills and cancellations of others one order causes": [sweep.SWEEP_MAX],
     "orders that one tick ends": [deadlines.CANCELS_MAX],

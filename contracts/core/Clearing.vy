@@ -4,81 +4,47 @@
 @license Apache-2.0
 @notice The ledger of the venue: accounts, cash and positions. A batch of fills is taken whole or not at all,
         and only with the operator's signature over the batch and the trader's signature over every order.
-@dev Composed of modules: `actions` numbers and queues, `accounts` holds owners and keys, `listings` the
-     series, `rounds` reads the oracle, `portfolio` holds cash, positions and margin, `orders` checks what
-     was signed, `exits` lets collateral out.
+@dev What is called for every fill is here; every other function is in Office, which runs on this storage. See
+     `state`. Which Office that is was fixed at deployment.
 @custom:kill The governor may replace the operator by an address without a key; after the operator timeout
      everything queued binds at once, and exits, fixing and expiry settlement go on without it.
 """
 
 from core import accounts
 from core import actions
-from core import exits
 from core import listings
 from core import orders
 from core import portfolio
 from core import rounds
+from core import state
 from lib import ecdsa
 from lib import eip712
 from lib import fail
-from lib import fees
 from lib import lanes
-from risk import standard
 
-initializes: actions
-initializes: fees
-initializes: rounds
-initializes: standard
-initializes: accounts[actions := actions]
-initializes: listings[actions := actions]
-initializes: portfolio[actions := actions, listings := listings, standard := standard]
-initializes: orders[actions := actions, accounts := accounts, fees := fees]
-initializes: exits[actions := actions, accounts := accounts, portfolio := portfolio, rounds := rounds]
-
-exports: (
-    actions.action_count,
-    actions.last_batch,
-    actions.timing,
-    accounts.open_account,
-    accounts.register_key,
-    accounts.revoke_key,
-    accounts.cancel_nonces,
-    accounts.account_count,
-    accounts.key_state,
-    accounts.cancelled,
-    listings.expiry_count,
-    listings.expiry_state,
-    listings.strikes_of,
-    portfolio.cash_of,
-    portfolio.MARGIN,
-    portfolio.dust_of,
-    portfolio.positions_of,
-    orders.filled,
-    orders.fees_of,
-    exits.request_withdrawal,
-    exits.cancel_withdrawal,
-    exits.finalise_withdrawal,
-    exits.request_exit,
-    exits.clear_exit,
-    exits.finalise_exit,
-)
+initializes: state
+uses: accounts
+uses: actions
+uses: listings
+uses: orders
+uses: portfolio
+uses: rounds
 
 MAX_ORDERS: constant(uint256) = 256
 MAX_TRADES: constant(uint256) = 256
 MAX_BODY_BYTES: constant(uint256) = 128 * MAX_ORDERS + 32 * MAX_TRADES
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
+MAX_ANSWER_BYTES: constant(uint256) = 32 * 80
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_30: constant(uint256) = 2**30 - 1
 MASK_16: constant(uint256) = 2**16 - 1
-MASK_32: constant(uint256) = 2**32 - 1
+REDUCE_ONLY: constant(uint256) = 4
+BUY: constant(uint256) = 1
 
 BATCH_TYPE: constant(bytes32) = keccak256(
     "Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
 )
-
-interface Margin:
-    def parameters() -> standard.Parameters: view
 
 # What the operator signs, apart from the content, which is hashed from the calldata.
 struct Batch:
@@ -88,23 +54,8 @@ struct Batch:
     journal_size: uint64
     journal_root: bytes32
 
-struct Settings:
-    governor: address
-    operator: address
-    vault: address
-    oracle: address
-    margin: address
-    window: uint256
-    operator_timeout: uint256
-    max_round_age: uint256
-    taker_rate: uint256
-    maker_rate: int256
-    fee_cap: uint256
-
-event Deposited:
-    action_id: uint64
-    account: indexed(uint32)
-    amount: uint256
+interface Office:
+    def TERMS() -> bytes32: view
 
 event BatchSettled:
     batch_id: indexed(uint64)
@@ -113,113 +64,28 @@ event BatchSettled:
     journal_size: uint64
     journal_root: bytes32
 
-event OperatorSet:
-    operator: address
-
-GOVERNOR: public(immutable(address))
-
-operator: public(address)
-
-# batch_id -> root of the journal when the batch was made
-anchors: public(HashMap[uint256, bytes32])
+OFFICE: public(immutable(address))
 
 
 @deploy
-def __init__(settings: Settings):
+def __init__(settings: state.Settings, office: address):
     """
-    @param settings Addresses, times in seconds, and fee rates in 1e-18.
+    @param settings See `state`.
+    @param office Code of all other functions, deployed under the same settings.
     """
-    actions.__init__(settings.window, settings.operator_timeout)
-    fees.__init__(settings.taker_rate, settings.maker_rate, settings.fee_cap)
-    # The same module under the same parameters answers in Margin, where anyone may ask.
-    standard.__init__(staticcall Margin(settings.margin).parameters())
-    portfolio.__init__(settings.margin)
-    rounds.__init__(settings.oracle, settings.max_round_age)
-    exits.__init__(settings.vault)
-    GOVERNOR = settings.governor
-    self.operator = settings.operator
+    state.__init__(settings)
+    if staticcall Office(office).TERMS() != state.TERMS:
+        fail.because("office_settings")
+    OFFICE = office
 
 
 @external
-def set_operator(operator: address):
+@raw_return
+def __default__() -> Bytes[MAX_ANSWER_BYTES]:
     """
-    @notice Replace the operator. Only the governor.
+    @notice Every function of Office.
     """
-    if msg.sender != GOVERNOR:
-        fail.because("only_governor")
-    self.operator = operator
-    log OperatorSet(operator=operator)
-
-
-@external
-def credit(account: uint32, amount: uint256):
-    """
-    @notice Credit tokens that have arrived in the vault. Only the vault.
-    """
-    if msg.sender != exits.vault():
-        fail.because("only_vault")
-    if accounts.owner_of(account) == empty(address):
-        fail.because("account_unknown")
-    if amount >= 2**126:
-        fail.because("amount_range")
-    portfolio.add_cash(convert(account, uint256), convert(amount, int256))
-    log Deposited(action_id=actions.next(), account=account, amount=amount)
-
-
-@external
-def list_expiry(expiry_id: uint16, underlying: uint32, expiry: uint64):
-    """
-    @notice List the next expiry; ids are dense from 1. Only the operator.
-    @param expiry Seconds; a multiple of 1800, so that the oracle keeps the integrals that fix it.
-    """
-    if msg.sender != self.operator:
-        fail.because("only_operator")
-    listings.list_expiry(expiry_id, underlying, expiry)
-
-
-@external
-def list_group(expiry_id: uint16, group: uint8, strikes: uint256):
-    """
-    @notice List four series, or fill the empty lanes of a group; what is listed never changes. Only the operator.
-    @param strikes Four lanes of strike | is_call << 63; 0 leaves a lane empty.
-    """
-    if msg.sender != self.operator:
-        fail.because("only_operator")
-    listings.list_group(expiry_id, group, strikes)
-
-
-@external
-def fix_expiry(expiry_id: uint16):
-    """
-    @notice Fix an expiry at the oracle's 30-minute average. Anyone may call once the oracle knows it.
-    """
-    number: uint256 = convert(expiry_id, uint256)
-    info: uint256 = listings.expiries[number]
-    if info == 0:
-        fail.because("expiry_unknown")
-    if listings.is_fixed(number):
-        fail.because("expiry_fixed")
-    if block.timestamp < info & MASK_64:
-        fail.because("expiry_early")
-    listings.fix(expiry_id, rounds.settlement_price((info >> 64) & MASK_32, info & MASK_64))
-
-
-@external
-def settle_expiry(expiry_id: uint16, account_ids: DynArray[uint32, 256]):
-    """
-    @notice Turn the positions of accounts in a fixed expiry into cash. Anyone may call, after the time that
-            acknowledged fills have to settle. Accounts without positions are passed over.
-    """
-    number: uint256 = convert(expiry_id, uint256)
-    if not listings.is_fixed(number):
-        fail.because("expiry_unfixed")
-    if not actions.binds((listings.expiries[number] & MASK_64) + actions.window() + 1):
-        fail.because("expiry_early")
-    price: uint256 = listings.fixing(number)
-    dust: uint256 = 0
-    for account: uint32 in account_ids:
-        dust += portfolio.settle_account(convert(account, uint256), number, price)
-    portfolio.collect_dust(number, dust)
+    return raw_call(OFFICE, msg.data, max_outsize=MAX_ANSWER_BYTES, is_delegate_call=True)
 
 
 @external
@@ -227,7 +93,6 @@ def settle_signed(
     batch: Batch,
     operator_r: uint256,
     operator_vs: uint256,
-    order_count: uint256,
     body: Bytes[MAX_BODY_BYTES],
     hashes: Bytes[MAX_HASH_BYTES],
     sheets: Bytes[MAX_SHEET_BYTES],
@@ -235,17 +100,23 @@ def settle_signed(
     """
     @notice Settle a batch of fills, all or nothing. Anyone may send what the operator has signed. A batch
             without orders is a heartbeat.
-    @param body `order_count` orders of four words each, in ascending account and series and with replaced
-           orders before those that replace them, then the trades of one word each. See `orders`.
+    @param body Orders of four words each, in ascending account and series and with replaced orders before those
+           that replace them; then trades of one word each, in the order in which they happened; then the annex,
+           which holds what only some orders need; then one word of counts: orders u16, trades u16 << 16. See
+           `orders`.
     @param hashes All sheet hashes of the round, concatenated.
     @param sheets The sheets that the margin checks need, concatenated, in the round's order.
     """
     domain: bytes32 = eip712.separator()
     self._check_batch(batch, domain, keccak256(body), operator_r, operator_vs)
-    if order_count > MAX_ORDERS or len(body) < order_count << 7:
+    if len(body) == 0 or len(body) & 31 != 0:
         fail.because("batch_format")
-    trade_count: uint256 = (len(body) - (order_count << 7)) >> 5
-    if (order_count << 7) + (trade_count << 5) != len(body) or trade_count > MAX_TRADES:
+    # Signed with the body: whoever sends it must not be able to move the border between trades and annex.
+    counts: uint256 = extract32(body, len(body) - 32, output_type=uint256)
+    order_count: uint256 = counts & MASK_16
+    trade_count: uint256 = (counts >> 16) & MASK_16
+    annex: uint256 = unsafe_add(order_count << 7, trade_count << 5)
+    if counts >> 32 != 0 or order_count > MAX_ORDERS or trade_count > MAX_TRADES or annex >= len(body):
         fail.because("batch_format")
 
     # First the trades. Of each order, the cash its account receives above 64 bits of filled quantity.
@@ -256,21 +127,40 @@ def settle_signed(
         taker: uint256 = (trade >> 224) & MASK_16
         if maker >= order_count or taker >= order_count:
             fail.because("batch_format")
+        maker_terms: uint256 = extract32(body, maker << 7, output_type=uint256)
+        taker_terms: uint256 = extract32(body, taker << 7, output_type=uint256)
         for_maker: uint256 = 0
         for_taker: uint256 = 0
-        for_maker, for_taker = orders.match(
-            trade,
-            extract32(body, maker << 7, output_type=uint256),
-            extract32(body, taker << 7, output_type=uint256),
-        )
+        for_maker, for_taker = orders.match(trade, maker_terms, taker_terms)
+        if (maker_terms | taker_terms) & REDUCE_ONLY != 0:
+            for place: uint256 in [maker, taker]:
+                order: uint256 = extract32(body, place << 7, output_type=uint256)
+                if order & REDUCE_ONLY == 0:
+                    continue
+                # What the account holds just before this trade: what it held before the batch, and what the orders
+                # beside this one, which are all that it has in the series, have filled so far.
+                held: int256 = portfolio.position_of(order >> 192)
+                at: uint256 = place
+                for _: uint256 in range(MAX_ORDERS):
+                    if at == 0 or extract32(body, unsafe_sub(at, 1) << 7, output_type=uint256) >> 192 != order >> 192:
+                        break
+                    at = unsafe_sub(at, 1)
+                for beside: uint256 in range(at, order_count, bound=MAX_ORDERS):
+                    terms: uint256 = extract32(body, beside << 7, output_type=uint256)
+                    if terms >> 192 != order >> 192:
+                        break
+                    held += orders.signed(terms, tally[beside] & MASK_64)
+                if orders.signed(order, 1) * held + convert((trade >> 160) & MASK_64, int256) > 0:
+                    fail.because("order_reduce_only")
         tally[maker] = unsafe_add(tally[maker], for_maker)
         tally[taker] = unsafe_add(tally[taker], for_taker)
 
-    stable: uint256 = 0
+    round: uint256 = 0
     if order_count != 0:
-        stable = rounds.stable_of(convert(batch.round_id, uint256), hashes, sheets)
+        round = rounds.checked(convert(batch.round_id, uint256), hashes, sheets)
     # Then the orders. They are sorted, so each account and each position slot is one run of the loop: it is read
     # when the run begins and written when it ends. One pass beyond the last order ends the last run.
+    oldest: uint256 = block.timestamp - actions.window()
     key: uint256 = 0
     first: uint256 = 0
     pot: int256 = 0
@@ -297,9 +187,9 @@ def settle_signed(
                     portfolio.ledger[last >> 32] = ledger
                     pot = unsafe_sub(pot, cash_delta)
                     # A lower bound first: most accounts pass without the netting of their positions.
-                    margin: int256 = portfolio.margin_of(last >> 32, ledger, False, True, stable, sheets)
+                    margin: int256 = portfolio.margin_of(last >> 32, ledger, False, True, round, sheets)
                     if margin < 0:
-                        margin = portfolio.margin_of(last >> 32, ledger, True, True, stable, sheets)
+                        margin = portfolio.margin_of(last >> 32, ledger, True, True, round, sheets)
                     if margin < 0:
                         # Not sufficient, so it must be no worse than before: undo, look, and do again.
                         for undo: bool in [True, False]:
@@ -311,7 +201,7 @@ def settle_signed(
                                 portfolio.shift_lane(order >> 192, delta)
                             if undo:
                                 ledger = portfolio.ledger[last >> 32] - cash_delta * 2**128
-                                if margin < portfolio.margin_of(last >> 32, ledger, True, True, stable, sheets):
+                                if margin < portfolio.margin_of(last >> 32, ledger, True, True, round, sheets):
                                     fail.because("account_margin")
                 if i == order_count:
                     break
@@ -325,19 +215,27 @@ def settle_signed(
             strikes = listings.strikes[(key >> 2) & MASK_30]
             held = portfolio.positions[key >> 2]
             word = held
-        if (strikes >> ((key & 3) << 6)) & MASK_64 == 0:
+        lane: uint256 = (key & 3) << 6
+        if (strikes >> lane) & MASK_64 == 0:
             fail.because("series_unknown")
+        b: uint256 = extract32(body, unsafe_add(i << 7, 32), output_type=uint256)
+        moved: uint256 = tally[i]
+        hidden: bytes32 = empty(bytes32)
+        if b & MASK_16 != 0:
+            hidden = extract32(body, unsafe_add(annex, unsafe_sub(b & MASK_16, 1) << 5))
         delta: int256 = orders.execute(
             domain,
             a,
-            extract32(body, unsafe_add(i << 7, 32), output_type=uint256),
+            b,
+            hidden,
             extract32(body, unsafe_add(i << 7, 64), output_type=uint256),
             extract32(body, unsafe_add(i << 7, 96), output_type=uint256),
             account_word,
-            tally[i] & MASK_64,
+            oldest,
+            moved & MASK_64,
         )
-        word = lanes.add(word, key & 3, delta)
-        cash_delta = unsafe_add(cash_delta, convert(convert(tally[i], bytes32), int256) >> 64)
+        word = lanes.add_at(word, lane, delta)
+        cash_delta = unsafe_add(cash_delta, convert(convert(moved, bytes32), int256) >> 64)
     # What the accounts together paid more than they received are the fees.
     portfolio.add_cash(0, pot)
     self._record_batch(batch, trade_count, order_count != 0)
@@ -370,7 +268,7 @@ def _check_batch(batch: Batch, domain: bytes32, content: bytes32, r: uint256, vs
         ),
     )
     signer: address = ecdsa.recover(digest, r, vs)
-    if signer == empty(address) or signer != self.operator:
+    if signer == empty(address) or signer != state.operator:
         fail.because("operator_signature")
 
 
@@ -386,7 +284,7 @@ def _record_batch(batch: Batch, trades: uint256, priced: bool):
         | (block.timestamp << 64)
         | convert(batch.journal_size, uint256)
     )
-    self.anchors[convert(batch.batch_id, uint256)] = batch.journal_root
+    state.anchors[convert(batch.batch_id, uint256)] = batch.journal_root
     log BatchSettled(
         batch_id=batch.batch_id,
         action_id=actions.next(),
@@ -394,38 +292,3 @@ def _record_batch(batch: Batch, trades: uint256, priced: bool):
         journal_size=batch.journal_size,
         journal_root=batch.journal_root,
     )
-
-
-@external
-@view
-def account_state(account: uint256) -> (address, int256, uint256, uint256, uint256, uint256):
-    """
-    @notice Owner, cash, time from which it is frozen (0: not), bits of live expiries, amount of the requested
-            withdrawal and its binding time.
-    """
-    word: uint256 = accounts.words[account]
-    request: uint256 = exits.requests[account]
-    return (
-        convert(word & (2**160 - 1), address),
-        portfolio.cash(account),
-        (word >> 160) & MASK_64,
-        portfolio.live(account),
-        request & (2**128 - 1),
-        request >> 128,
-    )
-
-
-@external
-@view
-def margin_of(
-    account: uint256,
-    initial: bool,
-    round_id: uint256,
-    hashes: Bytes[MAX_HASH_BYTES],
-    sheets: Bytes[MAX_SHEET_BYTES],
-) -> int256:
-    """
-    @notice Cash and claims less the requirement at a fresh round, in 1e-6 USDC.
-    """
-    stable: uint256 = rounds.stable_of(round_id, hashes, sheets)
-    return portfolio.margin_of(account, portfolio.ledger[account], True, initial, stable, sheets)

@@ -120,14 +120,14 @@ def check_key(account: uint256, signer: address, filled: bool):
     @notice Refuse an order that its owner did not sign unless a session key with trade scope did.
     @param signer The zero address when the signature is malformed.
     @param filled False for an order that is listed only as an ancestor: it moves nothing, so it need not be
-           in force any more.
+           in force any more, nor have kept the scope it had when it signed.
     """
     key: uint256 = self.keys[(account << 160) | convert(signer, uint256)]
     if signer == empty(address) or key == 0:
         fail.because("order_signature")
-    if key & convert(SCOPE_TRADE, uint256) == 0:
-        fail.because("key_scope")
     if filled:
+        if key & convert(SCOPE_TRADE, uint256) == 0:
+            fail.because("key_scope")
         if ((key >> 32) & MASK_64) + actions.window() < block.timestamp:
             fail.because("key_expired")
         revoked_from: uint256 = (key >> 96) & MASK_64

@@ -4,7 +4,8 @@
 @license Apache-2.0
 @notice How collateral leaves: withdrawal in two steps, and a forced exit that needs nobody's help.
 @dev Amounts in 1e-6 USDC. A request binds one settlement window later, so that fills already acknowledged
-     settle first; then anyone may finalise it. With positions the caller shows the price sheets of a fresh round.
+     settle first; then anyone may finalise it. With positions the caller shows the price sheets of the newest
+     round, or of one of the last moments.
 @custom:kill None, by design.
 """
 
@@ -198,11 +199,12 @@ def _free(
     cash: int256 = ledger >> 128
     if portfolio.live(account) == 0:
         return cash
-    stable: uint256 = 0
     # Claims of fixed expiries need no prices; a caller without sheets reads no round.
+    round: uint256 = rounds.NO_ROUND
     if len(sheets) != 0:
-        stable = rounds.stable_of(round_id, hashes, sheets)
-    return min(cash, portfolio.margin_of(account, ledger, True, True, stable, sheets))
+        rounds.check_recent(round_id)
+        round = rounds.checked(round_id, hashes, sheets)
+    return min(cash, portfolio.margin_of(account, ledger, True, True, round, sheets))
 
 
 @internal

@@ -124,6 +124,16 @@ def is_fixed(expiry_id: uint256) -> bool:
 
 @internal
 @view
+def is_claim(expiry_id: uint256, time: uint256) -> bool:
+    """
+    @notice Whether positions are worth their payoff at a round of `time`: fixed, and not after the round.
+    """
+    info: uint256 = self.expiries[expiry_id]
+    return info & FIXED != 0 and info & MASK_64 <= time
+
+
+@internal
+@view
 def fixing(expiry_id: uint256) -> uint256:
     """
     @notice Settlement price of a fixed expiry.

@@ -6,7 +6,8 @@
 @dev An order is four words in calldata.
      word a: account u32 | series u32 | limit price u64 | max fee u64 | quantity u32 | flags u32 (bit 0 buy,
              1 post-only, 2 reduce-only, bits 8 to 15 time in force): all that a trade is checked against
-     word b: replaces u64 | nonce u64 | expiry u64 | 0
+     word b: replaces u64 | nonce u64 | expiry u64 | 0 u48 | place u16 of the terms in the annex, from 1; 0 when the
+             terms are zero, as they are for all but a few orders
      words r, vs: EIP-2098 signature
      A trade is one word: maker u16 | taker u16 (places in the list of orders) | quantity u64 | price u64 |
      index u64 | 0 u32.
@@ -15,17 +16,15 @@
 """
 
 from core import accounts
-from core import actions
 from lib import ecdsa
 from lib import fail
 from lib import fees
 
-uses: actions
 uses: accounts
 uses: fees
 
 ORDER_TYPE: constant(bytes32) = keccak256(
-    "Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry)"
+    "Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
 )
 LOTS: constant(uint256) = 10**4
 MASK_8: constant(uint256) = 2**8 - 1
@@ -92,26 +91,48 @@ def match(
 
 
 @internal
+@pure
+def signed(a: uint256, quantity: uint256) -> int256:
+    """
+    @notice A quantity with the sign of an order's side.
+    """
+    if a & BUY != 0:
+        return convert(quantity, int256)
+    return unsafe_sub(0, convert(quantity, int256))
+
+
+@internal
 def execute(
-    domain: bytes32, a: uint256, b: uint256, r: uint256, vs: uint256, account_word: uint256, fill: uint256
+    domain: bytes32,
+    a: uint256,
+    b: uint256,
+    hidden: bytes32,
+    r: uint256,
+    vs: uint256,
+    account_word: uint256,
+    oldest: uint256,
+    fill: uint256,
 ) -> int256:
     """
     @notice Check an order and count its fill.
+    @param hidden Hash of terms that are the engine's to keep, such as a display size; nothing here reads it.
     @param account_word The account's word in `accounts`.
+    @param oldest Expiry in seconds of the oldest orders that may still settle.
     @param fill Quantity traded in this batch; 0 for an order listed only because a later one replaces it.
     @return Change of the account's position.
     """
     account: uint256 = a >> 224
     nonce: uint256 = (b >> 128) & MASK_64
-    signer: address = ecdsa.recover(self._digest(domain, a, b), r, vs)
+    signer: address = ecdsa.recover(self._digest(domain, a, b, hidden), r, vs)
     if signer == empty(address) or convert(signer, uint256) != account_word & MASK_160:
         accounts.check_key(account, signer, fill != 0)
     if fill != 0:
-        if unsafe_add((b >> 64) & MASK_64, actions.window()) < block.timestamp:
+        if (b >> 64) & MASK_64 < oldest:
             fail.because("order_expired")
         if account_word & accounts.HAS_CANCELS != 0:
             accounts.check_nonce(account, nonce)
     self._count_fill(account, nonce, b >> 192, (a >> 32) & MASK_32, fill)
+    # `signed` in place, for every order of a batch.
     if a & BUY != 0:
         return convert(fill, int256)
     return unsafe_sub(0, convert(fill, int256))
@@ -119,7 +140,7 @@ def execute(
 
 @internal
 @pure
-def _digest(domain: bytes32, a: uint256, b: uint256) -> bytes32:
+def _digest(domain: bytes32, a: uint256, b: uint256, hidden: bytes32) -> bytes32:
     struct_hash: bytes32 = keccak256(
         abi_encode(
             ORDER_TYPE,
@@ -135,6 +156,7 @@ def _digest(domain: bytes32, a: uint256, b: uint256) -> bytes32:
             b >> 192,
             (b >> 128) & MASK_64,
             (b >> 64) & MASK_64,
+            hidden,
         )
     )
     # `eip712.digest` in place: 160 calls in a batch are worth saving.

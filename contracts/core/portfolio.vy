@@ -24,6 +24,7 @@ MAX_SHEETS: constant(uint256) = 64
 MAX_GROUPS: constant(uint256) = 64
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_64: constant(uint256) = 2**64 - 1
+MASK_128: constant(uint256) = 2**128 - 1
 LOTS: constant(uint256) = 10**4
 LIVE: constant(int256) = 2**128 - 1
 
@@ -78,6 +79,15 @@ def live(account: uint256) -> uint256:
 
 
 @internal
+@view
+def position_of(key: uint256) -> int256:
+    """
+    @notice One position in 1e-4 contract; `key` is account << 32 | series.
+    """
+    return lanes.signed(self.positions[key >> 2] >> ((key & 3) << 6))
+
+
+@internal
 def add_cash(account: uint256, amount: int256):
     """
     @notice Move cash; leaving the range of 128 bits overflows and reverts.
@@ -118,13 +128,16 @@ def shift_lane(key: uint256, delta: int256):
 @internal
 @view
 def margin_of(
-    account: uint256, ledger: int256, exact: bool, initial: bool, stable: uint256, sheets: Bytes[MAX_SHEET_BYTES]
+    account: uint256, ledger: int256, exact: bool, initial: bool, round: uint256, sheets: Bytes[MAX_SHEET_BYTES]
 ) -> int256:
     """
     @notice Cash and claims less the requirement, in 1e-6 USDC.
     @param ledger The account's word in `ledger`.
     @param exact False for a lower bound of the margin, at half the price: positions do not offset each other.
-    @param sheets Checked sheets; one for each unfixed expiry in which the account holds positions.
+    @param round Time in seconds above 128 bits of stable price in 1e-18.
+    @param sheets Checked sheets; one for each expiry in which the account holds positions, unless it is a claim:
+           fixed, and not after the round. When it was fixed does not matter, so nobody can turn a risk of the
+           round into a claim by being quick.
     """
     live: uint256 = convert(ledger & LIVE, uint256)
     scaled: uint256 = 0
@@ -135,7 +148,7 @@ def margin_of(
         head: uint256 = extract32(sheets, offset, output_type=uint256)
         expiry_id: uint256 = head >> 224
         listed: uint256 = (head >> 160) & MASK_32
-        if live & (1 << (expiry_id & 127)) != 0 and not listings.is_fixed(expiry_id):
+        if live & (1 << (expiry_id & 127)) != 0 and not listings.is_claim(expiry_id, round >> 128):
             held: uint256 = self.groups[(account << 16) | expiry_id]
             # The bit may belong to another expiry, 128 listings away.
             if held != 0:
@@ -169,21 +182,21 @@ def margin_of(
                     series = unsafe_add(series, 1)
                     at = unsafe_add(at, 32)
                 if exact:
-                    scaled += staticcall Margin(MARGIN).of_expiry(words, prices, stable, initial)
+                    scaled += staticcall Margin(MARGIN).of_expiry(words, prices, round & MASK_128, initial)
                 elif initial:
-                    scaled += standard.contingency(shorts, prices >> 192, (prices >> 64) & MASK_64, stable)
+                    scaled += standard.contingency(shorts, prices >> 192, (prices >> 64) & MASK_64, round & MASK_128)
         offset = unsafe_add(offset, unsafe_add(64, listed << 5))
     claims: int256 = 0
     if live != 0:
-        claims = self._claims(account, live)
+        claims = self._claims(account, live, round >> 128)
     return (ledger >> 128) + claims - convert(standard.to_cash(scaled), int256)
 
 
 @internal
 @view
-def _claims(account: uint256, live: uint256) -> int256:
+def _claims(account: uint256, live: uint256, time: uint256) -> int256:
     """
-    @notice What the fixed expiries of `live` will pay, each rounded down; refuses one that is not fixed.
+    @notice What the expiries of `live` will pay, each rounded down; refuses one that is no claim at `time`.
     """
     total: int256 = 0
     left: uint256 = live
@@ -192,7 +205,7 @@ def _claims(account: uint256, live: uint256) -> int256:
             break
         if left & 1 != 0:
             expiry_id: uint256 = listings.at_bit(bit)
-            if not listings.is_fixed(expiry_id):
+            if not listings.is_claim(expiry_id, time):
                 fail.because("sheet_missing")
             total += payoff.floor_cash(self._payoff(account, expiry_id, listings.fixing(expiry_id)))
         left >>= 1

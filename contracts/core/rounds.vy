@@ -11,22 +11,28 @@ from lib import fail
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 MAX_GROUPS: constant(uint256) = 64
+# For whoever shows no sheets: a time after every expiry, so that what is fixed is a claim.
+NO_ROUND: constant(uint256) = (2**64 - 1) << 128
 
 interface Oracle:
+    def last_round() -> (uint256, uint256): view
     def round_of(round_id: uint256) -> (uint256, uint256, bytes32): view
     def settlement_price(underlying: uint256, expiry: uint256) -> uint256: view
 
 ORACLE: immutable(address)
 MAX_ROUND_AGE: immutable(uint256)
+EXIT_ROUND_AGE: immutable(uint256)
 
 
 @deploy
-def __init__(oracle: address, max_round_age: uint256):
+def __init__(oracle: address, max_round_age: uint256, exit_round_age: uint256):
     """
     @param max_round_age Seconds after which a round is too old to check a margin against.
+    @param exit_round_age Seconds for which collateral may leave by a round that is no longer the newest.
     """
     ORACLE = oracle
     MAX_ROUND_AGE = max_round_age
+    EXIT_ROUND_AGE = exit_round_age
 
 
 @internal
@@ -40,9 +46,28 @@ def settlement_price(underlying: uint256, expiry: uint256) -> uint256:
 
 @internal
 @view
-def stable_of(round_id: uint256, hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MAX_SHEET_BYTES]) -> uint256:
+def check_recent(round_id: uint256):
     """
-    @notice Stable price of a fresh round whose root covers `sheets`, in 1e-18.
+    @notice Refuse a round by which no collateral may leave: neither the newest nor of the last moments. A rule of
+            the newest alone would let whoever posts rounds keep an exit from ever being judged in time.
+    """
+    newest: uint256 = 0
+    _time: uint256 = 0
+    newest, _time = staticcall Oracle(ORACLE).last_round()
+    if round_id != newest:
+        time: uint256 = 0
+        _stable: uint256 = 0
+        _root: bytes32 = empty(bytes32)
+        time, _stable, _root = staticcall Oracle(ORACLE).round_of(round_id)
+        if time + EXIT_ROUND_AGE < block.timestamp:
+            fail.because("round_not_newest")
+
+
+@internal
+@view
+def checked(round_id: uint256, hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MAX_SHEET_BYTES]) -> uint256:
+    """
+    @notice A fresh round whose root covers `sheets`: its time in seconds above 128 bits of stable price in 1e-18.
     @param hashes All sheet hashes of the round, concatenated.
     @param sheets Some sheets of the round, concatenated, in the round's order.
     """
@@ -76,4 +101,4 @@ def stable_of(round_id: uint256, hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MA
         offset += size
     if offset != len(sheets):
         fail.because("sheet_format")
-    return stable
+    return (time << 128) | stable

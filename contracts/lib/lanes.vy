@@ -29,7 +29,15 @@ def add(word: uint256, lane: uint256, delta: int256) -> uint256:
     @notice `word` with `delta` added to one signed lane; refuses to leave the 64-bit range.
     @param delta Less than 2**64 in size.
     """
-    offset: uint256 = lane << 6
+    return self.add_at(word, lane << 6, delta)
+
+
+@internal
+@pure
+def add_at(word: uint256, offset: uint256, delta: int256) -> uint256:
+    """
+    @notice As `add`, with the lane given by its lowest bit.
+    """
     total: int256 = unsafe_add(convert(convert((word >> offset) << 192, bytes32), int256) >> 192, delta)
     if not (total >= -(2**63) and total < 2**63):
         fail.because("position_range")

@@ -16,9 +16,11 @@ GAS_MAX: Final = 14_000_000  # of a batch; the rest is for what these constants 
 POSITIONS_GAS_MAX: Final = 2_500_000  # of one account's margin: two such accounts, and all their orders, fit a batch
 SMALL: Final = 16  # positions that never cost more, however they were listed
 
+ORDERS_MAX: Final = 254  # signed orders in one batch, replaced ancestors included; with terms they fit its words
 FIXED_GAS: Final = 170_000  # heartbeat, round and operator's signature
 ORDER_GAS: Final = 32_000  # signature, a fill lane never written before, half a trade
 TRADE_GAS: Final = 4_000
+REDUCING_GAS: Final = 40_000  # a trade of a reduce-only order looks at every order of its account and series
 ACCOUNT_GAS: Final = 10_000
 NEW_GROUP_GAS: Final = 26_000  # a position word and a bit of the map, written for the first time
 NEW_EXPIRY_GAS: Final = 30_000  # a map of groups and a count of holders, written for the first time
@@ -27,6 +29,9 @@ EXPIRY_GAS: Final = 24_000  # calls of Margin, twice
 MOVE_GAS: Final = 700  # one step of sorting strikes that were not listed in ascending order, twice
 PASSED_SHEET_GAS: Final = 1_000  # a sheet that an account has no positions in, three times
 SHEET_WORD_GAS: Final = 1_000
+
+BODY_WORDS: Final = 1_280  # of one batch: orders, trades, and the annex
+ORDER_WORDS: Final = 5  # of them for an order: four, and one for its terms
 
 Groups = dict[int, None]  # series >> 2, the words in which the contract keeps positions
 
@@ -45,9 +50,9 @@ class Draft:
         self.orders: dict[int, None] = {}
         self.gas = FIXED_GAS
 
-    def add(self, links: Iterable[AuthEntry]) -> None:
-        """One more trade, with the orders that a batch must show for it."""
-        self.gas += TRADE_GAS
+    def add(self, links: Iterable[AuthEntry], reducing: int) -> None:
+        """One more trade, with the orders that a batch must show for it; ``reducing`` of its two only reduce."""
+        self.gas += TRADE_GAS + reducing * REDUCING_GAS
         for link in links:
             if link.id in self.orders:
                 continue
@@ -70,6 +75,12 @@ class Draft:
         self.gas += ACCOUNT_GAS + positions_gas(self._state, groups, self._moves)
         for group in groups:
             self._expiries[group >> 14] = None
+
+    def fits(self, trades: int) -> bool:
+        """Whether a transaction carries the orders so far with so many trades."""
+        if len(self.orders) > ORDERS_MAX or len(self.orders) * ORDER_WORDS + trades >= BODY_WORDS:  # and one of counts
+            return False
+        return self.total() <= GAS_MAX
 
     def total(self) -> int:
         """Gas of all trades so far, sheets included."""

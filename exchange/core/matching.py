@@ -6,7 +6,7 @@ Imports state, admission, sweep, orders, backlog, settlement, events.
 
 import msgspec
 
-from exchange.core import admission, backlog, orders, phases, settlement
+from exchange.core import admission, backlog, budget, orders, phases, settlement
 from exchange.core.book import Side
 from exchange.core.commands import FOK, GTC, IOC, Amend, Authorisation, Cancel, CancelAll, Place, terms_of
 from exchange.core.events import Accepted, Amended, Cancelled, CancelReason, Event, Reject, Rejected, Rested
@@ -16,7 +16,7 @@ from exchange.core.sweep import Sweep
 from exchange.core.units import U64_MAX, Price, Qty, Seconds, seconds_of
 
 OPEN_ORDERS_MAX = 10_000  # per account; bounds mass cancels and snapshots
-LINEAGE_MAX = settlement.ORDERS_MAX >> 1  # a trade has two lineages, and one batch must carry both
+LINEAGE_MAX = budget.ORDERS_MAX >> 1  # a trade has two lineages, and one batch must carry both
 
 
 # -- place ------------------------------------------------------------------------------------------------------------

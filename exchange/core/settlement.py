@@ -12,9 +12,6 @@ from exchange.core.state import TREASURY, State
 from exchange.core.state_types import Account, AuthEntry, Batch, Expiry, Trade
 from exchange.core.units import TWAP_SECONDS, Price, Qty, Seconds, expiry_of
 
-ORDERS_MAX = 256  # signed orders in one batch, replaced ancestors included
-
-
 # -- sealing ----------------------------------------------------------------------------------------------------------
 
 
@@ -50,8 +47,10 @@ def _last_of_chunk(state: State, first: int, batch_id: int) -> int:
     draft = budget.Draft(state)
     last = first
     for trade_id in range(first, min(first + state.config.batch_trades_max, state.next_trade)):
-        draft.add(_named_by(state, state.trades[trade_id], batch_id))
-        if len(draft.orders) > ORDERS_MAX or draft.total() > budget.GAS_MAX:
+        trade = state.trades[trade_id]
+        reducing = [state.auths[auth_id].auth.reduce_only for auth_id in (trade.maker_auth, trade.taker_auth)]
+        draft.add(_named_by(state, trade, batch_id), sum(reducing))
+        if not draft.fits(trade_id - first + 1):
             break
         last = trade_id
     return last

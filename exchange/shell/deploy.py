@@ -54,6 +54,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     settlement_window_s: Seconds = 60
     operator_timeout_s: Seconds = 3600
     max_round_age_s: Seconds = 3600
+    exit_round_age_s: Seconds = 60
     batch_trades_max: int = 64
     batch_age_max_s: Seconds = 10
     vault_cap: Cash = 10**18
@@ -146,11 +147,12 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], treasur
         terms.settlement_window_s,
         terms.operator_timeout_s,
         terms.max_round_age_s,
+        terms.exit_round_age_s,
         terms.fees.taker_rate,
         terms.fees.maker_rate,
         terms.fees.cap,
     )
-    clearing = await _create(operator, "Clearing", settings)
+    clearing = await _create(operator, "Clearing", settings, await _create(operator, "Office", settings))
     await _call(operator, "Vault", vault, "set_clearing", clearing)
     operators = await _bonded(operator, usdc, clearing, treasury, terms)
     return Deployment(

@@ -230,7 +230,7 @@ class Settler:
         named = {sheet.expiry_id for sheet in job.to_chain.sheets}
         sheets = calldata.select_sheets(job.to_chain, [key for key in batch.expiries if key in named])
         hashes = calldata.sheet_hashes(job.to_chain)
-        return calldata.settle_signed_args(header, signature, len(batch.orders), body, hashes, sheets)
+        return calldata.settle_signed_args(header, signature, body, hashes, sheets)
 
     async def _submit(self, key: tuple[int, ...], contract: Contract, name: str, *args: object) -> bool:
         """Send and wait for inclusion; False when it is to be tried again later. Raises BatchRefusedByContract."""

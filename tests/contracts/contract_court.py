@@ -8,7 +8,7 @@ from functools import cache
 from hashlib import sha256
 from pathlib import Path
 
-from contract_venue import ETHER, GAS, GENESIS, address, key
+from contract_venue import ETHER, GAS, GENESIS, address, deploy_clearing, key
 
 from exchange import signing
 from exchange.evidence import Offence, Proof, Statement
@@ -72,8 +72,8 @@ class Court:
         operator = key("operator")
         margin = deploy_local(self.chain, operator, artifact("Margin"), parameters)
         nobody = (bytes(20), bytes(20))
-        settings = (address("governor"), address("operator"), *nobody, margin.address, 60, 3600, 120, 0, 0, 0)
-        return deploy_local(self.chain, operator, artifact("Clearing"), settings)
+        settings = (address("governor"), address("operator"), *nobody, margin.address, 60, 3600, 120, 30, 0, 0, 0)
+        return deploy_clearing(self.chain, operator, settings)[1]
 
     # -- calls --------------------------------------------------------------------------------------------------------
 

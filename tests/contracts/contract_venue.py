@@ -28,6 +28,7 @@ ETHER = 10**18
 WINDOW = 60
 OPERATOR_TIMEOUT = 3600
 MAX_ROUND_AGE = 120
+EXIT_ROUND_AGE = 30
 GENESIS = 1_700_000_000 // 1800 * 1800
 BTC = 1
 GAS = 16_777_216  # what one transaction may use from Osaka on (EIP-7825)
@@ -81,6 +82,12 @@ def book_state(venue: Venue) -> dict[Address, dict[int, int]]:
     return {contract.address: dict(storage.get(contract.address, {})) for contract in venue.contracts}
 
 
+def deploy_clearing(chain: DevChain, deployer: bytes, settings: tuple[Any, ...]) -> tuple[LocalContract, LocalContract]:
+    """Office, and the Clearing that runs it."""
+    office = deploy_local(chain, deployer, artifact("Office"), settings)
+    return office, deploy_local(chain, deployer, artifact("Clearing"), settings, office.address)
+
+
 @dataclass
 class Venue:
     """One deployment. `settings` and `fees` may be changed before `start`."""
@@ -108,7 +115,15 @@ class Venue:
         ascending = sorted(address(name) for name in self.signers)
         self.oracle = deploy_local(self.chain, operator, artifact("Oracle"), ascending)
         self.margin = deploy_local(self.chain, operator, artifact("Margin"), self.parameters)
-        settings = (
+        self.settings = self._settings()
+        self.office, self.clearing = deploy_clearing(self.chain, operator, self.settings)
+        self.send("guardian", self.vault, "set_clearing", self.clearing.address)
+        self.domain = signing.domain_separator(self.chain.chain_id, self.clearing.address)
+        self.oracle_domain = signing.domain_separator(self.chain.chain_id, self.oracle.address)
+        self.next_nonce = 0
+
+    def _settings(self) -> tuple[Any, ...]:
+        return (
             address("governor"),
             address("operator"),
             self.vault.address,
@@ -117,19 +132,15 @@ class Venue:
             WINDOW,
             OPERATOR_TIMEOUT,
             MAX_ROUND_AGE,
+            EXIT_ROUND_AGE,
             self.taker_rate,
             self.maker_rate,
             self.fee_cap,
         )
-        self.clearing = deploy_local(self.chain, operator, artifact("Clearing"), settings)
-        self.send("guardian", self.vault, "set_clearing", self.clearing.address)
-        self.domain = signing.domain_separator(self.chain.chain_id, self.clearing.address)
-        self.oracle_domain = signing.domain_separator(self.chain.chain_id, self.oracle.address)
-        self.next_nonce = 0
 
     @property
     def contracts(self) -> tuple[LocalContract, ...]:
-        return self.token, self.vault, self.oracle, self.margin, self.clearing
+        return self.token, self.vault, self.oracle, self.margin, self.office, self.clearing
 
     @property
     def now(self) -> int:
@@ -312,10 +323,10 @@ class Venue:
         """Arguments of settle_signed, signed by the batch's operator unless it brings a signature."""
         body = batch.body
         if body is None:
-            body = b"".join([*map(calldata.encode_order, batch.orders), *map(calldata.encode_trade, batch.trades)])
+            body = calldata.joined_body(batch.orders, batch.trades)
         digest = signing.batch_digest(self.domain, batch.header, calldata.content_hash(body))
         signature = batch.operator_signature or signing.sign(key(batch.operator), digest)
-        return calldata.settle_signed_args(batch.header, signature, len(batch.orders), body, batch.hashes, batch.sheets)
+        return calldata.settle_signed_args(batch.header, signature, body, batch.hashes, batch.sheets)
 
     def settle(self, batch: Batch) -> Receipt:
         return self.send("operator", self.clearing, "settle_signed", *self.settle_args(batch))

@@ -233,9 +233,9 @@ def test_an_ancestor_must_be_signed_all_the_same(market):
     )
 
 
-def test_the_scope_of_an_ancestors_key_is_that_of_today(market):
-    """Registered anew without the right to trade, a key takes its old signatures along: the machine sees to it that no
-    such ancestor is still to be shown, and one that a batch has named need not be shown again."""
+def test_an_ancestor_needs_no_scope_any_more(market):
+    """A key may be registered anew without the right to trade while an order it replaced is still to be shown: that
+    order moves nothing. What moves something is refused at once."""
     venue, session = market.venue, address("session")
     register = (venue.clearing, "register_key", market.maker.account, session)
     venue.send("maker", *register, 1, venue.now + 60)
@@ -254,7 +254,8 @@ def test_the_scope_of_an_ancestors_key_is_that_of_today(market):
     with venue.aside():
         venue.settle(fill(market, [by_key, last], [0, LOT]))
     venue.send("maker", *register, 2, venue.now + 3_600)
-    assert venue.settle_refusal(fill(market, [by_key, last], [0, LOT])) == Revert.KEY_SCOPE
+    assert venue.settle_refusal(fill(market, [by_key, last], [LOT, LOT])) == Revert.KEY_SCOPE
+    venue.settle(fill(market, [by_key, last], [0, LOT]))
 
 
 # -- margin --------------------------------------------------------------------------------------------------------

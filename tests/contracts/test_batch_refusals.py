@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exchange import calldata, signing
 from exchange.calldata import Revert, Round, SignedOrder, Trade
+from exchange.shell.chain import Reverted
 
 pytestmark = PATIENCE
 PRICE = 700 * USDC
@@ -92,7 +93,7 @@ def test_the_other_spelling_of_a_signature(m):
     parity = raw[96] >> 7
     other = ((1 - parity) << 255 | (signing.GROUP_ORDER - s)) & (2**256 - 1)
     body = calldata.encode_order(batch.orders[0]) + raw[:96] + other.to_bytes(32, "big")
-    body += calldata.encode_trade(batch.trades[0])
+    body += calldata.encode_trade(batch.trades[0]) + calldata.encode_counts(2, 1)
     assert m.venue.settle_refusal(spoiled(batch, body=body)) == Revert.ORDER_SIGNATURE
 
 
@@ -103,14 +104,37 @@ def test_the_other_spelling_of_a_signature(m):
         {"limit_price": PRICE - 1},
         {"max_fee": 10**12},
         {"time_in_force": 1},
-        {"reduce_only": True},
         {"replaces": 7},
         {"nonce": 999},
         {"expiry": 2**40},
+        {"terms": b"\1" * 32},
     ],
 )
 def test_tampered_terms_of_the_taker(m, fields):
     assert m.venue.settle_refusal(altered(good(m), 1, **fields)) == Revert.ORDER_SIGNATURE
+
+
+@pytest.mark.parametrize("was", [True, False])
+def test_nobody_but_the_trader_says_what_only_reduces(m, was):
+    m.venue.settle(m.venue.cross(m.taker, m.maker, m.call, LOT, PRICE))
+    assert m.venue.settle_refusal(altered(good(m, reduce_only=was), 1, reduce_only=not was)) == Revert.ORDER_SIGNATURE
+    m.venue.settle(good(m, reduce_only=was))
+
+
+def test_terms_cannot_be_changed_nor_left_out(m):
+    batch = good(m, terms=b"\1" * 32)
+    with m.venue.aside():
+        m.venue.settle(batch)
+    for terms in (b"\2" * 32, signing.NO_TERMS_HASH):
+        assert m.venue.settle_refusal(altered(batch, 1, terms=terms)) == Revert.ORDER_SIGNATURE
+
+
+def test_terms_beyond_the_annex(m):
+    """A place that the calldata does not have reverts, though without a word."""
+    body = bytearray(calldata.batch_body(good(m, terms=b"\1" * 32).orders, good(m).trades))
+    body[128 + 63] = 2
+    with pytest.raises(Reverted):
+        m.venue.settle(spoiled(good(m, terms=b"\1" * 32), body=bytes(body)))
 
 
 def test_the_operator_cannot_be_replaced(m):
@@ -395,7 +419,7 @@ def test_a_trade_of_nothing_or_of_too_much(m, quantity):
     batch = good(m)
     word = int.from_bytes(calldata.encode_trade(batch.trades[0]), "big")
     word = word & ~(2**64 - 1 << 160) | quantity << 160
-    body = calldata.batch_body(batch.orders, []) + word.to_bytes(32, "big")
+    body = calldata.batch_body(batch.orders, [])[:-32] + word.to_bytes(32, "big") + calldata.encode_counts(2, 1)
     assert m.venue.settle_refusal(spoiled(batch, body=body)) == Revert.TRADE_QUANTITY
 
 
@@ -473,7 +497,22 @@ def test_a_body_that_does_not_add_up(m, extra):
     batch = good(m)
     body = calldata.batch_body(batch.orders, batch.trades)
     assert m.venue.settle_refusal(spoiled(batch, body=body + extra)) == Revert.BATCH_FORMAT
-    assert m.venue.settle_refusal(spoiled(batch, body=body[:255])) == Revert.BATCH_FORMAT
+    for wrong in (b"", body[:255], body[:256], bytes(32) + b"\1"):
+        assert m.venue.settle_refusal(spoiled(batch, body=wrong)) == Revert.BATCH_FORMAT
+    for counts in (257, 257 << 16, 2 | 1 << 16 | 1 << 32, 3 | 1 << 16, 2 | 6 << 16, 2**255):
+        wrong = body[:-32] + counts.to_bytes(32, "big")
+        assert m.venue.settle_refusal(spoiled(batch, body=wrong)) == Revert.BATCH_FORMAT
+
+
+def test_whoever_sends_a_batch_cannot_drop_its_last_trade(m):
+    """The border between trades and annex is signed with them."""
+    batch = good(m)
+    body = calldata.batch_body(batch.orders, batch.trades)
+    digest = signing.batch_digest(m.venue.domain, batch.header, calldata.content_hash(body))
+    signature = signing.sign(key("operator"), digest)
+    fewer = body[:-32] + calldata.encode_counts(2, 0)
+    refused = spoiled(batch, body=fewer, operator_signature=signature)
+    assert m.venue.settle_refusal(refused) == Revert.OPERATOR_SIGNATURE
 
 
 # -- margin --------------------------------------------------------------------------------------------------------

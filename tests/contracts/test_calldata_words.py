@@ -94,7 +94,7 @@ def test_arranging_keeps_every_trade_with_its_orders():
         assert signed[before.maker] == arranged[after.maker]
         assert signed[before.taker] == arranged[after.taker]
     body = calldata.batch_body(arranged, moved)
-    assert len(body) == 128 * 5 + 32 * 3
+    assert len(body) == 128 * 5 + 32 * 3 + 32
     with pytest.raises(EncodingError):
         calldata.batch_body(signed, trades)
 

@@ -16,7 +16,7 @@ CHAIN_ID = 31337
 TYPES = {
     "Order": (
         "uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,uint8 timeInForce,"
-        "bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry"
+        "bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms"
     ),
     "Batch": "uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content",
     "Round": "uint64 roundId,uint64 time,uint256 stable,bytes32 spots,bytes32 sheets",
@@ -53,7 +53,7 @@ def wallet_digest(primary: str, values: tuple) -> bytes:
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.tuples(u32, u32, st.booleans(), u64, u64, u64, u8, st.booleans(), st.booleans(), u64, u64, u64))
+@given(st.tuples(u32, u32, st.booleans(), u64, u64, u64, u8, st.booleans(), st.booleans(), u64, u64, u64, b32))
 def test_order_digest_is_the_wallets(values):
     order = Order(**dict(zip(Order.__struct_fields__, values, strict=True)))
     assert signing.order_digest(DOMAIN, order) == wallet_digest("Order", values)

@@ -99,12 +99,12 @@ class Contract:
     # -- margin -------------------------------------------------------------------------------------------------------
 
     def margin(self, account: Owned, round_: PostRound) -> int:
-        """Cash and claims less initial requirement at a named round; fixed expiries are claims."""
+        """Cash and claims less initial requirement at a named round; what it fixed before the round is a claim."""
         sheets = {sheet.expiry_id: sheet for sheet in round_.sheets}
         claims, books = 0, []
         for expiry_id in sorted({series >> 16 for series in account.positions}):
             held = {series: qty for series, qty in account.positions.items() if series >> 16 == expiry_id}
-            if expiry_id in self.fixings:
+            if expiry_id in self.fixings and self.expiries[expiry_id] <= round_.time_s:
                 claims += self._payoff(held, self.fixings[expiry_id]) // ONE
             elif expiry_id in sheets:
                 books.append(self._book(held, round_, sheets[expiry_id]))
@@ -138,6 +138,7 @@ class Contract:
         if len(orders) > 256:
             raise Refused("batch_format")
         moved = self._match(orders, fills)
+        self._reduce(orders, fills)
         filled = [sum(fill.qty for fill in fills if place in (fill.maker, fill.taker)) for place in range(len(orders))]
         touched = sorted({order.account for order in orders})
         before = {}
@@ -188,6 +189,19 @@ class Contract:
                 moved[account] = moved.get(account, 0) + cash
         return moved
 
+    def _reduce(self, orders: list[Authorisation], fills: list[Fill]) -> None:
+        """No fill of a reduce-only order may find less to close than it takes, fill after fill."""
+        held = {(order.account, order.series): 0 for order in orders}
+        for account, series in held:
+            held[account, series] = self.accounts[account].positions.get(series, 0)
+        for fill in fills:
+            for order in (orders[fill.maker], orders[fill.taker]):
+                open_qty = held[order.account, order.series]
+                if order.reduce_only and (-open_qty if order.is_buy else open_qty) < fill.qty:
+                    raise Refused("order_reduce_only")
+            for order in (orders[fill.maker], orders[fill.taker]):
+                held[order.account, order.series] += fill.qty if order.is_buy else -fill.qty
+
     def _execute(self, order: Authorisation, qty: int, now_s: int) -> None:
         account = self.accounts[order.account]
         self._check_signer(account, order, qty, now_s)
@@ -209,7 +223,9 @@ class Contract:
         if order.signer == account.owner:
             return
         scopes, expiry_s, revoked_from = account.keys.get(order.signer, [0, 0, 0])
-        if not scopes & 1:
+        if order.signer not in account.keys:
+            raise Refused("order_signature")
+        if qty and not scopes & 1:
             raise Refused("key_scope")
         if qty and expiry_s + self.window < now_s:
             raise Refused("key_expired")

@@ -42,7 +42,8 @@ def estimates(venue: Venue) -> list[int]:
         for trade_id in range(batch.first_trade, batch.last_trade + 1):
             trade = state.trades[trade_id]
             auths = (trade.maker_auth, trade.taker_auth)
-            draft.add([link for auth in auths for link in settlement.lineage(state, auth, batch.id)])
+            reducing = sum(state.auths[auth].auth.reduce_only for auth in auths)
+            draft.add([link for auth in auths for link in settlement.lineage(state, auth, batch.id)], reducing)
         found.append(draft.total())
     return found
 
@@ -89,7 +90,7 @@ def test_few_accounts_fill_a_batch_with_trades(venue):
 def test_any_one_trade_fits_a_transaction():
     """Both orders with the longest lineages, both accounts with all they may hold, and the sheets of all listings."""
     account = budget.ACCOUNT_GAS + budget.NEW_GROUP_GAS + budget.NEW_EXPIRY_GAS + budget.POSITIONS_GAS_MAX
-    orders = settlement.ORDERS_MAX * budget.ORDER_GAS + budget.TRADE_GAS
+    orders = budget.ORDERS_MAX * budget.ORDER_GAS + budget.TRADE_GAS
     sheets = listing.SHEET_WORDS_MAX * budget.SHEET_WORD_GAS + 2 * listing.EXPIRY_SLOTS * budget.PASSED_SHEET_GAS
     assert budget.FIXED_GAS + orders + 2 * account + sheets < TRANSACTION_GAS
 

@@ -4,9 +4,9 @@ import msgspec
 from core_venue import HALF_HOUR, T0, USDC, Venue, series_named, standard_venue
 
 from exchange import codec
+from exchange.core import budget, settlement
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import settlement
 from exchange.core.events import CancelReason, Reject
 from exchange.core.state import decode, encode
 from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
@@ -94,7 +94,7 @@ def test_a_partly_filled_order_amended_without_end_still_fits_a_batch(venue):
     venue.place(2, CALL, True, 10_000, 910 * USDC)
     trade = venue.state.trades[2]
     links = len(settlement.lineage(venue.state, trade.maker_auth, venue.state.next_batch))
-    assert links == amends + 1 == settlement.ORDERS_MAX // 2
+    assert links == amends + 1 == budget.ORDERS_MAX // 2
     # Once a batch names them, they need not travel again, and the order may be amended again.
     venue.must(c.SealBatch())
     assert type(venue.amend(order_id, 30_000, 950 * USDC)[0]) is e.Amended
