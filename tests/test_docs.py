@@ -11,7 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from exchange.core import backlog, budget, commands, deadlines, events, listing, matching, sweep
+from exchange.core import (
+    backlog,
+    budget,
+    commands,
+    deadlines,
+    events,
+    listing,
+    matching,
+    presence,
+    purging,
+    sweep,
+)
 from exchange.core.events import Reject
 from exchange.core.invariants import ALL
 from exchange.dialect.errors import Code
@@ -129,6 +140,9 @@ BOUNDS: dict[str, list[float]] = {
     "positions of an account": [budget.POSITIONS_GAS_MAX],
     "fills and cancellations of others one order causes": [sweep.SWEEP_MAX],
     "orders that one tick ends": [deadlines.CANCELS_MAX],
+    "orders that one record of a purge cancels": [purging.CANCELS_MAX],
+    "connections that have entered orders": [presence.SESSIONS_MAX],
+    "the dead man's timer": [presence.TIMER_MAX_MS, presence.FIRED_MAX],
     "what waits for settlement": [backlog.BLOCK_S, backlog.BATCHES_MIN],
     "listings": [listing.LIVE_EXPIRIES_MAX, listing.EXPIRY_SLOTS, 4 * listing.GROUPS_MAX, listing.SHEET_WORDS_MAX],
     "closed orders remembered": [orderlog.CLOSED_MAX],

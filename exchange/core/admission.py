@@ -3,7 +3,7 @@
 Deciding only reads. The order of the checks is the order of ``Reject``. Imports state, risk, fees, events.
 """
 
-from exchange.core import fees, risk
+from exchange.core import fees, kill, risk
 from exchange.core.commands import (
     AUCTION,
     BRACKET,
@@ -21,7 +21,19 @@ from exchange.core.commands import (
 from exchange.core.events import Reject, Rejected
 from exchange.core.state import State
 from exchange.core.state_types import Account, Order
-from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX, Cash, Nanos, Qty, Seconds, div_up
+from exchange.core.units import (
+    CASH_MAX,
+    NO_EXPIRY,
+    QTY_MAX,
+    U63_MAX,
+    U64_MAX,
+    Cash,
+    Nanos,
+    Qty,
+    Seconds,
+    div_up,
+    seconds_of,
+)
 
 ATTACHED_MAX = 2  # orders that come along with another: what takes profit, and what stops loss
 SLICES_MAX = 100  # of an iceberg; each is a fill of its own, and a sweep is bounded
@@ -36,6 +48,9 @@ def refuse_who(
         return Rejected(Reject.ACCOUNT_MUST_EXIST, auth.account)
     if account.exiting:
         return Rejected(Reject.ACCOUNT_MUST_BE_ACTIVE, auth.account)
+    killed = kill.standing(state, account)
+    if killed is not None:
+        return Rejected(Reject.KILL_SWITCH_MUST_BE_RELEASED, killed.scope, seconds_of(killed.time_ns))
     if auth.signer != account.owner:
         key = account.keys.get(auth.signer)
         if key is None or not key.scopes & scope:

@@ -38,6 +38,16 @@ SCOPE_CANCEL: Final = 2
 SCOPE_QUOTE: Final = 4
 SCOPE_READ: Final = 16
 
+# What a connection says about its orders should it be lost: as each account has it, or for all of them.
+AS_ACCOUNT: Final = 0
+SWITCH_ON: Final = 1
+SWITCH_OFF: Final = 2
+
+# How far a kill switch reaches.
+KILL_ACCOUNT: Final = 1
+KILL_OWNER: Final = 2
+KILL_VENUE: Final = 3
+
 
 class Command(msgspec.Struct, frozen=True, array_like=True, gc=False, forbid_unknown_fields=True):
     """Base of all commands; the integer tag names the kind on the wire."""
@@ -225,6 +235,7 @@ class Place(Command, frozen=True, tag=10):
     label: str = ""
     slide: bool = False
     arrived_ns: Nanos = 0
+    session: int = 0  # the connection it came through; 0: none that could be lost
 
 
 class Amend(Command, frozen=True, tag=11):
@@ -237,6 +248,7 @@ class Amend(Command, frozen=True, tag=11):
     auth: Authorisation
     label: str = ""
     arrived_ns: Nanos = 0
+    session: int = 0  # the connection that minds the order from here on; 0: as before
 
 
 class Cancel(Command, frozen=True, tag=12):
@@ -314,6 +326,7 @@ class MassQuote(Command, frozen=True, tag=60):
     group: str
     label: str = ""
     whole: bool = False
+    session: int = 0  # the connection that minds the quotes from here on; 0: none, or as before
 
 
 class SetProtection(Command, frozen=True, tag=61):
@@ -525,6 +538,85 @@ class ObserveListing(Command, frozen=True, tag=43):
     expiry_id: int
 
 
+# Who is there to mind their orders, and who may trade at all.
+
+
+class OpenSession(Command, frozen=True, tag=70):
+    """A connection of this login is about to enter orders; its number is the seq of this record."""
+
+    by: bytes  # 20
+
+
+class EndSession(Command, frozen=True, tag=71):
+    """The connection is gone. ``keeps`` after a farewell: what it entered stays."""
+
+    session: int
+    keeps: bool = False
+
+
+class EndAllSessions(Command, frozen=True, tag=72):
+    """The venue starts: every connection there was is gone."""
+
+
+class SwitchSession(Command, frozen=True, tag=73):
+    """Whether the orders entered through a connection leave with it: AS_ACCOUNT, SWITCH_ON or SWITCH_OFF."""
+
+    session: int
+    switch: int
+
+
+class SwitchAccount(Command, frozen=True, tag=74):
+    """Whether an account's orders leave with their connection when the connection does not say."""
+
+    account: int
+    cancels: bool
+
+
+class SetTimer(Command, frozen=True, tag=75):
+    """The dead man's timer: unless set again, the account's orders leave so many milliseconds from now; 0 stops it."""
+
+    account: int
+    after_ms: int
+
+
+class PullKill(Command, frozen=True, tag=76):
+    """Take everything off the book and refuse new orders until released. ``by``: wallet, session key or operator.
+
+    ``account`` is for KILL_ACCOUNT, ``owner`` for KILL_OWNER: all accounts of a wallet.
+    """
+
+    scope: int
+    account: int
+    owner: bytes
+    by: bytes
+    cause: str
+
+
+class ReleaseKill(Command, frozen=True, tag=77):
+    """Trade again: the owner releases what the owner or a key of theirs pulled, the operator what the operator did."""
+
+    scope: int
+    account: int
+    owner: bytes
+    by: bytes
+    cause: str
+
+
+class Proceed(Command, frozen=True, tag=78):
+    """Go on with cancellations too many for one record."""
+
+
+Presence: TypeAlias = (
+    OpenSession
+    | EndSession
+    | EndAllSessions
+    | SwitchSession
+    | SwitchAccount
+    | SetTimer
+    | PullKill
+    | ReleaseKill
+    | Proceed
+)
 Observation: TypeAlias = (
     ObserveAccount
     | ObserveDeposit
@@ -563,4 +655,5 @@ AnyCommand: TypeAlias = (
     | SetAuctions
     | SetPhase
     | Observation
+    | Presence
 )

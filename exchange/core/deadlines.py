@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from heapq import heapify, heappop, heappush
 from typing import Final
 
-from exchange.core.events import Cancelled, CancelReason, Event
+from exchange.core.events import Cancelled, CancelReason
 from exchange.core.state import State
 from exchange.core.state_types import Order
 from exchange.core.units import NO_EXPIRY, Seconds
@@ -29,7 +29,7 @@ def remember(state: State, order: Order) -> None:
         heapify(heap)
 
 
-def expired(state: State, now_s: Seconds) -> list[Event]:
+def expired(state: State, now_s: Seconds) -> list[Cancelled]:
     """Cancellations of orders whose time has passed, earliest deadline first, at most ``CANCELS_MAX``."""
     found: dict[int, Order] = {}
     for expiry_s, order_id in _due(state.deadlines, now_s):

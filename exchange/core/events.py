@@ -41,6 +41,7 @@ class Reject(StrEnum):
     # who
     ACCOUNT_MUST_EXIST = "account_must_exist"
     ACCOUNT_MUST_BE_ACTIVE = "account_must_be_active"
+    KILL_SWITCH_MUST_BE_RELEASED = "kill_switch_must_be_released"
     SIGNER_MUST_BE_AUTHORISED = "signer_must_be_authorised"
     # a message of quotes
     PROTECTION_MUST_FIT = "protection_must_fit"
@@ -66,6 +67,8 @@ class Reject(StrEnum):
     NONCE_MUST_BE_FRESH = "nonce_must_be_fresh"
     ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"
     MAX_FEE_MUST_COVER_FEE = "max_fee_must_cover_fee"
+    # the connection
+    SESSION_MUST_BE_OPEN = "session_must_be_open"
     # a quote of a message
     QUOTE_MUST_BE_OUTSIDE_AUCTIONS = "quote_must_be_outside_auctions"
     QUOTE_GREEKS_MUST_FIT = "quote_greeks_must_fit"
@@ -84,6 +87,11 @@ class Reject(StrEnum):
     SETTLEMENT_MUST_KEEP_UP = "settlement_must_keep_up"
     ACCOUNT_MUST_HAVE_MARGIN = "account_must_have_margin"
     FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
+    # presence
+    SESSIONS_MUST_FIT = "sessions_must_fit"
+    SWITCH_MUST_BE_KNOWN = "switch_must_be_known"
+    TIMER_MUST_FIT = "timer_must_fit"
+    KILL_SWITCH_MUST_BE_PULLED = "kill_switch_must_be_pulled"
     # settlement and the chain
     BATCH_MUST_BE_PENDING = "batch_must_be_pending"
     NOTHING_TO_SEAL = "nothing_to_seal"
@@ -111,6 +119,9 @@ class CancelReason(StrEnum):
     QUOTE_BUDGET = "quote_budget"
     QUOTE_PROTECTION = "quote_protection"
     QUOTE_IN_AUCTION = "quote_in_auction"
+    DISCONNECTED = "disconnected"
+    DEAD_MAN = "dead_man"
+    KILL_SWITCH = "kill_switch"
 
 
 class PhaseCause(StrEnum):
@@ -292,6 +303,20 @@ class Uncrossed(Event, frozen=True, tag=56):
     surplus: Qty
 
 
+class TimerFired(Event, frozen=True, tag=70):
+    """Nobody set the dead man's timer of the account again in time: what was open by then is cancelled."""
+
+    account: int
+
+
+class Purged(Event, frozen=True, tag=71):
+    """A purge is over: of everything it was to cancel, nothing is open."""
+
+    kind: int
+    number: int
+    owner: bytes
+
+
 AnyEvent: TypeAlias = (
     Rejected
     | Applied
@@ -312,4 +337,6 @@ AnyEvent: TypeAlias = (
     | ChainDisagreed
     | PhaseChanged
     | Uncrossed
+    | TimerFired
+    | Purged
 )

@@ -7,9 +7,12 @@ Each returns None or a sentence that says what is wrong. Imports state and oracl
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER
 from exchange.core.state import TREASURY, State
 from exchange.core.state_types import Trade
 from exchange.core.units import QTY_ONE, Cash, Price, Qty, div_down, expiry_of
+
+_KIND_OF_KILL: Final = 2  # purges of kill switches are numbered behind those of connections and timers
 
 Invariant: TypeAlias = Callable[[State], str | None]
 
@@ -190,6 +193,25 @@ def free_collateral_is_withdrawable(state: State) -> str | None:
     return None
 
 
+def killed_trade_nothing(state: State) -> str | None:
+    """KILLED_TRADE_NOTHING: what a kill switch reaches has no open orders but those a purge is taking out."""
+    for scope, number, owner, _ in state.kills:
+        if (scope + _KIND_OF_KILL, number, owner) in state.purges:
+            continue
+        for order in state.orders.values():
+            reached = {KILL_ACCOUNT: order.account == number, KILL_OWNER: state.accounts[order.account].owner == owner}
+            if reached.get(scope, True):
+                return f"order {order.id} of account {order.account} is open under kill switch {scope}"
+    return None
+
+
+def connections_mind_open_orders(state: State) -> str | None:
+    """CONNECTIONS_MIND_OPEN_ORDERS: the orders listed under a connection are just the open ones that name it."""
+    listed = {key: number for number, minded in state.by_session.items() for key in minded}
+    named = {order.id: order.session for order in state.orders.values() if order.session}
+    return None if listed == named else f"{len(listed)} orders are minded, {len(named)} name a connection"
+
+
 ALL: Final[tuple[Invariant, ...]] = (
     cash_sums_to_vault,
     positions_sum_to_zero,
@@ -201,6 +223,8 @@ ALL: Final[tuple[Invariant, ...]] = (
     mirror_plus_trades_is_ledger,
     mirror_plus_trades_is_cash,
     free_collateral_is_withdrawable,
+    killed_trade_nothing,
+    connections_mind_open_orders,
 )
 
 

@@ -9,13 +9,16 @@ from exchange.core import (
     admission,
     deadlines,
     invariants,
+    kill,
     listing,
     matching,
     observation,
     orders,
     phases,
+    presence,
     pricing,
     protection,
+    purging,
     quoting,
     settlement,
     uncross,
@@ -40,18 +43,28 @@ def decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tup
     state.time_ns = time_ns  # the record's time is an input, whatever is decided
     kind = type(command)
     if kind is c.Place:
-        assert admission.has_waited(state, command, time_ns)  # type: ignore[arg-type]
-        return _housekeeping(state) + matching.decide_place(state, command, seq, time_ns)  # type: ignore[arg-type]
+        before = _before_order(state, command, time_ns)  # type: ignore[arg-type]
+        return before + matching.decide_place(state, command, seq, time_ns)  # type: ignore[arg-type]
     if kind is c.Cancel:
         return matching.decide_cancel(state, command)  # type: ignore[arg-type]
     if kind is c.Amend:
-        assert admission.has_waited(state, command, time_ns)  # type: ignore[arg-type]
-        return _housekeeping(state) + matching.decide_amend(state, command, time_ns)  # type: ignore[arg-type]
+        before = _before_order(state, command, time_ns)  # type: ignore[arg-type]
+        return before + matching.decide_amend(state, command, time_ns)  # type: ignore[arg-type]
     if state.config is None and kind is not c.Configure:
         return (e.Rejected(e.Reject.TRADING_MUST_BE_OPEN),)
     if kind in quoting.KINDS:
-        return quoting.decide(state, command, seq, time_ns)  # type: ignore[arg-type]
-    return _decide_rare(state, time_ns, command)
+        return _before_quotes(state, command) + quoting.decide(state, command, seq, time_ns)  # type: ignore[arg-type]
+    return _decide_rare(state, seq, time_ns, command)
+
+
+def _before_order(state: State, command: c.Place | c.Amend, time_ns: Nanos) -> tuple[e.Event, ...]:
+    """What is due before an order is looked at."""
+    assert admission.has_waited(state, command, time_ns)
+    return _housekeeping(state) + presence.overdue(state, command.auth.account)
+
+
+def _before_quotes(state: State, command: c.AnyCommand) -> tuple[e.Event, ...]:
+    return presence.overdue(state, command.mandate.account) if isinstance(command, c.MassQuote) else ()
 
 
 def _housekeeping(state: State) -> tuple[e.Event, ...]:
@@ -61,7 +74,7 @@ def _housekeeping(state: State) -> tuple[e.Event, ...]:
     return tuple(settlement.seal(state))
 
 
-def _decide_rare(state: State, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
+def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
     match command:
         case c.Configure():
             return listing.decide_configure(state, command)
@@ -84,19 +97,32 @@ def _decide_rare(state: State, time_ns: Nanos, command: c.AnyCommand) -> tuple[e
         case c.SetAuctions() | c.SetPhase():
             return phases.decide(state, command)
         case c.Tick():
-            return _tick(state, seconds_of(time_ns))
+            return _tick(state, seq, seconds_of(time_ns))
         case c.TakeDigest():
-            invariants.check_all(state)
-            return (e.Digested(digest(state)),)
+            return _digest(state)
+        case _ if isinstance(command, c.Presence):
+            return _decide_presence(state, seq, command)
         case _:
             return observation.decide(state, command)  # type: ignore[arg-type]
 
 
-def _tick(state: State, now_s: Seconds) -> tuple[e.Event, ...]:
+def _digest(state: State) -> tuple[e.Event, ...]:
+    invariants.check_all(state)
+    return (e.Digested(digest(state)),)
+
+
+def _decide_presence(state: State, seq: int, command: c.Presence) -> tuple[e.Event, ...]:
+    if isinstance(command, c.PullKill | c.ReleaseKill):
+        return kill.decide(state, seq, command)
+    return presence.decide(state, seq, command)
+
+
+def _tick(state: State, seq: int, now_s: Seconds) -> tuple[e.Event, ...]:
     """What time alone brings about. Auctions wait for a tick that takes nothing off the books before them."""
     ended = deadlines.expired(state, now_s)
-    moved = [] if ended or not state.auctions else phases.opened(state) or uncross.decide_due(state, now_s)
-    return (*_aged(state), *ended, *moved, e.Applied())
+    left = presence.tick(state, seq, ended)
+    moved = [] if ended or left or not state.auctions else phases.opened(state) or uncross.decide_due(state, now_s)
+    return (*_aged(state), *ended, *left, *moved, e.Applied())
 
 
 def _aged(state: State) -> tuple[e.Event, ...]:
@@ -160,19 +186,30 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
         case e.Uncrossed():
             uncross.evolve_uncrossed(state, event)
         case e.Applied():
-            _fold_applied(state, time_ns, command)
+            _fold_applied(state, seq, time_ns, command)
+        case e.ChainDisagreed():
+            state.mirror.disputed = True
+        case e.Digested() | e.QuoteRefused():
+            pass  # a statement about the state, not a change of it
+        case _:
+            _fold_makers(state, seq, time_ns, command, event)
+
+
+def _fold_makers(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, event: e.Event) -> None:
+    """What concerns those who quote, and whether they are there."""
+    match event:
         case e.MassQuoted():
             assert isinstance(command, c.MassQuote)
             quoting.evolve_mass_quoted(state, command)
         case e.ProtectionTriggered():
             protection.evolve_triggered(state, event, time_ns)
-        case e.ChainDisagreed():
-            state.mirror.disputed = True
-        case e.Digested() | e.QuoteRefused():
-            pass  # a statement about the state, not a change of it
+        case e.TimerFired():
+            presence.evolve_fired(state, event, seq)
+        case e.Purged():
+            purging.evolve_purged(state, event)
 
 
-def _fold_applied(state: State, time_ns: Nanos, command: c.AnyCommand) -> None:
+def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> None:
     match command:
         case c.Configure():
             listing.evolve_configure(state, command)
@@ -192,5 +229,9 @@ def _fold_applied(state: State, time_ns: Nanos, command: c.AnyCommand) -> None:
             quoting.evolve(state, command)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
+        case c.PullKill() | c.ReleaseKill():
+            kill.evolve(state, command, seq, time_ns)
+        case _ if isinstance(command, c.Presence):
+            presence.evolve(state, command, seq, time_ns)
         case _:
             observation.evolve(state, command)  # type: ignore[arg-type]

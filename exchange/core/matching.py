@@ -6,7 +6,7 @@ Imports state, admission, sweep, orders, backlog, settlement, events.
 
 import msgspec
 
-from exchange.core import admission, backlog, budget, orders, phases, settlement
+from exchange.core import admission, backlog, budget, orders, phases, presence, purging, settlement
 from exchange.core.book import Side
 from exchange.core.commands import FOK, GTC, IOC, Amend, Authorisation, Cancel, CancelAll, Place, terms_of
 from exchange.core.events import Accepted, Amended, Cancelled, CancelReason, Event, Reject, Rejected, Rested
@@ -25,7 +25,7 @@ LINEAGE_MAX = budget.ORDERS_MAX >> 1  # a trade has two lineages, and one batch 
 def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[Event, ...]:
     """Admit, match, and rest or cancel what is left."""
     auth, now_s = command.auth, seconds_of(time_ns)
-    refused = admission.refuse(state, auth, now_s)
+    refused = admission.refuse(state, auth, now_s) or presence.refuse_gone(state, command.session)
     if refused is not None:
         return (refused,)
     account = state.accounts[auth.account]
@@ -117,7 +117,11 @@ def _after_sweep(sweep: Sweep, entry: Entry) -> tuple[Event, ...]:
 def decide_amend(state: State, command: Amend, time_ns: int) -> tuple[Event, ...]:
     """Replace an open order: shrinking keeps its place, any other change queues it anew and may trade at once."""
     auth, now_s = command.auth, seconds_of(time_ns)
-    refused = admission.refuse(state, auth, now_s) or _refuse_amend(state, command, now_s)
+    refused = (
+        admission.refuse(state, auth, now_s)
+        or presence.refuse_gone(state, command.session)
+        or _refuse_amend(state, command, now_s)
+    )
     if refused is not None:
         return (refused,)
     order = state.orders[command.order_id]
@@ -139,7 +143,8 @@ def _keeps_place(order: Order, auth: Authorisation) -> bool:
 def _refuse_amend(state: State, command: Amend, now_s: Seconds) -> Rejected | None:
     auth = command.auth
     order = state.orders.get(command.order_id)
-    if order is None or order.expiry_s <= now_s:  # past its time it only waits for the next tick
+    # Past its time, or on its way out with others, it only waits for the record that takes it.
+    if order is None or order.expiry_s <= now_s or purging.doom_of(state, order) is not None:
         return Rejected(Reject.ORDER_MUST_BE_OPEN, command.order_id)
     if order.account != auth.account:
         return Rejected(Reject.ORDER_MUST_BE_OWN, auth.account, order.account)

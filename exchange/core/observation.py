@@ -90,6 +90,7 @@ def evolve(state: State, command: c.Observation) -> None:
     match command:
         case c.ObserveAccount():
             state.accounts[command.account] = Account(command.account, command.owner)
+            state.owned.setdefault(command.owner, []).append(command.account)
         case c.ObserveDeposit():
             state.accounts[command.account].cash += command.amount
             _mirror_cash(state, command.account, command.amount)

@@ -43,14 +43,21 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
         auth.tif,
         good_until(account, auth),
         command.label,
-        time_ns,  # created
-        time_ns,  # updated
+        time_ns,
+        time_ns,
     )
-    state.orders[seq] = account.orders[seq] = order
     if auth.terms is not None:
         order.display = auth.terms.display
-    if auth.reduce_only:
-        account.reducing[seq] = order
+    _index(state, account, order, command.session)
+
+
+def _index(state: State, account: Account, order: Order, session: int) -> None:
+    """The order is found by its number, its account, its connection and its deadline."""
+    state.orders[order.id] = account.orders[order.id] = order
+    if session:
+        mind(state, order, session)
+    if order.reduce_only:
+        account.reducing[order.id] = order
     deadlines.remember(state, order)
 
 
@@ -84,6 +91,8 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
     if not order.filled:
         settlement.release(state, order.auth_id)
     order.auth_id, order.max_fee, order.updated_ns = seq, auth.max_fee, time_ns
+    if command.session:
+        mind(state, order, command.session)
     order.reduce_only, order.post_only, order.label = auth.reduce_only, auth.post_only, command.label
     account.reducing.pop(order.id, None)
     if auth.reduce_only:
@@ -229,4 +238,22 @@ def _close(state: State, order: Order) -> None:
     account.reducing.pop(order.id, None)
     if order.mandate:
         protection.leave(state, order)
+    _leave_session(state, order)
     settlement.release(state, order.auth_id)
+
+
+def mind(state: State, order: Order, session: int) -> None:
+    """A connection minds the order from here on, and no other."""
+    _leave_session(state, order)
+    order.session = session
+    state.by_session.setdefault(session, {})[order.id] = order
+
+
+def _leave_session(state: State, order: Order) -> None:
+    """Nobody's connection minds the order any more."""
+    if not order.session:
+        return
+    minded = state.by_session[order.session]
+    del minded[order.id]
+    if not minded:
+        del state.by_session[order.session]

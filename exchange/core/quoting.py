@@ -7,7 +7,7 @@ make. Deciding only reads. Imports state, admission, orders, protection, risk, e
 
 from typing import Final, TypeAlias
 
-from exchange.core import admission, deadlines, fees, orders, protection, risk, settlement
+from exchange.core import admission, deadlines, fees, orders, presence, protection, purging, risk, settlement
 from exchange.core.commands import (
     CONTINUOUS,
     GTC,
@@ -257,7 +257,7 @@ def _refuse_signed(state: State, account: Account, command: MassQuote, now_s: Se
     assert state.config is not None
     if view is None or now_s - view.time_s > state.config.settlement_window_s:
         return Rejected(Reject.ORACLE_MUST_BE_FRESH, now_s - view.time_s if view else 0)
-    return None
+    return presence.refuse_gone(state, command.session)
 
 
 class Plan:
@@ -375,8 +375,10 @@ class Plan:
         self.events.append(Quoted(place, old.id, self._keeps_place(old, leaf)))
 
     def _keeps_place(self, old: Order, leaf: QuoteLeaf) -> bool:
-        """Whether the leaf asks for no more, at the same price, than what stands there and has not run out."""
+        """Whether the leaf asks for no more, at the same price, than what stands there and is not on its way out."""
         if old.expiry_s <= self._now_s or self._is_covered(old) != self._covered:
+            return False
+        if purging.doom_of(self._state, old) is not None:
             return False
         return leaf.price == old.price and leaf.qty <= old.qty - old.filled
 
@@ -474,6 +476,8 @@ def evolve_quoted(state: State, command: MassQuote, event: Quoted, seq: int, tim
     order.auth_id, order.mandate, order.price, order.qty, order.filled = auth_id, seq, leaf.price, leaf.qty, 0
     order.max_fee, order.label, order.updated_ns = auth.max_fee, command.label, time_ns
     order.expiry_s = orders.good_until(account, auth)
+    if command.session:
+        orders.mind(state, order, command.session)
     protection.enter(state, order)
     if not event.kept:
         order.priority = seq

@@ -7,7 +7,7 @@ order, without the indices derived from them; ``restore`` rebuilds those. Import
 import hashlib
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
@@ -22,17 +22,22 @@ from exchange.core.state_types import (
     Cover,
     Expiry,
     Key,
+    Kill,
     Mandate,
     OpenInterest,
     Order,
+    Purge,
     QuoteGroup,
     Series,
+    Session,
     Trade,
     Underlying,
 )
 from exchange.core.units import NO_EXPIRY, Cash, Nanos, Price, Qty
 
 TREASURY = 0
+KillKey: TypeAlias = tuple[int, int, bytes, bool]  # scope, account, owner, by the operator
+PurgeKey: TypeAlias = tuple[int, int, bytes]  # kind, number, owner
 K = TypeVar("K", int, bytes)
 T = TypeVar("T")
 
@@ -67,6 +72,7 @@ class AccountImage(msgspec.Struct, array_like=True):
     nonces: list[tuple[int, int]]
     keys: list[tuple[bytes, Key]]
     groups: list[QuoteGroup] = []
+    cancels: bool = False
 
 
 class MirrorImage(msgspec.Struct, array_like=True):
@@ -111,6 +117,10 @@ class StateImage(msgspec.Struct, array_like=True):
     auctions: list[Auction] = []
     auction_rules: list[SetAuctions] = []
     mandates: list[Mandate] = []
+    sessions: list[Session] = []
+    timers: list[tuple[int, Nanos]] = []
+    kills: list[Kill] = []
+    purges: list[Purge] = []
 
 
 class State:
@@ -124,24 +134,30 @@ class State:
         "auths",
         "batches",
         "books",
+        "by_session",
         "config",
         "deadlines",
         "expiries",
         "first_unsealed",
         "fixings",
         "is_open",
+        "kills",
         "mandates",
         "mirror",
         "next_batch",
         "next_trade",
         "orders",
+        "owned",
+        "purges",
         "round",
         "rounds",
         "sealed_ns",
         "seq",
         "series",
+        "sessions",
         "spots",
         "time_ns",
+        "timers",
         "touched",
         "trades",
         "underlyings",
@@ -178,6 +194,12 @@ class State:
         self.touched: dict[int, None] = {}  # settlement: accounts with unsealed trades
         self.mirror = Mirror()  # chain
         self.mandates: dict[int, Mandate] = {}  # quoting: until nothing names them
+        self.owned: dict[bytes, list[int]] = {}  # chain: wallet -> its accounts
+        self.sessions: dict[int, Session] = {}  # presence: open connections
+        self.timers: dict[int, Nanos] = {}  # presence: account -> when its orders leave
+        self.by_session: dict[int, dict[int, Order]] = {}  # orders: connection -> open orders it minds
+        self.kills: dict[KillKey, Kill] = {}  # kill
+        self.purges: dict[PurgeKey, Purge] = {}  # purging
 
 
 def image(state: State) -> StateImage:
@@ -209,6 +231,10 @@ def image(state: State) -> StateImage:
         auctions=_sorted(state.auctions),
         auction_rules=_sorted(state.auction_rules),
         mandates=_sorted(state.mandates),
+        sessions=_sorted(state.sessions),
+        timers=_pairs(state.timers),
+        kills=[state.kills[key] for key in sorted(state.kills)],
+        purges=list(state.purges.values()),  # in the order in which they are worked off
     )
 
 
@@ -246,6 +272,7 @@ def _account_image(account: Account) -> AccountImage:
         _pairs(account.nonces),
         _pairs(account.keys),
         [account.groups[name] for name in sorted(account.groups)],
+        account.cancels,
     )
 
 
@@ -286,7 +313,8 @@ def restore(source: StateImage) -> State:
     state = State()
     for name in _PLAIN:
         setattr(state, name, getattr(source, name))
-    for name in ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches", "auctions", "mandates"):
+    kinds = ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches", "auctions", "mandates")
+    for name in (*kinds, "sessions"):
         setattr(state, name, {item.id: item for item in getattr(source, name)})
     state.spots = {spot.underlying: spot for spot in source.spots}
     state.rounds = {round_.round_id: round_ for round_ in source.rounds}
@@ -299,6 +327,7 @@ def restore(source: StateImage) -> State:
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
     _restore_orders(state)
     _restore_waiting(state)
+    _restore_presence(state, source)
     if state.round is not None:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard)
@@ -308,6 +337,7 @@ def restore(source: StateImage) -> State:
 def _restore_account(source: AccountImage) -> Account:
     account = Account(source.id, source.owner)
     account.cash, account.held, account.exiting = source.cash, source.held, source.exiting
+    account.cancels = source.cancels
     for name in ("positions", "costs", "nonces", "keys"):
         setattr(account, name, dict(getattr(source, name)))
     account.groups = {group.name: group for group in source.groups}
@@ -325,6 +355,15 @@ def _restore_mirror(source: MirrorImage) -> Mirror:
         dict(source.dust),
         source.disputed,
     )
+
+
+def _restore_presence(state: State, source: StateImage) -> None:
+    state.timers = dict(source.timers)
+    state.kills = {(item.scope, item.account, item.owner, item.by_operator): item for item in source.kills}
+    state.purges = {(item.kind, item.number, item.owner): item for item in source.purges}
+    for account in source.accounts:
+        if account.id != TREASURY:
+            state.owned.setdefault(account.owner, []).append(account.id)
 
 
 def _restore_waiting(state: State) -> None:
@@ -371,6 +410,8 @@ def _restore_orders(state: State) -> None:
             _restore_open(account, order)
         if order.reduce_only:
             account.reducing[order.id] = order
+        if order.session:
+            state.by_session.setdefault(order.session, {})[order.id] = order
         side = state.books[order.series].side(is_buy=order.is_buy)
         side.add(order)
         if order.hidden:

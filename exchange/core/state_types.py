@@ -38,6 +38,7 @@ class Order(msgspec.Struct, gc=False):
     hidden: Qty = 0
     turn: int = 0
     mandate: int = 0  # 0: an order of its own; else a quote under this one
+    session: int = 0  # the connection that minds it; 0: none
 
 
 class AuthEntry(msgspec.Struct, gc=False):
@@ -143,6 +144,39 @@ class Key(msgspec.Struct, gc=False):
     expiry_s: Seconds
 
 
+class Session(msgspec.Struct, gc=False):
+    """An open connection through which orders came or may come: who logged in, and what becomes of its orders."""
+
+    id: int
+    by: bytes
+    switch: int = 0
+
+
+class Kill(msgspec.Struct, gc=False):
+    """A kill switch that is pulled: how far it reaches, by whom, why and when."""
+
+    scope: int
+    account: int
+    owner: bytes
+    by_operator: bool
+    by: bytes
+    cause: str
+    time_ns: Nanos
+
+
+class Purge(msgspec.Struct):
+    """Orders on their way out, older than ``before``: of a session, an account, an owner or the venue.
+
+    ``accounts`` narrows it to some of a session's accounts; empty: all.
+    """
+
+    kind: int
+    number: int
+    owner: bytes
+    before: int
+    accounts: list[int] = []
+
+
 class Underlying(msgspec.Struct, gc=False):
     """An underlying and the steps its options trade in."""
 
@@ -211,6 +245,7 @@ class Account:
     """
 
     __slots__ = (
+        "cancels",
         "cash",
         "costs",
         "covers",
@@ -239,6 +274,7 @@ class Account:
         self.cash: Cash = 0
         self.held: Cash = 0
         self.exiting = False
+        self.cancels = False  # orders leave with their connection unless the connection says otherwise
         self.positions: dict[int, Qty] = {}
         self.costs: dict[int, Cash] = {}  # series -> premium paid (long) or received (short) for the position
         self.nonces: dict[int, int] = {}  # nonce >> 6 -> mask of the 64 nonces in it

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
-from exchange.core import backlog, budget, fees, phases, risk
+from exchange.core import backlog, budget, fees, phases, purging, risk
 from exchange.core.commands import CANCEL_MAKER, CANCEL_TAKER, Authorisation, terms_of
 from exchange.core.events import Cancelled, CancelReason, Event, Traded
 from exchange.core.protection import Watch
@@ -84,6 +84,10 @@ class Sweep:
     def _meet(self, maker: Order) -> None:
         """Trade with one maker, take a maker that may not trade out of the way, or stop."""
         auth, accounts = self.auth, self.state.accounts
+        doom = purging.doom_of(self.state, maker)
+        if doom is not None:
+            self._cancel(maker, doom)
+            return
         if accounts[maker.account].owner == accounts[auth.account].owner:
             self._meet_oneself(maker)
             return

@@ -137,6 +137,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "An account that is leaving takes no new orders.",
         "Clear the exit request on chain, or let it complete.",
     ),
+    Reject.KILL_SWITCH_MUST_BE_RELEASED: Refusal(
+        Code.ACCOUNT_LOCKED,
+        "No order is taken under a pulled kill switch: data.value 1 the account's, 2 its wallet's, 3 the venue's.",
+        "Who pulled it at data.limit (seconds) releases it: the wallet or the operator, see private/x_get_kill_switch.",
+    ),
     Reject.SIGNER_MUST_BE_AUTHORISED: Refusal(
         Code.AUTHORIZATION_REQUIRED,
         "The order is signed by the owner or a live session key with the trade scope.",
@@ -244,6 +249,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         usdc,
         usdc,
     ),
+    Reject.SESSION_MUST_BE_OPEN: Refusal(
+        Code.BAD_REQUEST,
+        "An order comes through a connection that is still open.",
+        "Connect again; nobody would have minded this order.",
+    ),
     Reject.QUOTE_MUST_BE_OUTSIDE_AUCTIONS: Refusal(
         Code.BOOK_CLOSED,
         "Quotes are for continuous trading: in an auction none is entered, and none takes part.",
@@ -322,6 +332,22 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Lower the amount, move the price, or use immediate_or_cancel.",
         contracts,
         contracts,
+    ),
+    Reject.SESSIONS_MUST_FIT: Refusal(
+        Code.TEMPORARILY_UNAVAILABLE,
+        "The venue minds at most 20,000 trading connections.",
+        "Use one connection for many orders, or HTTP.",
+    ),
+    Reject.SWITCH_MUST_BE_KNOWN: Refusal(
+        Code.INVALID_ARGUMENTS, "A switch has the positions and reaches that the API names.", "Send one of them."
+    ),
+    Reject.TIMER_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS, "The dead man's timer runs for at most a day.", "Send at most data.limit milliseconds."
+    ),
+    Reject.KILL_SWITCH_MUST_BE_PULLED: Refusal(
+        Code.BAD_REQUEST,
+        "Released is what the same hand has pulled: the wallet's side what the wallet or a key of it pulled.",
+        "See private/x_get_kill_switch; what the operator pulled, the operator releases.",
     ),
     Reject.BATCH_MUST_BE_PENDING: Refusal(Code.BAD_REQUEST, "A refusal names a sealed batch.", _ADMIN),
     Reject.NOTHING_TO_SEAL: Refusal(Code.BAD_REQUEST, "A batch has trades.", _ADMIN),

@@ -19,6 +19,7 @@ CALL = series_named("62000C")
 OWNERS = {1: "ann", 2: "bob", 3: "cid", 4: "ann"}  # ann has two accounts, and may not trade with herself
 PRICES = (997, 998, 999, 1_000, 1_005)
 GIVES_WAY = {"taker": c.CANCEL_TAKER, "maker": c.CANCEL_MAKER, "both": c.CANCEL_BOTH}
+UNTOLD = (e.BatchSealed, e.Applied, e.Purged, e.TimerFired)
 WALLETS = {"ann": wallet(1), "bob": wallet(2), "cid": wallet(3)}
 
 
@@ -34,6 +35,7 @@ class Twins:
             self.venue.fund(account, 10**9)
         self.naive = NaiveBook(OWNERS)
         self.known: list[int] = []
+        self.connections: list[int] = []
         for account, is_buy, total in ((2, True, 6), (3, False, 4), (1, False, 2)):  # somebody holds something
             self.place(Wish(account, is_buy, total, 1_000))
 
@@ -57,7 +59,7 @@ class Twins:
         number = self.venue.state.seq + 1
         self._date(wish)
         wish.display = min(wish.display, wish.total)
-        events = self.venue.do(c.Place(self.auth(wish)))
+        events = self.venue.do(c.Place(self.auth(wish), session=wish.minder))
         self.compare(events, self.naive.place(number, wish, self.venue.now_s))
         self.known.append(number)
 
@@ -71,7 +73,7 @@ class Twins:
             wish.price = wish.price or order.price // USDC
         wish.price, wish.tif, wish.slide = wish.price or 1, 0, False
         wish.display = min(wish.display, wish.total)
-        events = self.venue.do(c.Amend(target, self.auth(wish, replaces=replaces)))
+        events = self.venue.do(c.Amend(target, self.auth(wish, replaces=replaces), session=wish.minder))
         self.compare(events, self.naive.amend(target, number, wish, self.venue.now_s))
 
     def cancel(self, pick: int) -> None:
@@ -85,11 +87,17 @@ class Twins:
     def wait(self, seconds: int, tick: bool) -> None:
         self.venue.wait(seconds)
         if tick:
-            events = self.venue.do(c.Tick())
-            view = self.venue.state.view
-            assert view is not None
-            answers = self.naive.expire(self.venue.now_s) or uncross(self.naive, view.marks[CALL], self.venue.now_s)
-            self.compare(events[:-1], answers)
+            self._tick()
+
+    def _tick(self) -> None:
+        view = self.venue.state.view
+        assert view is not None
+        late = [account for account, moment in self.naive.timers.items() if moment <= self.venue.now_s]
+        waits = bool(late + self.naive.fired)
+        answers = self.naive.expire(self.venue.now_s)
+        if not answers and not waits:
+            answers = uncross(self.naive, view.marks[CALL], self.venue.now_s)
+        self.compare(self._steps(c.Tick()), answers)
 
     def call(self, seconds: int) -> None:
         """From now on orders are collected, and trade together after a while."""
@@ -106,6 +114,78 @@ class Twins:
         if self.venue.state.round is not None and self.venue.state.round.time_s < self.venue.now_s:
             self.venue.round(62_000)
 
+    # -- presence -----------------------------------------------------------------------------------------------------
+
+    def connect(self, switch: int) -> None:
+        """A connection that says what becomes of its orders; or does not."""
+        self.venue.must(c.OpenSession(WALLETS["bob"]))
+        number = self.venue.state.seq
+        self.connections.append(number)
+        self.naive.connected[number] = ("", "on", "off")[switch]
+        if switch:
+            self.venue.must(c.SwitchSession(number, switch))
+
+    def be_careful(self, account: int, cancels: bool) -> None:
+        self.venue.must(c.SwitchAccount(account, cancels))
+        self.naive.careful[account] = cancels
+
+    def say_bye(self, pick: int) -> None:
+        for number in list(self.naive.connected)[pick : pick + 1]:
+            self.compare(self._whole(c.EndSession(number, keeps=True)), [])
+            del self.naive.connected[number]
+
+    def lose(self, pick: int) -> None:
+        for number in list(self.naive.connected)[pick : pick + 1]:
+            self.compare(self._whole(c.EndSession(number)), self.naive.lose(number))
+
+    def restart(self) -> None:
+        self.compare(self._whole(c.EndAllSessions()), self.naive.lose_all())
+
+    def set_timer(self, account: int, seconds: int) -> None:
+        now = self.venue.now_s
+        self.naive.fire(account, now)
+        self.venue.must(c.SetTimer(account, seconds * 1_000))
+        self.naive.timers.pop(account, None)
+        if seconds:
+            self.naive.timers[account] = now + seconds
+
+    def kill(self, reach: str, account: int) -> None:
+        command, whom = self._switch(c.PullKill, reach, account)
+        self.compare(self._whole(command), self.naive.kill(reach, whom))
+
+    def release(self, reach: str, account: int) -> None:
+        command, whom = self._switch(c.ReleaseKill, reach, account)
+        if (reach, whom) in self.naive.killed:
+            self.venue.must(command)
+            self.naive.killed = [switch for switch in self.naive.killed if switch != (reach, whom)]
+        else:
+            assert self.venue.rejected(command) is e.Reject.KILL_SWITCH_MUST_BE_PULLED
+
+    def _switch(self, kind: Any, reach: str, account: int) -> tuple[Any, object]:
+        owner = OWNERS[account]
+        by = WALLETS[owner]
+        match reach:
+            case "account":
+                return kind(c.KILL_ACCOUNT, account, b"", by, "test"), account
+            case "owner":
+                return kind(c.KILL_OWNER, 0, by, by, "test"), owner
+            case _:
+                return kind(c.KILL_VENUE, 0, b"", b"p" * 20, "test"), 0
+
+    def _whole(self, command: Any) -> tuple[Any, ...]:
+        """A command and everything it leaves to records that follow; without the words that only keep count.
+
+        The naive book has nothing half done, so what was doomed before goes before.
+        """
+        self._tick()
+        return self._steps(command)
+
+    def _steps(self, command: Any) -> tuple[Any, ...]:
+        events = self.venue.do(command)
+        while self.venue.state.purges:
+            events += self.venue.must(c.Proceed())
+        return events
+
     def _some_order(self, pick: int) -> int:
         """An open order, the newest first; now and then one that is long gone."""
         alive = [number for number in self.known if number in self.venue.state.orders]
@@ -118,7 +198,7 @@ class Twins:
     # -- the same? ----------------------------------------------------------------------------------------------------
 
     def compare(self, events: tuple[Any, ...], answers: list[Any]) -> None:
-        told = [words(event) for event in events if type(event) is not e.BatchSealed]
+        told = [words(event) for event in events if type(event) not in UNTOLD]
         assert told == answers
         for answer in told:
             self.seen[summary(answer)] += 1

@@ -172,11 +172,11 @@ class World(Venue):
         if not series_ids:
             return ()
         series = series_ids[pick % len(series_ids)]
-        slide = terms.pop("slide", False)
+        slide, session = terms.pop("slide", False), terms.pop("session", 0)
         auth = self.auth(
             account, series, is_buy, lots * 100, self.price_near(series, percent), **self._signed(account, terms)
         )
-        events = self.do(c.Place(auth, slide=slide))
+        events = self.do(c.Place(auth, slide=slide, session=session))
         if type(events[-1]) is not e.Rejected:
             self.order_ids.append(self.state.seq)
         return events
@@ -201,6 +201,11 @@ class World(Venue):
             return ()
         price = order.price if percent == 0 else self.price_near(order.series, percent)
         return self.amend(order.id, lots * 100, price, **self._signed(order.account, terms))
+
+    def some_session(self, pick: int) -> int:
+        """An open connection, or none."""
+        sessions = list(self.state.sessions)
+        return sessions[pick % len(sessions)] if sessions and pick else 0
 
     def take_off(self, pick: int) -> None:
         order = self.some_order(pick)
@@ -446,6 +451,7 @@ def order(world: World, draw: Draw) -> None:
     terms |= {"slide": draw(2) == 0, "life": (0, 0, 90, 600)[draw(4)], "by_key": draw(4) == 0}
     self_trade = (c.CANCEL_TAKER, c.CANCEL_TAKER, c.CANCEL_MAKER, c.CANCEL_BOTH)[draw(4)]
     terms |= {"terms": c.Terms(display=(0, 0, 100, 1_000, 5_000)[draw(5)], self_trade=self_trade)}
+    terms |= {"session": world.some_session(draw(3))}
     terms |= {"max_fee": (10_000 * USDC, 10_000 * USDC, 20 * USDC, 0)[draw(4)]} if draw(8) == 0 else {}
     lots = (1, 10, 50, 100, 100, 300)[draw(6)]
     world.trade(TRADERS[draw(4)], draw(9), draw(2) == 0, lots, percent, **terms)

@@ -6,9 +6,9 @@ of money. Answers are tuples of plain words, in the order in which things happen
 
 from dataclasses import dataclass
 
+from naive_crowd import FAR, Answer, Crowd
+
 GTC, IOC, FOK = 0, 1, 2
-FAR = 2**40
-Answer = tuple[object, ...]
 
 
 @dataclass
@@ -28,6 +28,8 @@ class Resting:
     display: int = 0
     hidden: int = 0
     gives_way: str = "taker"
+    minder: int = 0
+    leaving: str = ""  # why, once it is on its way out
 
     @property
     def left(self) -> int:
@@ -49,6 +51,7 @@ class Wish:
     expires: int = FAR
     display: int = 0
     gives_way: str = "taker"
+    minder: int = 0
 
 
 def tick_at(price: int) -> int:
@@ -56,12 +59,11 @@ def tick_at(price: int) -> int:
     return 5 if price >= 1_000 else 1
 
 
-class NaiveBook:
+class NaiveBook(Crowd):
     """One series. ``owners`` says whose wallet holds each account."""
 
     def __init__(self, owners: dict[int, str]) -> None:
-        self.owners = owners
-        self.orders: list[Resting] = []
+        super().__init__(owners)
         self.positions = dict.fromkeys(owners, 0)
         self.now_at = (0, 0)  # the request that is being answered, and the fills it has led to
         self.collects_until: int | None = None  # an auction is on: nothing trades before
@@ -78,22 +80,31 @@ class NaiveBook:
     # -- requests -----------------------------------------------------------------------------------------------------
 
     def place(self, number: int, wish: Wish, now: int) -> list[Answer]:
+        self.fire(wish.account, now)
+        if self.is_killed(wish.account):
+            return [("refused", "kill_switch_must_be_released")]
         if self.collects_until is not None and wish.tif != GTC:
             return [("refused", "tif_must_suit_auction")]
         if wish.expires <= now:
             return [("refused", "order_must_not_be_expired")]
+        if wish.minder and wish.minder not in self.connected:
+            return [("refused", "session_must_be_open")]
         if wish.reduce_only and not self.closable(wish.account, wish.is_buy):
             return [("refused", "reduce_only_must_reduce")]
         self.now_at = (number, 0)
-        return self.enter(
-            Resting(number, *_facts(wish), 0, wish.price, (number, 0), *_terms(wish)), wish, ("accepted",), now
-        )
+        new = Resting(number, *_facts(wish), 0, wish.price, (number, 0), *_terms(wish), minder=wish.minder)
+        return self.enter(new, wish, ("accepted",), now)
 
     def amend(self, target: int, number: int, wish: Wish, now: int) -> list[Answer]:
+        self.fire(wish.account, now)
+        if self.is_killed(wish.account):
+            return [("refused", "kill_switch_must_be_released")]
         if wish.expires <= now:
             return [("refused", "order_must_not_be_expired")]
+        if wish.minder and wish.minder not in self.connected:
+            return [("refused", "session_must_be_open")]
         old = self.find(target)
-        if old is None or old.expires <= now:
+        if old is None or old.expires <= now or self.fate(old, now):
             return [("refused", "order_must_be_open")]
         if wish.total <= old.filled:
             return [("refused", "amend_qty_must_exceed_filled")]
@@ -104,9 +115,11 @@ class NaiveBook:
         if asked == had and wish.total <= old.total:
             old.hidden = max(old.hidden - (old.total - wish.total), 0)
             old.total, old.expires, old.gives_way = wish.total, wish.expires, wish.gives_way
+            old.minder = wish.minder or old.minder
             return [("amended", "kept")]
         self.orders.remove(old)
         new = Resting(target, old.account, old.is_buy, wish.total, old.filled, wish.price, (number, 0), *_terms(wish))
+        new.minder = wish.minder or old.minder
         answers = self.enter(new, wish, ("amended", "moved"), now)
         if answers[0][0] == "refused":
             self.orders.append(old)
@@ -118,20 +131,14 @@ class NaiveBook:
 
     def cancel_all(self, account: int) -> list[Answer]:
         mine = sorted((order for order in self.orders if order.account == account), key=lambda order: order.id)
-        return [self.drop(order, "by_owner") for order in mine]
+        return self.leave(mine, "by_owner")
 
     def expire(self, now: int) -> list[Answer]:
-        late = sorted(
-            (order for order in self.orders if order.expires <= now), key=lambda order: (order.expires, order.id)
-        )
-        return [self.drop(order, "expired") for order in late]
+        late = [order for order in self.orders if order.expires <= now]
+        return self.leave(sorted(late, key=lambda order: (order.expires, order.id)), "expired") + self.clean(now)
 
     def find(self, number: int) -> Resting | None:
         return next((order for order in self.orders if order.id == number), None)
-
-    def drop(self, order: Resting, reason: str) -> Answer:
-        self.orders.remove(order)
-        return ("cancelled", order.id, reason, order.left)
 
     # -- matching -----------------------------------------------------------------------------------------------------
 
@@ -172,6 +179,9 @@ class NaiveBook:
         icebergs = [maker.id for maker in facing if maker.hidden]
         while facing and new.left and not self.is_reduced(new) and self.reaches(new, facing[0]):
             maker = facing.pop(0)
+            if fate := self.fate(maker, now):
+                happened.append(self.drop(maker, fate))
+                continue
             if self.owners[maker.account] == self.owners[new.account]:
                 happened += self.make_way(maker, wish)
                 if wish.gives_way != "maker":

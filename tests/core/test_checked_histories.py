@@ -6,6 +6,7 @@ It hears what a reader of the journal reads. The happenings are those of the mac
 from typing import Any
 
 from core_auctions import AUCTIONS
+from core_presence import PRESENCE
 from core_profiles import effort
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -15,8 +16,8 @@ from test_core_machine import HAPPENS, WEIGHTED, LawfulWorld
 from exchange import codec
 from replay.checker import Checker
 
-# Phases of a series are another promise's: the checker speaks of continuous trading.
-CONTINUOUS = [name for name in WEIGHTED if name not in AUCTIONS and name not in ("halt", "nonsense")]
+# Phases of a series and who is there are other promises': the checker speaks of continuous trading.
+CONTINUOUS = [name for name in WEIGHTED if name not in AUCTIONS | PRESENCE and name not in ("halt", "nonsense")]
 
 
 class CheckedWorld(LawfulWorld):

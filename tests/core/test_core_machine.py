@@ -17,6 +17,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 from core_auctions import AUCTIONS, never_phased
+from core_presence import PRESENCE, never_of_presence
 from core_profiles import SOAK, effort
 from core_venue import HALF_HOUR
 from core_world import HAPPENINGS, TRADERS, WAITS, Draw, World
@@ -27,7 +28,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import risk, uncross
+from exchange.core import purging, risk, uncross
 from exchange.core.machine import apply, decide
 from exchange.core.state import TREASURY, State, decode, encode, image
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
@@ -108,6 +109,7 @@ def never_taken(world: World) -> list[c.AnyCommand]:
         c.ObserveBatch(wrong_action, state.next_batch, b"t" * 32, 1, 1),
         c.Cancel(1, 10**9),
         c.CancelAll(99),
+        *never_of_presence(world),
     ]
 
 
@@ -157,6 +159,7 @@ class LawfulWorld(World):
             assert account.open == other.open
             assert account.orders == other.orders
             assert sorted(account.reducing) == sorted(other.reducing)
+            assert self.state.owned == restored.owned
             if self.state.view is not None and account.risk_round == self.state.view.id:
                 risk.refresh(restored, other)
                 assert (account.isolated, account.reserved) == (other.isolated, other.reserved), key
@@ -206,15 +209,16 @@ def half_hour(world: LawfulWorld, draw: Draw) -> None:
 
 
 MORE = {"odd_order": (8, odd_order), "nonsense": (4, nonsense), "halt": (1, halt), "half_hour": (3, half_hour)}
-HAPPENS = HAPPENINGS | MORE | AUCTIONS
+HAPPENS = HAPPENINGS | PRESENCE | AUCTIONS | MORE
 WEIGHTED = [name for name, (weight, _) in HAPPENS.items() for _ in range(weight)]
 
 
 class Histories(RuleBasedStateMachine):
     """What may happen next, and what is asserted after it."""
 
-    @initialize(batch_trades_max=st.integers(1, 5))
-    def opens(self, batch_trades_max: int) -> None:
+    @initialize(batch_trades_max=st.integers(1, 5), cancels_max=st.sampled_from((1, 3, 1_000)))
+    def opens(self, batch_trades_max: int, cancels_max: int) -> None:
+        purging.CANCELS_MAX = cancels_max  # type: ignore[misc]
         self.world = LawfulWorld(batch_trades_max)
 
     @rule(what=st.sampled_from(WEIGHTED), data=st.data())
@@ -241,6 +245,7 @@ class Histories(RuleBasedStateMachine):
 def test_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     """Most of what can happen did happen. A failure is printed as found; the soak shrinks it first."""
     monkeypatch.setattr(uncross, "SWEEP_MAX", 3)  # so that an uncross takes several records
+    monkeypatch.setattr(purging, "CANCELS_MAX", purging.CANCELS_MAX)  # which the histories change, is put back
     short = settings(effort(240, steps=80), phases=[Phase.explicit, Phase.generate])
     run_state_machine_as_test(Histories, settings=effort(240, steps=80) if SOAK else short)
     events = {kind.__name__ for kind in get_args(e.AnyEvent)} - {"ChainDisagreed"}

@@ -14,12 +14,25 @@ from core_venue import HALF_HOUR, USDC, Venue, series_named, standard_venue
 from core_world import World
 from naive_book import Wish
 
-from exchange.core import admission, fees, invariants, ledger, observation, orders, risk, settlement, sweep
+from exchange.core import (
+    admission,
+    fees,
+    invariants,
+    kill,
+    ledger,
+    observation,
+    orders,
+    presence,
+    purging,
+    risk,
+    settlement,
+    sweep,
+)
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.book import Level, Side
 from exchange.core.state import TREASURY, State, decode, encode
-from exchange.core.state_types import Order
+from exchange.core.state_types import Kill, Order
 from exchange.core.units import QTY_ONE
 
 CALL = series_named("62000C")
@@ -133,6 +146,14 @@ def hold_treasury(state: State) -> None:
     state.accounts[TREASURY].held = 1
 
 
+def keep_trading(state: State) -> None:
+    state.kills[c.KILL_VENUE, 0, b"", True] = Kill(c.KILL_VENUE, 0, b"", True, b"", "", 0)
+
+
+def lose_sight(state: State) -> None:
+    next(iter(state.orders.values())).session = 7
+
+
 BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (lose_cash, "cash_sums_to_vault"),
     (lose_fee, "cash_sums_to_vault"),
@@ -154,6 +175,8 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (find_dust, "mirror_plus_trades_is_cash"),
     (hold_nothing_less, "free_collateral_is_withdrawable"),
     (hold_treasury, "free_collateral_is_withdrawable"),
+    (keep_trading, "killed_trade_nothing"),
+    (lose_sight, "connections_mind_open_orders"),
 )
 
 
@@ -441,3 +464,75 @@ def test_the_twin_notices(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str
     monkeypatch.setattr(place, rule, broken)
     with pytest.raises(AssertionError):
         play(twins)
+
+
+# -- who is there -----------------------------------------------------------------------------------------------------
+
+
+def come_and_go(twins: Twins) -> None:
+    """Connections with and without a word, a careful account, a timer, switches of every reach."""
+    for switch in (0, 1, 2):
+        twins.connect(switch)
+    silent, loud, keeping = twins.connections
+    twins.be_careful(3, cancels=True)
+    for minder in (silent, loud, keeping):
+        for account in (2, 3):
+            twins.place(Wish(account, False, 1, 1_005, minder=minder))
+        twins.place(Wish(2, False, 1, 1_005, reduce_only=True, minder=minder))
+    twins.amend(0, Wish(0, False, 1, 1_005, reduce_only=True, minder=loud))
+    twins.lose(0)
+    twins.place(Wish(3, False, 1, 1_005, minder=silent))
+    twins.lose(0)
+    twins.say_bye(0)
+    twins.set_timer(2, 20)
+    twins.place(Wish(2, True, 2, 999))
+    twins.place(Wish(2, False, 2, 1_005, reduce_only=True))
+    twins.wait(30, tick=False)
+    twins.place(Wish(3, False, 1, 999))
+    twins.place(Wish(2, True, 1, 998))
+    twins.wait(0, tick=True)
+    for reach, account in (("account", 2), ("owner", 4), ("venue", 1)):
+        twins.place(Wish(account, True, 1, 997, minder=0))
+        twins.place(Wish(1, True, 1, 997))
+        twins.kill(reach, account)
+        twins.place(Wish(account, True, 1, 997))
+        twins.place(Wish(1, True, 1, 997))
+        twins.release(reach, account)
+
+
+def test_the_twins_agree_on_who_comes_and_goes() -> None:
+    come_and_go(Twins())
+
+
+def all_that_stand(purge: Any, order: Any) -> bool:
+    return order.priority < purge.before
+
+
+@pytest.mark.parametrize(
+    ("place", "rule", "broken"),
+    [
+        (purging, "spared", lambda _: False),
+        (purging, "takes", all_that_stand),
+        (purging, "doom_of", lambda *_: None),
+        (purging, "_by_age", lambda orders: list(orders.values())[::-1]),
+        (presence, "refuse_gone", lambda *_: None),
+        (presence, "overdue", lambda *_: ()),
+        (presence, "_purge_of", lambda *_: []),
+        (kill, "standing", lambda *_: None),
+    ],
+    ids=[
+        "spares nothing",
+        "takes other accounts' orders",
+        "the doomed trade",
+        "youngest first",
+        "orders of the gone",
+        "timers never fire on orders",
+        "nothing leaves with a connection",
+        "the killed trade",
+    ],
+)
+def test_the_twin_notices_who_is_there(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any) -> None:
+    twins = Twins()
+    monkeypatch.setattr(place, rule, broken)
+    with pytest.raises(AssertionError):
+        come_and_go(twins)

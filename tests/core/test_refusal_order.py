@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 
 import pytest
 from core_quotes import bid, protect, quoted
-from core_venue import USDC, Venue, series_named, standard_venue
+from core_venue import USDC, Venue, series_named, standard_venue, wallet
 from msgspec.structs import replace
 
 from exchange.core import backlog, matching
@@ -47,6 +47,10 @@ def leave(venue: Venue, _: Patch) -> None:
     venue.observe(c.ObserveExit, ME)
 
 
+def pull(venue: Venue, _: Patch) -> None:
+    venue.must(c.PullKill(c.KILL_ACCOUNT, ME, b"", wallet(ME), "test"))
+
+
 def expire(venue: Venue, _: Patch) -> None:
     venue.wait(venue.state.series[CALL].expiry_s - venue.now_s)
 
@@ -80,6 +84,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.TRADING_MUST_BE_OPEN: Break({}, halt),
     R.ACCOUNT_MUST_EXIST: Break({"account": NOBODY}),
     R.ACCOUNT_MUST_BE_ACTIVE: Break({}, leave),
+    R.KILL_SWITCH_MUST_BE_RELEASED: Break({}, pull),
     R.SIGNER_MUST_BE_AUTHORISED: Break({"signer": b"x" * 20}),
     R.SERIES_MUST_EXIST: Break({"series": 99 << 16}),
     R.SERIES_MUST_BE_TRADING: Break({}, expire),
@@ -98,6 +103,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.NONCE_MUST_BE_FRESH: Break({"nonce": -1}),
     R.ORACLE_MUST_BE_FRESH: Break({}, grow_stale),
     R.MAX_FEE_MUST_COVER_FEE: Break({"max_fee": 0}),
+    R.SESSION_MUST_BE_OPEN: Break({"session": 10**9}),
     R.ORDER_MUST_BE_OPEN: Break({"order_id": 10**9}),
     R.ORDER_MUST_BE_OWN: Break({"order_id": -OTHER}),
     R.QUOTE_MUST_BE_QUOTED_ANEW: Break({"order_id": -MY_QUOTE}),
@@ -163,6 +169,10 @@ OF_NO_ORDER: Final = (
     R.ROUND_MARKS_MUST_FOLLOW,
     R.AUCTION_TERMS_MUST_FIT,
     R.PHASE_MUST_FOLLOW,
+    R.SESSIONS_MUST_FIT,
+    R.SWITCH_MUST_BE_KNOWN,
+    R.TIMER_MUST_FIT,
+    R.KILL_SWITCH_MUST_BE_PULLED,
     R.BATCH_MUST_BE_PENDING,
     R.NOTHING_TO_SEAL,
     R.CHAIN_ACTIONS_MUST_BE_DENSE,
@@ -172,8 +182,13 @@ OF_NO_ORDER: Final = (
 NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
     (
         R.ACCOUNT_MUST_EXIST,
-        (R.ACCOUNT_MUST_BE_ACTIVE, R.OPEN_ORDERS_MUST_FIT, R.ACCOUNT_MUST_HAVE_MARGIN),
-        "an account that does not exist neither leaves nor has orders or money",
+        (
+            R.ACCOUNT_MUST_BE_ACTIVE,
+            R.KILL_SWITCH_MUST_BE_RELEASED,
+            R.OPEN_ORDERS_MUST_FIT,
+            R.ACCOUNT_MUST_HAVE_MARGIN,
+        ),
+        "an account that does not exist neither leaves nor has a switch, orders or money",
     ),
     (
         R.SERIES_MUST_EXIST,
@@ -247,6 +262,16 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
         "an account that leaves has no open orders any more",
     ),
     (
+        R.KILL_SWITCH_MUST_BE_RELEASED,
+        (
+            R.AMEND_MUST_KEEP_SERIES_AND_SIDE,
+            R.AMEND_MUST_NAME_REPLACED_NONCE,
+            R.AMEND_QTY_MUST_EXCEED_FILLED,
+            R.OPEN_ORDERS_MUST_FIT,
+        ),
+        "a kill switch leaves no orders open",
+    ),
+    (
         R.AMEND_QTY_MUST_EXCEED_FILLED,
         (R.POST_ONLY_MUST_NOT_CROSS, R.SETTLEMENT_MUST_KEEP_UP, R.ACCOUNT_MUST_HAVE_MARGIN),
         "nothing is left that could trade or cost",
@@ -300,12 +325,12 @@ def refusal(kind: type[c.Place | c.Amend], broken: tuple[Reject, ...], patch: Pa
     for reason in broken:
         terms |= BREAKS[reason].terms
     terms |= TOGETHER.get(broken, {})  # type: ignore[arg-type]
-    order_id = terms.pop("order_id", -ME)
+    order_id, session = terms.pop("order_id", -ME), terms.pop("session", 0)
     wanted = {"account": ME, "series": CALL, "is_buy": True, "qty": 20_000, "price": MINE + 5 * USDC} | terms
     if kind is c.Place:
-        return venue.rejected(c.Place(venue.auth(**wanted)))
+        return venue.rejected(c.Place(venue.auth(**wanted), session=session))
     wanted = {"replaces": 1} | wanted
-    return venue.rejected(c.Amend(numbers.get(-order_id, order_id), venue.auth(**wanted)))
+    return venue.rejected(c.Amend(numbers.get(-order_id, order_id), venue.auth(**wanted), session=session))
 
 
 def test_every_refusal_has_a_row_or_concerns_no_order():

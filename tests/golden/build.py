@@ -261,6 +261,7 @@ class Story:
             17: lambda: self.venue.must(c.SetTrading(is_open=True, cause="the drill is over")),
             18: self.auction,
             20: lambda: self.venue.observe(c.ObserveExit, 6),
+            22: self.presence,
             24: lambda: self.venue.observe(c.ObserveExitCleared, 6),
             26: lambda: self.venue.do(c.ObserveDeposit(1, 1, USDC)),
             27: self.refuse_batch,
@@ -281,6 +282,26 @@ class Story:
         first = self.venue.must(c.Tick())  # which may have to end orders before
         ended = first + self.venue.must(c.Tick())
         assert any(type(event) is Uncrossed for event in ended), ended
+
+    def presence(self) -> None:
+        """Connections are lost, a timer fires, a kill switch is pulled and released."""
+        must, who, series = self.venue.must, self.wallets[4], 3 << 16
+        must(c.SwitchAccount(who.account, cancels=True))
+        for switch in (c.AS_ACCOUNT, c.SWITCH_ON):
+            must(c.OpenSession(who.address))
+            session = self.venue.state.seq
+            must(c.SwitchSession(session, switch))
+            must(c.Place(self.venue.order(who, series, True, 1_000, USDC), session=session))
+        must(c.EndSession(session))
+        must(c.EndAllSessions())
+        must(c.SetTimer(who.account, 1_000))
+        must(c.Place(self.venue.order(who, series, True, 1_000, USDC)))
+        self.venue.time_ns += 2 * 10**9
+        must(c.Tick())
+        must(c.PullKill(c.KILL_OWNER, 0, who.address, who.address, "a drill"))
+        self.venue.do(c.Place(self.venue.order(who, series, True, 1_000, USDC)))
+        must(c.ReleaseKill(c.KILL_OWNER, 0, who.address, who.address, "the drill is over"))
+        must(c.Proceed())
 
     def revoke(self) -> None:
         """A session key is revoked while an order under it rests."""
