@@ -39,6 +39,10 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.RESTING
         case c.Cancel() | c.CancelAll() | c.CancelQuotes() | c.FreezeQuotes():
             return Turn.AHEAD
+        case c.EndSession() | c.EndAllSessions() | c.PullKill() | c.Proceed() | c.SetTimer():
+            return Turn.AHEAD  # orders leave; a timer that is set again must not fire for the length of a queue
+        case c.OpenSession() | c.SwitchSession() | c.SwitchAccount() | c.ReleaseKill():
+            return Turn.IN_TURN
         case c.SetTrading() | c.BatchRefused() | c.Tick():
             return Turn.AHEAD  # a halt, and orders that have ended
         case c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries():

@@ -8,7 +8,7 @@ SWEEP_MAX: Final = 1_000
 """Fills and cancellations of others that one order causes."""
 EXPIRED_MAX: Final = 1_000
 """Orders that one tick ends."""
-LINEAGE_MAX: Final = 128
+LINEAGE_MAX: Final = 127
 """Signed orders that an amended order may drag into its next batch."""
 SLICES_MAX: Final = 100
 """Slices of an iceberg."""
