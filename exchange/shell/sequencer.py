@@ -174,7 +174,9 @@ class Sequencer:
     def _put(self, item: Submission, turn: Turn) -> None:
         config = self._state.config
         delay_ns = config.taker_delay_ns if turn is Turn.TAKING and config is not None else 0
-        self._inbox.put(item, turn, self._clock.now_ns() if delay_ns else 0, delay_ns)
+        # No taker seems to have come before one that a record already knows, though the clock was set back meanwhile.
+        arrived_ns = max(self._clock.now_ns(), self._state.time_ns) if delay_ns else 0
+        self._inbox.put(item, turn, arrived_ns, delay_ns)
         self._arrived.set()
 
     # -- the loop -----------------------------------------------------------------------------------------------------

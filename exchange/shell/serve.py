@@ -71,6 +71,7 @@ class Ready(msgspec.Struct, frozen=True):
     chain: str
     chain_id: int
     clearing: str
+    operators: str
     journal: str
     seq: int
     digest: str
@@ -116,6 +117,7 @@ async def _ready(venue: Venue, options: Options, url: str, traders: list[Trader]
         chain=options.url or "embedded",
         chain_id=venue.chain.chain_id,
         clearing=checksum(venue.contracts.clearing.address),
+        operators=checksum(venue.contracts.operators.address),
         journal=str(options.journal),
         seq=seq,
         digest=hashed.hex(),

@@ -15,6 +15,7 @@ from replay.checker.facts import Order
 from replay.checker.ledger import Ledger
 from replay.checker.matching import Meeting
 from replay.checker.rules import Rule, Taken
+from replay.checker.waiting import waited
 
 
 class Entry:
@@ -71,6 +72,7 @@ class Entry:
 
 def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
     """A new order."""
+    waited(ledger, command)
     events = batches.sealed_first(ledger, events)
     entry = Entry(ledger, command.auth, slide=command.slide)
     broken = broken_by(ledger, command.auth)
@@ -90,6 +92,7 @@ def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
 
 def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
     """An open order under a new signature."""
+    waited(ledger, command)
     events = batches.sealed_first(ledger, events)
     auth, order = command.auth, ledger.orders.get(command.order_id)
     entry = Entry(ledger, auth, filled=order.filled if order is not None else 0)

@@ -47,6 +47,7 @@ class Ledger:
         self.seq = 0
         self.now_s = 0
         self.time_ns = 0
+        self.arrived_ns = 0  # of the last order that a venue held back
         self.violations: list[Violation] = []
         self.omitted = 0
         self.taken: Counter[Taken] = Counter()

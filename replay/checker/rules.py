@@ -40,6 +40,9 @@ class Rule(StrEnum):
     REST_MUST_BE_AT_ITS_PRICE = "rest_must_be_at_its_price"
     REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
     REDUCE_ONLY_MUST_NOT_LINGER = "reduce_only_must_not_linger"
+    # takers that a venue holds back
+    TAKER_MUST_HAVE_WAITED = "taker_must_have_waited"
+    TAKERS_MUST_KEEP_THEIR_ORDER = "takers_must_keep_their_order"
     # orders leave for a reason
     ORDER_MUST_END_OR_REST = "order_must_end_or_rest"
     CANCEL_MUST_BE_OF_AN_OPEN_ORDER = "cancel_must_be_of_an_open_order"

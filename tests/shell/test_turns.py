@@ -133,6 +133,23 @@ async def test_a_cancel_that_is_there_when_a_taker_is_let_through_goes_first():
         assert kinds(bench) == ["Configure", "Cancel", "Place"]
 
 
+async def test_a_clock_that_was_set_back_makes_no_taker_an_earlier_one():
+    """As after a restart: the journal knows a later moment than the clock shows."""
+    async with delaying() as bench:
+        first = bench.ask(taker(1))
+        await turns()
+        await pass_time(bench, DELAY)
+        await first
+        bench.clock._now_ns -= DELAY * 2
+        second = bench.ask(taker(2))
+        await turns()
+        await pass_time(bench, 3 * DELAY)
+        await second
+        arrivals = [command.arrived_ns for command in bench.commands() if isinstance(command, c.Place)]
+        assert arrivals == sorted(arrivals)
+        assert bench.records()[-1].time_ns - arrivals[-1] >= DELAY
+
+
 async def test_cancelling_everything_reaches_what_is_held_back():
     async with delaying() as bench:
         mine, other = bench.ask(taker(1, account=1)), bench.ask(taker(2, account=2))
