@@ -41,7 +41,9 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.AHEAD
         case c.EndSession() | c.EndAllSessions() | c.PullKill() | c.Proceed() | c.SetTimer():
             return Turn.AHEAD  # orders leave; a timer that is set again must not fire for the length of a queue
-        case c.OpenSession() | c.SwitchSession() | c.SwitchAccount() | c.ReleaseKill():
+        case c.SwitchSession() | c.SwitchAccount() | c.ReleaseKill():
+            return Turn.AHEAD  # or a kill could overtake the release before it, and a farewell the switch it relies on
+        case c.OpenSession():
             return Turn.IN_TURN
         case c.SetTrading() | c.BatchRefused() | c.Tick():
             return Turn.AHEAD  # a halt, and orders that have ended

@@ -29,6 +29,23 @@ def quotes(account: int = 1, *series: int, group: str = "a", label: str = "") ->
 TAKER, MAKER = order(), order(post_only=True)
 
 
+def test_what_arms_and_what_fires_keep_their_order():
+    """Released and then killed is killed; switched on and then gone takes the orders along."""
+    pull, release = c.PullKill(0, 1, b"", b"", ""), c.ReleaseKill(0, 1, b"", b"", "")
+    pairs = [(release, pull), (pull, release), (c.SwitchSession(1, 1), c.EndSession(1)), (c.SetTimer(1, 5), c.Tick())]
+    loop = asyncio.new_event_loop()
+    for first, second in pairs:
+        inbox = Inbox()
+        for command in (first, TAKER, second):
+            inbox.put(Submission(command, _nothing, loop.create_future(), signed=False), turn_of(command))
+        found = []
+        while inbox.ready:
+            found.append(inbox.first().command)
+            inbox.take()
+        assert found == [first, second, TAKER]
+    loop.close()
+
+
 def test_every_command_has_a_turn():
     """Cancels and what the chain said go ahead; only orders may be refused for load, and only some of those wait."""
     ahead = [c.Cancel(1, 1), c.CancelAll(1), c.CancelQuotes(1), c.FreezeQuotes(1, "a", is_frozen=True), c.Tick()]
