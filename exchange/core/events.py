@@ -70,7 +70,6 @@ class Reject(StrEnum):
     # the connection
     SESSION_MUST_BE_OPEN = "session_must_be_open"
     # a quote of a message
-    QUOTE_MUST_BE_OUTSIDE_AUCTIONS = "quote_must_be_outside_auctions"
     QUOTE_GREEKS_MUST_FIT = "quote_greeks_must_fit"
     QUOTE_MUST_BE_ALONE_ON_ITS_SIDE = "quote_must_be_alone_on_its_side"
     # amend and cancel
@@ -118,7 +117,6 @@ class CancelReason(StrEnum):
     QUOTE_REPLACED = "quote_replaced"
     QUOTE_BUDGET = "quote_budget"
     QUOTE_PROTECTION = "quote_protection"
-    QUOTE_IN_AUCTION = "quote_in_auction"
     DISCONNECTED = "disconnected"
     DEAD_MAN = "dead_man"
     KILL_SWITCH = "kill_switch"

@@ -9,7 +9,6 @@ from typing import Final, TypeAlias
 
 from exchange.core import admission, deadlines, fees, orders, presence, protection, purging, risk, settlement
 from exchange.core.commands import (
-    CONTINUOUS,
     GTC,
     SCOPE_QUOTE,
     Authorisation,
@@ -393,8 +392,6 @@ class Plan:
         refused = self._refuse_fee(leaf)
         if refused is not None:
             return refused
-        if leaf.series in state.auctions:
-            return Rejected(Reject.QUOTE_MUST_BE_OUTSIDE_AUCTIONS, state.auctions[leaf.series].phase, CONTINUOUS)
         greeks = max(abs(leaf.delta), abs(leaf.vega)) * leaf.qty
         if greeks > FILL_MAX or leaf.vega < 0:
             return Rejected(Reject.QUOTE_GREEKS_MUST_FIT, min(greeks, U63_MAX), FILL_MAX)

@@ -13,12 +13,15 @@ from exchange.core import backlog, budget, fees, phases, risk
 from exchange.core.commands import AUCTION, CANCEL_MAKER, CANCEL_TAKER, UNCROSSING, terms_of
 from exchange.core.equilibrium import Equilibrium, equilibrium
 from exchange.core.events import Cancelled, CancelReason, Event, Traded, Uncrossed
+from exchange.core.protection import Watch
 from exchange.core.state import State
 from exchange.core.state_types import Auction, Order
 from exchange.core.sweep import SWEEP_MAX
-from exchange.core.units import Cash, Price, Qty, Seconds, premium_of
+from exchange.core.units import U63_MAX, Cash, Price, Qty, Seconds, premium_of
 
 PASSES_MAX: Final = 16  # prices looked for in one record; each pass takes out somebody the one before could not fill
+
+WHOLE: Final = U63_MAX  # no limit: what is only looked at is not written
 
 Removed: TypeAlias = dict[int, CancelReason]
 
@@ -42,7 +45,7 @@ def decide_due(state: State, now_s: Seconds) -> list[Event]:
         if auction.phase == AUCTION and not state.books[auction.id].crossed():
             events.append(phases.after_uncross(state, auction))
         elif not events and backlog.refuse(state) is None:
-            return _Uncross(state, auction, now_s).decide()
+            return _Uncross(state, auction).decide()
     return events
 
 
@@ -66,12 +69,12 @@ def _may_end(state: State, auction: Auction, now_s: Seconds) -> bool:
 class _Uncross:
     """One record of the end of one auction."""
 
-    def __init__(self, state: State, auction: Auction, now_s: Seconds) -> None:
+    def __init__(self, state: State, auction: Auction) -> None:
         self.state = state
         self.auction = auction
         self.book = state.books[auction.id]
-        self.now_s = now_s
         self.removed: Removed = {}
+        self.caps: dict[int, Qty] = {}  # what fills of quotes that others then take off the book
         self.bids: list[Order] = []
         self.asks: list[Order] = []
         self.partial = False  # there may be more orders to come than were looked at
@@ -102,7 +105,7 @@ class _Uncross:
         return [phases.again(self.state, self.auction)] if fixed else []
 
     def _gather(self) -> None:
-        """Orders that some price could fill, less those whose time is over and those of both sides of one owner.
+        """Orders that some price could fill, less what one owner has on both sides; whose time is over has gone before.
 
         Once the price is fixed those to come next are enough: a record fills, or takes out, no more than ``SWEEP_MAX``.
         """
@@ -113,11 +116,6 @@ class _Uncross:
             self.partial = max(len(self.bids), len(self.asks)) == look
         elif (best_bid := bids.best()) is not None and (best_ask := asks.best()) is not None:
             self.bids, self.asks = list(bids.within(best_ask)), list(asks.within(best_bid))
-        for order in (*self.bids, *self.asks):
-            if order.expiry_s <= self.now_s:
-                self.removed[order.id] = CancelReason.EXPIRED
-            elif order.mandate:  # quotes are protected fill by fill, and an uncross has one price for all its fills
-                self.removed[order.id] = CancelReason.QUOTE_IN_AUCTION
         self._part_owners()
 
     def _part_owners(self) -> None:
@@ -156,11 +154,12 @@ class _Uncross:
             found = _at(fixed, bids, asks) if fixed else self._equilibrium(bids, asks)
             if found is None:
                 return None
-            pairs = Pairs(self.state, self.auction.id, found.price, SWEEP_MAX if fixed else len(bids) + len(asks))
+            pairs = Pairs(self.state, self.auction.id, found.price, SWEEP_MAX if fixed else WHOLE)
             pairs.run(bids, asks)
-            if not pairs.unable:
+            if not pairs.unable and pairs.cut().items() <= self.caps.items():
                 return found, pairs
             self.removed |= pairs.unable
+            self.caps |= pairs.cut()
         return None
 
     def _equilibrium(self, bids: list[Offer], asks: list[Offer]) -> Equilibrium | None:
@@ -178,6 +177,7 @@ class _Uncross:
         before: dict[int, Qty] = {}
         for order in self._standing(orders):
             qty, account = order.qty - order.filled, self.state.accounts[order.account]
+            qty = min(qty, self.caps.get(order.id, qty))
             if account.reducing:
                 filled = before.get(order.account, 0)
                 if order.reduce_only:
@@ -200,11 +200,11 @@ class _Uncross:
     def _fills(self, pairs: "Pairs", record_room: int) -> list[Event]:
         """As many fills as this record holds and settlement has room for; afterwards the series opens."""
         limit = min(record_room, backlog.room(self.state))
-        if len(pairs.fills) > limit:
+        if len(pairs.events) > limit:
             pairs = Pairs(self.state, self.auction.id, pairs.price, limit)
             pairs.run(self._offers(self.bids), self._offers(self.asks))
             assert not pairs.unable  # the same fills in the same order were found bearable just now
-        events: list[Event] = [*pairs.fills, *self._stale(pairs)]
+        events: list[Event] = [*pairs.events, *self._stale(pairs)]
         if pairs.complete and not self.partial:
             crossed = self._still_crossed(pairs)
             events.append((phases.again if crossed else phases.after_uncross)(self.state, self.auction))
@@ -227,15 +227,17 @@ class _Uncross:
 
     def _still_crossed(self, pairs: "Pairs | None") -> bool:
         """Whether the book would be crossed after this record."""
-        filled = pairs.filled if pairs is not None else {}
         best = [
-            next((order.price for order in side.orders() if self._outlasts(order, filled)), 0)
+            next((order.price for order in side.orders() if self._outlasts(order, pairs)), 0)
             for side in (self.book.bids, self.book.asks)
         ]
         return all(best) and best[0] >= best[1]
 
-    def _outlasts(self, order: Order, filled: dict[int, Qty]) -> bool:
-        return order.id not in self.removed and order.qty - order.filled > filled.get(order.id, 0)
+    def _outlasts(self, order: Order, pairs: "Pairs | None") -> bool:
+        left = order.qty - order.filled
+        if pairs is not None:
+            left = 0 if order.id in pairs.gone else left - pairs.filled.get(order.id, 0)
+        return left > 0 and order.id not in self.removed
 
 
 def _age(order: Order) -> tuple[int, int]:
@@ -267,10 +269,13 @@ class Pairs:
         self.limit = limit
         self.index = risk.view_now(state).spots[state.series[series].underlying]
         self.schedule = state.config.fees
-        self.fills: list[Event] = []
+        self.events: list[Event] = []
+        self.count = 0  # of fills
         self.unable: Removed = {}  # orders that could not be filled as their turn came
         self.moved: dict[int, risk.Moved] = {}
         self.filled: dict[int, Qty] = {}
+        self.gone: dict[int, None] = {}  # quotes that a fill has taken off the book
+        self.watch = Watch(state, self.filled, self.gone)
         self.complete = False  # one side has nothing more to trade at this price
 
     def run(self, bids: list[Offer], asks: list[Offer]) -> None:
@@ -278,7 +283,7 @@ class Pairs:
         buyers, sellers = iter(bids), iter(asks)
         bid, ask = self._next(buyers, is_buy=True), self._next(sellers, is_buy=False)
         while bid is not None and ask is not None:
-            if len(self.fills) == self.limit:
+            if len(self.events) >= self.limit:
                 return
             qty = min(self._left(bid), self._left(ask))
             unable = self._fill(bid.order, ask.order, qty)
@@ -297,17 +302,22 @@ class Pairs:
         return offer
 
     def _left(self, offer: Offer) -> Qty:
-        return 0 if offer.order.id in self.unable else offer.qty - self.filled.get(offer.order.id, 0)
+        if offer.order.id in self.unable or offer.order.id in self.gone:
+            return 0
+        return offer.qty - self.filled.get(offer.order.id, 0)
+
+    def cut(self) -> dict[int, Qty]:
+        """What quotes had filled when their protection took them off."""
+        return {key: self.filled.get(key, 0) for key in self.gone}
 
     def _fill(self, bid: Order, ask: Order, qty: Qty) -> tuple[Order, CancelReason] | None:
         """Write one fill down, or say whose order stands in its way and why.
 
-        The later of the two takes from the earlier one, and pays for it; an order that may not take never does. Of two
-        such orders one would not have entered.
+        The later of the two takes from the earlier one, and pays for it. One that may only make is never the later: it
+        did not cross what stood when it came.
         """
         maker, taker = sorted((bid, ask), key=_age)
-        if taker.post_only:
-            maker, taker = taker, maker
+        assert not taker.post_only
         taker_fee = fees.taker_fee(self.schedule, self.index, self.price, qty)
         maker_fee = fees.maker_fee(self.schedule, self.index, self.price, qty, taker_fee)
         for order, fee in ((maker, maker_fee), (taker, taker_fee)):
@@ -321,8 +331,11 @@ class Pairs:
         self.moved[maker.account], self.moved[taker.account] = made, taken
         for order in (maker, taker):
             self.filled[order.id] = self.filled.get(order.id, 0) + qty
-        trade_id = self.state.next_trade + len(self.fills)
-        self.fills.append(Traded(trade_id, maker.id, qty, self.price, taker_fee, maker_fee, self.index, taker.id))
+        trade_id = self.state.next_trade + self.count
+        self.events.append(Traded(trade_id, maker.id, qty, self.price, taker_fee, maker_fee, self.index, taker.id))
+        self.count += 1
+        if maker.mandate:  # a quote only makes
+            self.events += self.watch.note(maker, qty)
         return None
 
     def _has_room(self, account_id: int) -> bool:
@@ -336,7 +349,7 @@ class Pairs:
             paid, signed = -paid, -signed
         after = risk.Moved(before.cash - paid - fee, before.qty + signed)
         account = self.state.accounts[order.account]
-        keep = risk.covers_of(self.state, account)
+        keep = self.watch.keep(order)
         return None if risk.fill_shortfall(self.state, account, self.series, before, after, keep) else after
 
 

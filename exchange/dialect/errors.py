@@ -254,11 +254,6 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "An order comes through a connection that is still open.",
         "Connect again; nobody would have minded this order.",
     ),
-    Reject.QUOTE_MUST_BE_OUTSIDE_AUCTIONS: Refusal(
-        Code.BOOK_CLOSED,
-        "Quotes are for continuous trading: in an auction none is entered, and none takes part.",
-        "Wait for the end of the auction, or place orders.",
-    ),
     Reject.QUOTE_GREEKS_MUST_FIT: Refusal(
         Code.INVALID_ARGUMENTS,
         "Delta and vega of a whole quote, in signed units times 1e-4 contract, are at most 2^54; vega is not negative.",

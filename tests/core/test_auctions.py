@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from core_auctions import MOVES
 from core_profiles import effort
+from core_quotes import GROUP, MAKER, TAKER, ask, bid, protect, quote, quoted, quoting_venue
 from core_twins import CALL, LOT, Twins
 from core_venue import BTC, USDC, Venue, standard_venue
 from core_world import World
@@ -287,6 +288,7 @@ def play() -> None:
         Wish(1, True, 4, 562),
         Wish(1, True, 2, 560, expires=60),
         Wish(3, True, 1, 571),
+        Wish(2, False, 4, 541, reduce_only=True),
     )
     for wish in wishes:
         twins.place(wish)
@@ -352,3 +354,71 @@ def test_a_band_that_is_not_kept_is_noticed(
     assert far_fill(rich_venue(2)) == kinds
     monkeypatch.setattr(place, rule, broken)
     assert far_fill(rich_venue(2)) != kinds
+
+
+# -- quotes -----------------------------------------------------------------------------------------------------------
+
+
+def auction_of_quotes(**bounds: Any) -> Venue:
+    """A maker quotes at two prices in two groups while orders collect; others bid for more than is there."""
+    venue = quoting_venue(**bounds)
+    protect(venue, MAKER, "back")
+    call(venue)
+    quoted(venue, ask(CALL, 4, 550), bid(CALL, 4, 500))
+    quoted(venue, ask(CALL, 4, 560), group="back")
+    for lots in (3, 1, 6):
+        venue.must(c.Place(venue.auth(TAKER, CALL, True, lots * LOT, 600 * USDC)))
+    return venue
+
+
+def test_quotes_enter_an_auction_and_only_ever_make():
+    venue = auction_of_quotes()
+    protect(venue, MAKER, "third")
+    refused = quote(venue, ask(CALL, 1, 590), group="third")
+    assert [event.reason for event in refused if type(event) is e.QuoteRefused] == [e.Reject.POST_ONLY_MUST_NOT_CROSS]
+    venue.wait(60)
+    trades = trades_in(finish(venue))
+    assert sum(trade.qty for trade in trades) == 8 * LOT
+    assert {venue.state.trades[trade.trade_id].maker_account for trade in trades} == {MAKER}
+    assert not venue.state.books[CALL].crossed()
+    venue.check_history()
+
+
+def reach_a_bound(**bounds: Any) -> None:
+    """Of the quotes of the group in front three lots fill, and of all that is offered seven."""
+    venue = auction_of_quotes(**bounds)
+    venue.wait(60)
+    told = finish(venue)
+    (uncrossed,) = [event for event in told if type(event) is e.Uncrossed]
+    assert [event.group for event in told if type(event) is e.ProtectionTriggered] == [GROUP]
+    front = [
+        t
+        for t in trades_in(told)
+        if venue.state.auths[venue.state.trades[t.trade_id].maker_auth].auth.price == 550 * USDC
+    ]
+    assert [trade.qty for trade in front] == [3 * LOT]
+    assert uncrossed.volume == sum(trade.qty for trade in trades_in(told)) == 7 * LOT
+    assert venue.state.accounts[MAKER].quotes.get(GROUP) is None
+    assert not venue.state.books[CALL].crossed()
+    venue.check_history()
+
+
+@pytest.mark.parametrize("bounds", [{"qty": 3 * LOT}, {"count": 1}, {"delta": 15_000 * LOT // 10_000}])
+def test_a_group_that_reaches_its_bound_in_an_uncross_gives_no_more_and_the_price_knows(bounds: Any):
+    reach_a_bound(**bounds)
+
+
+def test_a_mandate_fills_its_budget_and_no_more_over_several_records(monkeypatch):
+    monkeypatch.setattr(uncross, "SWEEP_MAX", 2)
+    venue = quoting_venue()
+    call(venue)
+    quoted(venue, ask(CALL, 9, 550), bid(CALL, 4, 500), qty=5 * LOT)
+    for lots in (2, 2, 2, 3):
+        venue.must(c.Place(venue.auth(TAKER, CALL, True, lots * LOT, 600 * USDC)))
+    venue.wait(60)
+    told = finish(venue)
+    assert [trade.qty for trade in trades_in(told)] == [2 * LOT, 2 * LOT, 2 * LOT]
+    assert sorted(event.reason for event in told if type(event) is e.Cancelled) == [e.CancelReason.QUOTE_BUDGET] * 2
+    assert venue.state.accounts[MAKER].quotes == {}
+    assert CALL not in venue.state.auctions
+    venue.check_history()
