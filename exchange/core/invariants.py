@@ -1,14 +1,15 @@
 """What must hold at every record, by name. Cheap ones run inside ``apply``; all of them run in tests, at every digest
 record and in the auditor's replay.
 
-Each returns None or a sentence that says what is wrong. Imports state and oracle types.
+Each returns None or a sentence that says what is wrong. Imports state and protection.
 """
 
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+from exchange.core import protection
 from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER
-from exchange.core.state import TREASURY, State
+from exchange.core.state import TREASURY, State, side_of
 from exchange.core.state_types import Trade
 from exchange.core.units import QTY_ONE, Cash, Price, Qty, div_down, expiry_of
 
@@ -212,6 +213,32 @@ def connections_mind_open_orders(state: State) -> str | None:
     return None if listed == named else f"{len(listed)} orders are minded, {len(named)} name a connection"
 
 
+def mandates_are_named(state: State) -> str | None:
+    """MANDATES_ARE_NAMED: a mandate is kept as long as authorisations name it, and counts them."""
+    named = dict.fromkeys(state.mandates, 0)
+    for entry in state.auths.values():
+        if entry.mandate:
+            named[entry.mandate] = named.get(entry.mandate, 0) + 1
+    for key, count in named.items():
+        if key not in state.mandates or not count or state.mandates[key].refs != count:
+            return f"mandate {key} is named {count} times"
+    return None
+
+
+def quotes_are_protected(state: State) -> str | None:
+    """QUOTES_ARE_PROTECTED: no quote stands in a group that is frozen or full, nor under a mandate that is used up."""
+    for order in state.orders.values():
+        if order.mandate:
+            mandate, account = state.mandates[order.mandate], state.accounts[order.account]
+            if protection.is_frozen(account.groups[mandate.group], state.time_ns):
+                return f"quote {order.id} stands in group {mandate.group} of account {account.id}, which is frozen"
+            if protection.is_used_up(mandate):
+                return f"quote {order.id} stands under mandate {mandate.id}, which is used up"
+            if account.quotes[mandate.group].get(side_of(order.series, is_buy=order.is_buy)) is not order:
+                return f"quote {order.id} is not where its group {mandate.group} has it"
+    return None
+
+
 ALL: Final[tuple[Invariant, ...]] = (
     cash_sums_to_vault,
     positions_sum_to_zero,
@@ -225,6 +252,8 @@ ALL: Final[tuple[Invariant, ...]] = (
     free_collateral_is_withdrawable,
     killed_trade_nothing,
     connections_mind_open_orders,
+    mandates_are_named,
+    quotes_are_protected,
 )
 
 

@@ -128,7 +128,7 @@ class Watch:
 
     def _sums_of(self, mandate: Mandate) -> Sums:
         if mandate.id not in self._mandates:
-            self._mandates[mandate.id] = Sums(mandate.qty, mandate.delta, mandate.vega, mandate.count)
+            self._mandates[mandate.id] = _spent(mandate)
         return self._mandates[mandate.id]
 
     def _window_of(self, account_id: int, group: QuoteGroup) -> Sums:
@@ -169,6 +169,15 @@ def quotes_of(account: Account, group: str) -> Iterator[Order]:
 def is_frozen(group: QuoteGroup, now_ns: Nanos) -> bool:
     """Whether the group takes no quotes at this moment: frozen, or thawed while its window is still full."""
     return now_ns < group.frozen_until_ns or window_of(group, now_ns).reached(group.protection) is not None
+
+
+def is_used_up(mandate: Mandate) -> bool:
+    """Whether nothing more may fill under a mandate."""
+    return _spent(mandate).reached(mandate.quote) is not None
+
+
+def _spent(mandate: Mandate) -> Sums:
+    return Sums(mandate.qty, mandate.delta, mandate.vega, mandate.count)
 
 
 def trip(state: State, account_id: int, group: QuoteGroup, protection: Protection) -> list[Event]:

@@ -6,8 +6,9 @@ contract's reason. Of the machine it uses the margin function only, which a pari
 
 from typing import NamedTuple
 
-from exchange.core.commands import Authorisation, Configure, FeeSchedule, PostRound, Sheet
+from exchange.core.commands import Authorisation, Configure, FeeSchedule, PostRound, QuoteLeaf, QuoteMandate, Sheet
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
+from exchange.core.state_types import AuthEntry, Mandate
 
 DEAD = 2**32 - 1
 ONE = 10**4
@@ -37,6 +38,38 @@ class Fill(NamedTuple):
     index: int
 
 
+class Shown(NamedTuple):
+    """A quote that a batch shows in place of an order: its mandate, its place in the message, and itself."""
+
+    mandate: QuoteMandate
+    place: int
+    leaf: QuoteLeaf
+
+
+def shown(entries: list[AuthEntry], mandates: dict[int, Mandate]) -> dict[int, Shown]:
+    """Which of the authorisations a batch shows are quotes, by their places."""
+    quotes = [(place, entry, mandates[entry.mandate]) for place, entry in enumerate(entries) if entry.mandate]
+    return {place: Shown(held.quote, entry.leaf, held.leaves[entry.leaf]) for place, entry, held in quotes}
+
+
+class Spent(NamedTuple):
+    """What filled under a mandate: quantity, net delta and vega in 1e-4 of their units, fills."""
+
+    qty: int = 0
+    delta: int = 0
+    vega: int = 0
+    count: int = 0
+
+    def used_up(self, budget: QuoteMandate) -> bool:
+        """Whether a figure has reached its budget; zero is none."""
+        figures = ((self.qty, budget.qty), (abs(self.delta), budget.delta * ONE), (abs(self.vega), budget.vega * ONE))
+        return any(bound and figure >= bound for figure, bound in (*figures, (self.count, budget.count)))
+
+    def more(self, leaf: QuoteLeaf, qty: int) -> "Spent":
+        signed = qty if leaf.is_buy else -qty
+        return Spent(self.qty + qty, self.delta + leaf.delta * signed, self.vega + leaf.vega * signed, self.count + 1)
+
+
 class Owned:
     """What the chain knows about an account."""
 
@@ -46,6 +79,8 @@ class Owned:
         self.positions: dict[int, int] = {}
         self.keys: dict[bytes, list[int]] = {}  # scopes, expiry, revoked from (0: not)
         self.lanes: dict[int, int] = {}  # nonce -> filled, or DEAD
+        self.leaves: dict[tuple[int, int], int] = {}  # nonce of a mandate and place of a quote -> filled
+        self.spent: dict[int, Spent] = {}  # nonce of a mandate -> what filled under it
         self.cancelled: dict[int, int] = {}  # nonce -> effective from
         self.frozen_from = 0
         self.request: tuple[int, int] | None = None  # amount, effective from
@@ -129,26 +164,30 @@ class Contract:
 
     # -- batches ------------------------------------------------------------------------------------------------------
 
-    def settle(self, batch_id: int, round_id: int, orders: list[Authorisation], fills: list[Fill], now_s: int) -> None:
-        """Take a batch whole, or raise Refused and (as a revert would) leave everything as it was."""
-        if batch_id != self.batch_id + 1:
-            raise Refused("batch_id")
-        if round_id < self.round_id:
-            raise Refused("round_order")
-        if len(orders) > 256:
-            raise Refused("batch_format")
+    def settle(
+        self,
+        batch_id: int,
+        round_id: int,
+        orders: list[Authorisation],
+        fills: list[Fill],
+        now_s: int,
+        quotes: dict[int, Shown],
+    ) -> None:
+        """Take a batch whole, or raise Refused and (as a revert would) leave everything as it was.
+
+        ``quotes`` says which places of ``orders`` are quotes spelt out.
+        """
+        self._may_follow(batch_id, round_id, len(orders))
         moved = self._match(orders, fills)
         self._reduce(orders, fills)
+        spent = self._spend(quotes, fills)
         filled = [sum(fill.qty for fill in fills if place in (fill.maker, fill.taker)) for place in range(len(orders))]
         touched = sorted({order.account for order in orders})
-        before = {}
-        for key in touched:
-            account = self.accounts[key]
-            if account.frozen_from and account.frozen_from <= now_s:
-                raise Refused("account_frozen")
-            before[key] = self.margin(account, self.rounds[round_id])
-        for order, qty in zip(orders, filled, strict=True):
-            self._execute(order, qty, now_s)
+        before = {key: self._may_trade(self.accounts[key], self.rounds[round_id], now_s) for key in touched}
+        for place, order in enumerate(orders):
+            self._execute(order, filled[place], now_s, quotes.get(place))
+        for (key, nonce), sums in spent.items():
+            self.accounts[key].spent[nonce] = sums
         for key, cash in moved.items():
             self.accounts[key].cash += cash
         for key in touched:
@@ -158,6 +197,20 @@ class Contract:
         self.batch_id = batch_id
         if orders:
             self.round_id = round_id
+
+    def _may_follow(self, batch_id: int, round_id: int, orders: int) -> None:
+        if batch_id != self.batch_id + 1:
+            raise Refused("batch_id")
+        if round_id < self.round_id:
+            raise Refused("round_order")
+        if orders > 256:
+            raise Refused("batch_format")
+
+    def _may_trade(self, account: Owned, round_: PostRound, now_s: int) -> int:
+        """What margin an account has that is not leaving."""
+        if account.frozen_from and account.frozen_from <= now_s:
+            raise Refused("account_frozen")
+        return self.margin(account, round_)
 
     def _match(self, orders: list[Authorisation], fills: list[Fill]) -> dict[int, int]:
         moved: dict[int, int] = {}
@@ -202,9 +255,24 @@ class Contract:
             for order in (orders[fill.maker], orders[fill.taker]):
                 held[order.account, order.series] += fill.qty if order.is_buy else -fill.qty
 
-    def _execute(self, order: Authorisation, qty: int, now_s: int) -> None:
+    def _spend(self, quotes: dict[int, Shown], fills: list[Fill]) -> dict[tuple[int, int], Spent]:
+        """What mandates have given after these fills; none may give anything more once a figure is used up."""
+        spent: dict[tuple[int, int], Spent] = {}
+        for fill in fills:
+            if fill.taker in quotes:
+                raise Refused("quote_takes")
+            if fill.maker in quotes:
+                mandate, _, leaf = quotes[fill.maker]
+                key = (mandate.account, mandate.nonce)
+                before = spent.get(key, self.accounts[mandate.account].spent.get(mandate.nonce, Spent()))
+                if before.used_up(mandate):
+                    raise Refused("mandate_used_up")
+                spent[key] = before.more(leaf, fill.qty)
+        return spent
+
+    def _execute(self, order: Authorisation, qty: int, now_s: int, quote: Shown | None) -> None:
         account = self.accounts[order.account]
-        self._check_signer(account, order, qty, now_s)
+        self._check_signer(account, order, qty, now_s, 1 if quote is None else 4)
         if qty:
             if order.expiry_s + self.window < now_s:
                 raise Refused("order_expired")
@@ -212,25 +280,34 @@ class Contract:
                 raise Refused("order_cancelled")
             if self.options[order.series].expiry_s + self.window < now_s:
                 raise Refused("series_expired")
-        self._count(account, order, qty)
+        if quote is None:
+            self._count(account, order, qty)
+        else:
+            self._count_leaf(account, quote, qty)
         change = qty if order.is_buy else -qty
         held = account.positions.get(order.series, 0) + change
         account.positions[order.series] = held
         if not held:
             del account.positions[order.series]
 
-    def _check_signer(self, account: Owned, order: Authorisation, qty: int, now_s: int) -> None:
+    def _check_signer(self, account: Owned, order: Authorisation, qty: int, now_s: int, scope: int) -> None:
         if order.signer == account.owner:
             return
         scopes, expiry_s, revoked_from = account.keys.get(order.signer, [0, 0, 0])
         if order.signer not in account.keys:
             raise Refused("order_signature")
-        if qty and not scopes & 1:
+        if qty and not scopes & scope:
             raise Refused("key_scope")
         if qty and expiry_s + self.window < now_s:
             raise Refused("key_expired")
         if qty and revoked_from and revoked_from <= now_s:
             raise Refused("key_revoked")
+
+    def _count_leaf(self, account: Owned, quote: Shown, qty: int) -> None:
+        key = (quote.mandate.nonce, quote.place)
+        account.leaves[key] = account.leaves.get(key, 0) + qty
+        if account.leaves[key] > quote.leaf.qty:
+            raise Refused("order_overfilled")
 
     def _count(self, account: Owned, order: Authorisation, qty: int) -> None:
         lanes = account.lanes

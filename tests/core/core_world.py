@@ -9,7 +9,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from core_contract import Contract, Fill, Owned
+from core_contract import Contract, Fill, Owned, Spent, shown
+from core_quotes import protect
 from core_venue import BTC, HALF_HOUR, USDC, Venue, configuration, wallet
 
 from exchange import codec
@@ -27,6 +28,7 @@ SEEN_WITHIN = 120  # seconds from a fact on chain until the machine hears of it
 STRIKES = (60_000, 62_000, 64_000)
 TRADERS = (1, 2, 3, 4)
 Fact = tuple[Any, ...]  # kind of observation, then what it says
+GROUPS = ("a", "b")
 DEPOSITS = (60_000, 150_000, 25_000, 1_000_000)
 
 
@@ -35,7 +37,8 @@ class World(Venue):
 
     def __init__(self, batch_trades_max: int = 3) -> None:
         super().__init__()
-        config = configuration(batch_trades_max=batch_trades_max, batch_age_max_s=600, settlement_window_s=WINDOW)
+        terms = {"batch_age_max_s": 600, "settlement_window_s": WINDOW, "mandates": True}
+        config = configuration(batch_trades_max=batch_trades_max, **terms)
         self.chain = Contract(config)
         self.unseen: deque[tuple[int, list[Fact]]] = deque()
         self.landed: dict[tuple[int, int, int], None] = {}
@@ -52,6 +55,9 @@ class World(Venue):
             self.happen(c.ObserveAccount, account, wallet(account))
             self.deposit(account, usdc)
         self.finalise(len(self.unseen))
+        for account in TRADERS:
+            for group in GROUPS:
+                protect(self, account, group, qty=3_000, interval_ns=300 * 10**9, frozen_ns=30 * 10**9)
         self.oracle_speaks()
 
     # -- records ------------------------------------------------------------------------------------------------------
@@ -174,14 +180,14 @@ class World(Venue):
         series = series_ids[pick % len(series_ids)]
         slide, session = terms.pop("slide", False), terms.pop("session", 0)
         auth = self.auth(
-            account, series, is_buy, lots * 100, self.price_near(series, percent), **self._signed(account, terms)
+            account, series, is_buy, lots * 100, self.price_near(series, percent), **self.resolved(account, terms)
         )
         events = self.do(c.Place(auth, slide=slide, session=session))
         if type(events[-1]) is not e.Rejected:
             self.order_ids.append(self.state.seq)
         return events
 
-    def _signed(self, account: int, terms: dict[str, Any]) -> dict[str, Any]:
+    def resolved(self, account: int, terms: dict[str, Any]) -> dict[str, Any]:
         """Resolve ``life`` (seconds, 0: for good) and ``by_key`` of an order's terms."""
         life = terms.pop("life", 0)
         terms["expiry_s"] = self.now_s + life if life else NO_EXPIRY
@@ -200,7 +206,7 @@ class World(Venue):
         if order is None or self.state.series[order.series].expiry_s <= self.now_s:
             return ()
         price = order.price if percent == 0 else self.price_near(order.series, percent)
-        return self.amend(order.id, lots * 100, price, **self._signed(order.account, terms))
+        return self.amend(order.id, lots * 100, price, **self.resolved(order.account, terms))
 
     def some_session(self, pick: int) -> int:
         """An open connection, or none."""
@@ -365,8 +371,9 @@ class World(Venue):
                 for link in settlement.lineage(state, auth_id, batch_id):
                     places.setdefault(link.id, len(places))
             fills.append(Fill(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index))
-        orders = [state.auths[auth_id].auth for auth_id in places]
-        self.chain.settle(batch_id, batch.round_id, orders, fills, self.now_s)
+        entries = [state.auths[auth_id] for auth_id in places]
+        orders, quotes = [entry.auth for entry in entries], shown(entries, state.mandates)
+        self.chain.settle(batch_id, batch.round_id, orders, fills, self.now_s, quotes)
         self.happen(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
 
     def pay_expiries(self) -> None:
@@ -397,8 +404,13 @@ class World(Venue):
         assert not self.state.trades
         for order in self.state.orders.values():
             entry = self.state.auths[order.auth_id]
-            if entry.batch:  # its replaced orders went along, so the contract counts what filled under them too
+            if entry.mandate:
+                assert chain.accounts[order.account].leaves.get((entry.auth.nonce, entry.leaf), 0) == order.filled
+            elif entry.batch:  # its replaced orders went along, so the contract counts what filled under them too
                 assert chain.accounts[order.account].lanes[entry.auth.nonce] == order.filled, order.id
+        for held in self.state.mandates.values():
+            spent = chain.accounts[held.quote.account].spent.get(held.quote.nonce, Spent())
+            assert spent == (held.qty, held.delta, held.vega, held.count)
         if all(expiry in chain.fixings or not self._held(expiry) for expiry in chain.expiries):
             self._compare_cash()
 
@@ -420,11 +432,10 @@ class World(Venue):
 
     def _compare_cash(self) -> None:
         """With every expiry paid or claimable, live cash is chain cash plus claims."""
+        last = list(self.chain.rounds.values())[-1]
         for key, owned in self.chain.accounts.items():
             if key:
-                assert self.state.accounts[key].cash == self.chain.margin(
-                    owned, list(self.chain.rounds.values())[-1]
-                ), key
+                assert self.state.accounts[key].cash == self.chain.margin(owned, last), key
 
 
 WAITS = (1, 30, 60, 120, 300, 700)
@@ -529,66 +540,3 @@ def landing(world: World, draw: Draw) -> None:
 @happening(8)
 def hearing(world: World, draw: Draw) -> None:
     world.finalise(1 + draw(4))
-
-
-@happening(5)
-def withdrawal(world: World, draw: Draw) -> None:
-    """Round sums, more than there is, or exactly what is free."""
-    account = TRADERS[draw(4)]
-    amount = (100, 3_000, 10_000, 10**6, -1, -1, -1, 0)[draw(8)]
-    if amount == 0:
-        world.cancel_withdrawal(account)
-    else:
-        world.request_withdrawal(account, amount if amount > 0 else world.free_usdc(account))
-
-
-@happening(3)
-def finalising(world: World, draw: Draw) -> None:
-    world.leave(TRADERS[draw(4)], draw(5))
-
-
-@happening(1)
-def leaving(world: World, draw: Draw) -> None:
-    (world.ask_to_leave, world.stay, world.stay, world.stay)[draw(4)](TRADERS[draw(4)])
-
-
-@happening(2)
-def depositing(world: World, draw: Draw) -> None:
-    world.deposit(TRADERS[draw(4)], (1, 3_000, 20_000)[draw(3)])
-
-
-@happening(3)
-def delegating(world: World, draw: Draw) -> None:
-    if draw(3):
-        scopes = (c.SCOPE_TRADE, c.SCOPE_TRADE | c.SCOPE_CANCEL, c.SCOPE_CANCEL)[draw(3)]
-        world.delegate(TRADERS[draw(4)], (60, 900, 7_200)[draw(3)], scopes)
-    else:
-        world.revoke(TRADERS[draw(4)])
-
-
-@happening(2)
-def nonce_cancelled(world: World, draw: Draw) -> None:
-    world.cancel_on_chain(draw(6))
-
-
-@happening(2)
-def expiry_paid(world: World, draw: Draw) -> None:
-    del draw
-    world.pay_expiries()
-
-
-@happening(2)
-def listed(world: World, draw: Draw) -> None:
-    world.list_next(HALF_HOUR * (2 + draw(4)))
-
-
-@happening(1)
-def digest_taken(world: World, draw: Draw) -> None:
-    del draw
-    world.must(c.TakeDigest())
-
-
-@happening(2)
-def snapshot(world: World, draw: Draw) -> None:
-    del draw
-    world.snapshot()

@@ -17,6 +17,8 @@ from typing import Any, get_args
 import msgspec
 import pytest
 from core_auctions import AUCTIONS, never_phased
+from core_makers import MAKERS
+from core_owners import OWNERS
 from core_presence import PRESENCE, never_of_presence
 from core_profiles import SOAK, effort
 from core_venue import HALF_HOUR
@@ -161,9 +163,12 @@ class LawfulWorld(World):
             assert account.orders == other.orders
             assert sorted(account.reducing) == sorted(other.reducing)
             assert self.state.owned == restored.owned
+            assert (account.quotes, account.standing) == (other.quotes, other.standing)
+            assert sorted(account.covers) == sorted(other.covers)
             if self.state.view is not None and account.risk_round == self.state.view.id:
                 risk.refresh(restored, other)
                 assert (account.isolated, account.reserved) == (other.isolated, other.reserved), key
+                assert risk.covers_of(self.state, account) == risk.covers_of(restored, other), key
 
     def replay(self) -> None:
         """All commands again, from their bytes."""
@@ -210,7 +215,7 @@ def half_hour(world: LawfulWorld, draw: Draw) -> None:
 
 
 MORE = {"odd_order": (8, odd_order), "nonsense": (4, nonsense), "halt": (1, halt), "half_hour": (3, half_hour)}
-HAPPENS = HAPPENINGS | PRESENCE | AUCTIONS | MORE
+HAPPENS = HAPPENINGS | OWNERS | MAKERS | PRESENCE | AUCTIONS | MORE
 WEIGHTED = [name for name, (weight, _) in HAPPENS.items() for _ in range(weight)]
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from core_contract import Refused
+from core_quotes import ask, bid, protect, quoted
 from core_twins import Twins
 from core_venue import HALF_HOUR, USDC, Venue, series_named, standard_venue
 from core_world import World
@@ -41,9 +42,11 @@ CALL = series_named("62000C")
 @pytest.fixture
 def busy() -> Venue:
     """Everything an invariant speaks of exists: positions, resting orders, a sealed and an open batch, a mirror."""
-    venue = standard_venue()
+    venue = standard_venue(mandates=True)
     for account in (1, 2):
         venue.fund(account, 100_000)
+    protect(venue, 1)
+    quoted(venue, bid(CALL, 1, 10), ask(CALL, 1, 9_000), account=1, qty=1_000)
     for turn in range(3):
         venue.place(1, CALL, False, 10_000, 900 * USDC)
         venue.place(2, CALL, True, 10_000, 900 * USDC)
@@ -154,6 +157,23 @@ def lose_sight(state: State) -> None:
     next(iter(state.orders.values())).session = 7
 
 
+def forget_authorisation(state: State) -> None:
+    state.auths = {key: entry for key, entry in state.auths.items() if not entry.mandate}
+
+
+def use_mandate_up(state: State) -> None:
+    next(iter(state.mandates.values())).qty = 1_000
+
+
+def freeze_group(state: State) -> None:
+    state.accounts[1].groups["front"].frozen_until_ns = state.time_ns + 1
+
+
+def misplace_quote(state: State) -> None:
+    state.accounts[1].quotes["front"].popitem()
+    state.accounts[1].quotes["front"][0] = next(iter(state.orders.values()))
+
+
 BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (lose_cash, "cash_sums_to_vault"),
     (lose_fee, "cash_sums_to_vault"),
@@ -177,6 +197,10 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (hold_treasury, "free_collateral_is_withdrawable"),
     (keep_trading, "killed_trade_nothing"),
     (lose_sight, "connections_mind_open_orders"),
+    (forget_authorisation, "mandates_are_named"),
+    (use_mandate_up, "quotes_are_protected"),
+    (freeze_group, "quotes_are_protected"),
+    (misplace_quote, "quotes_are_protected"),
 )
 
 
