@@ -56,6 +56,7 @@ def field_table() -> dict[str, dict[str, Any]]:
         c.QuoteLeaf,
         c.QuoteMandate,
         c.Protection,
+        c.Attached,
     ]
     return {kind.__name__: _describe(kind) for kind in kinds}
 

@@ -3,7 +3,7 @@
 Deciding only reads. The order of the checks is the order of ``Reject``. Imports state, risk, fees, events.
 """
 
-from exchange.core import fees, kill, risk
+from exchange.core import fees, kill, risk, triggers
 from exchange.core.commands import (
     AUCTION,
     BRACKET,
@@ -12,6 +12,7 @@ from exchange.core.commands import (
     GTC,
     LAST,
     SCOPE_TRADE,
+    UNTRIGGERED,
     Amend,
     Authorisation,
     Place,
@@ -19,6 +20,7 @@ from exchange.core.commands import (
     Terms,
 )
 from exchange.core.events import Reject, Rejected
+from exchange.core.oracle import RoundView
 from exchange.core.state import State
 from exchange.core.state_types import Account, Order
 from exchange.core.units import (
@@ -72,7 +74,8 @@ def refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected |
         return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, AUCTION)
     if not GTC <= auth.tif <= FOK:
         return Rejected(Reject.TIF_MUST_BE_KNOWN, auth.tif, FOK)
-    if auction is not None and auth.tif != GTC:
+    waits = auth.terms is not None and auth.terms.trigger != UNTRIGGERED
+    if auction is not None and auth.tif != GTC and not waits:
         return Rejected(Reject.TIF_MUST_SUIT_AUCTION, auth.tif, GTC)
     underlying = state.underlyings[option.underlying]
     if auth.qty <= 0:
@@ -119,6 +122,23 @@ def _refuse_signed(state: State, auth: Authorisation, now_s: Seconds) -> Rejecte
     assert state.config is not None
     if view is None or auth.series not in view.marks or now_s - view.time_s > state.config.settlement_window_s:
         return Rejected(Reject.ORACLE_MUST_BE_FRESH, now_s - view.time_s if view else 0)
+    return _refuse_fee(state, auth, view) or _refuse_trigger(state, auth)
+
+
+def _refuse_trigger(state: State, auth: Authorisation) -> Rejected | None:
+    """A trigger waits for something that is not so already. That of a bracket waits for the entry first."""
+    terms = auth.terms
+    if terms is None or terms.trigger == UNTRIGGERED:
+        return None
+    price = triggers.price_now(state, auth.series, terms.trigger)
+    in_bracket = terms.link == BRACKET and terms.parent
+    if not 0 < terms.trigger_price <= U63_MAX or (triggers.reached(terms, price) and not in_bracket):
+        return Rejected(Reject.TRIGGER_MUST_LIE_AHEAD, terms.trigger_price, price)
+    return None
+
+
+def _refuse_fee(state: State, auth: Authorisation, view: RoundView) -> Rejected | None:
+    assert state.config is not None
     index = view.spots[state.series[auth.series].underlying]
     if fees.taker_fee_fits(state.config.fees, index, auth.max_fee):
         return None
@@ -127,6 +147,16 @@ def _refuse_signed(state: State, auth: Authorisation, now_s: Seconds) -> Rejecte
     if fee > allowed:
         # A spot and a price near the ends of their ranges make a fee that no journal integer holds.
         return Rejected(Reject.MAX_FEE_MUST_COVER_FEE, min(allowed, CASH_MAX), min(fee, CASH_MAX))
+    return None
+
+
+def refuse_venue(state: State, now_s: Seconds) -> Rejected | None:
+    """Why nothing may enter anywhere now: trading is halted, or the oracle is silent."""
+    view, config = state.view, state.config
+    if not state.is_open or config is None:
+        return Rejected(Reject.TRADING_MUST_BE_OPEN)
+    if view is None or now_s - view.time_s > config.settlement_window_s:
+        return Rejected(Reject.ORACLE_MUST_BE_FRESH, now_s - view.time_s if view else 0)
     return None
 
 

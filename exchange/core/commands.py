@@ -225,8 +225,15 @@ def terms_of(auth: Authorisation) -> Terms:
     return auth.terms or NO_TERMS
 
 
+class Attached(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """An order that comes along with another, to which its signed terms link it."""
+
+    auth: Authorisation
+    label: str = ""
+
+
 class Place(Command, frozen=True, tag=10):
-    """Enter an order. ``slide`` lets a post-only order rest one tick away instead of being refused.
+    """Enter an order, with those linked to it. ``slide`` lets a post-only order rest one tick away.
 
     ``arrived_ns`` is when the venue received it, if it was held back; the record's time is when it was let through.
     """
@@ -236,6 +243,7 @@ class Place(Command, frozen=True, tag=10):
     slide: bool = False
     arrived_ns: Nanos = 0
     session: int = 0  # the connection it came through; 0: none that could be lost
+    attached: tuple[Attached, ...] = ()
 
 
 class Amend(Command, frozen=True, tag=11):
@@ -419,6 +427,12 @@ class SetPhase(Command, frozen=True, tag=56):
     every_s: Seconds
     cause: str
     authoriser: str
+
+
+class Fire(Command, frozen=True, tag=50):
+    """Let the order enter whose trigger was reached first of those that are due."""
+
+    order_id: int
 
 
 # What the chain said. Each carries the contract's dense action number, so a gap or a repeat cannot pass.
@@ -654,6 +668,7 @@ AnyCommand: TypeAlias = (
     | BatchRefused
     | SetAuctions
     | SetPhase
+    | Fire
     | Observation
     | Presence
 )

@@ -67,6 +67,7 @@ class Reject(StrEnum):
     NONCE_MUST_BE_FRESH = "nonce_must_be_fresh"
     ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"
     MAX_FEE_MUST_COVER_FEE = "max_fee_must_cover_fee"
+    TRIGGER_MUST_LIE_AHEAD = "trigger_must_lie_ahead"
     # the connection
     SESSION_MUST_BE_OPEN = "session_must_be_open"
     # a quote of a message
@@ -79,13 +80,16 @@ class Reject(StrEnum):
     AMEND_MUST_KEEP_SERIES_AND_SIDE = "amend_must_keep_series_and_side"
     AMEND_MUST_NAME_REPLACED_NONCE = "amend_must_name_replaced_nonce"
     AMEND_QTY_MUST_EXCEED_FILLED = "amend_qty_must_exceed_filled"
+    LINKS_MUST_MATCH = "links_must_match"
     OPEN_ORDERS_MUST_FIT = "open_orders_must_fit"
+    TRIGGERS_MUST_FIT = "triggers_must_fit"
     # how it would trade
     REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
     POST_ONLY_MUST_NOT_CROSS = "post_only_must_not_cross"
     SETTLEMENT_MUST_KEEP_UP = "settlement_must_keep_up"
     ACCOUNT_MUST_HAVE_MARGIN = "account_must_have_margin"
     FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
+    TRIGGER_MUST_BE_DUE = "trigger_must_be_due"
     # presence
     SESSIONS_MUST_FIT = "sessions_must_fit"
     SWITCH_MUST_BE_KNOWN = "switch_must_be_known"
@@ -120,6 +124,9 @@ class CancelReason(StrEnum):
     DISCONNECTED = "disconnected"
     DEAD_MAN = "dead_man"
     KILL_SWITCH = "kill_switch"
+    POST_ONLY = "post_only"
+    LINKED = "linked"
+    AT_TRIGGER = "at_trigger"
 
 
 class PhaseCause(StrEnum):
@@ -271,6 +278,27 @@ class AccountSettled(Event, frozen=True, tag=22):
     cash_delta: Cash
 
 
+class Parked(Event, frozen=True, tag=50):
+    """The order waits for its trigger; one that came along with another is in by this."""
+
+    order_id: int
+
+
+class Triggered(Event, frozen=True, tag=51):
+    """The order's trigger was reached by this price, in the record numbered ``fact``; it enters now."""
+
+    order_id: int
+    price: Price
+    fact: int
+
+
+class Held(Event, frozen=True, tag=52):
+    """So much of a waiting order is held back by those it is linked with."""
+
+    order_id: int
+    qty: Qty
+
+
 class ChainDisagreed(Event, frozen=True, tag=30):
     """The chain reported another value than the machine derived: a reconciliation break, never papered over."""
 
@@ -332,6 +360,9 @@ AnyEvent: TypeAlias = (
     | BatchSealed
     | ExpiryFixed
     | AccountSettled
+    | Parked
+    | Triggered
+    | Held
     | ChainDisagreed
     | PhaseChanged
     | Uncrossed

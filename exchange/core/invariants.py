@@ -4,13 +4,13 @@ record and in the auditor's replay.
 Each returns None or a sentence that says what is wrong. Imports state and protection.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from exchange.core import protection
-from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER
+from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER, LAST, MARK
 from exchange.core.state import TREASURY, State, side_of
-from exchange.core.state_types import Trade
+from exchange.core.state_types import Lookout, Trade
 from exchange.core.units import QTY_ONE, Cash, Price, Qty, div_down, expiry_of
 
 _KIND_OF_KILL: Final = 2  # purges of kill switches are numbered behind those of connections and timers
@@ -61,8 +61,8 @@ def open_interest_matches(state: State) -> str | None:
 
 
 def book_holds_open_orders(state: State) -> str | None:
-    """BOOK_HOLDS_OPEN_ORDERS: open orders are exactly those resting, each level's sums are those of its orders."""
-    resting = 0
+    """BOOK_HOLDS_OPEN_ORDERS: open orders rest or wait for a trigger, each level's sums are those of its orders."""
+    resting, waiting = 0, sum(order.watch != 0 for order in state.orders.values())
     for series, book in state.books.items():
         for side in (book.bids, book.asks):
             for key, level in side.levels.items():
@@ -72,16 +72,68 @@ def book_holds_open_orders(state: State) -> str | None:
                 if (total, hidden) != (level.total, level.hidden) or not level.orders:
                     said = f"{level.total}, {level.hidden} of it hidden"
                     return f"level {key} of series {series} says {said}, its orders {total} and {hidden}"
-    return None if resting == len(state.orders) else f"{resting} orders rest, {len(state.orders)} are open"
+    if resting + waiting != len(state.orders):
+        return f"{resting} orders rest, {waiting} wait, {len(state.orders)} are open"
+    return None
 
 
 def icebergs_show_a_slice(state: State) -> str | None:
     """ICEBERGS_SHOW_A_SLICE: a resting order shows something, and never more than it signed to show at a time."""
     for order in state.orders.values():
         shown = order.qty - order.filled - order.hidden
-        if order.hidden < 0 or (order.resting and shown <= 0) or (order.display and shown > order.display):
+        too_much = order.resting and order.display and shown > order.display
+        if order.hidden < 0 or too_much or (order.resting and shown <= 0):
             return f"order {order.id} shows {shown} at {order.display} a time and hides {order.hidden}"
     return None
+
+
+def waiting_orders_watch(state: State) -> str | None:
+    """WAITING_ORDERS_WATCH: what waits is held back whole, or due, or watches a price not there yet."""
+    standing: dict[int, None] = {}
+    for key, lookout in state.lookouts.items():
+        for place, bound in _watched(state, key, lookout):
+            order = state.orders.get(place[2])
+            if order is None or order.watch != key[0] or place[2] in standing or place[2] in state.due:
+                return f"order {place[2]} watches {key} and should not"
+            if bound is not None and place[0] <= bound:
+                return f"order {place[2]} watches {key} for a price that is reached"
+            standing[place[2]] = None
+    for order in state.orders.values():
+        watches = order.id in standing or order.id in state.due
+        if watches != (order.watch != 0 and order.held < order.qty) or (order.held and not order.watch):
+            return f"order {order.id} waits for {order.watch} with {order.held} held back and watches: {watches}"
+    for order_id in state.due:
+        if order_id not in state.orders:
+            return f"order {order_id} is due and is not open"
+    return None
+
+
+def _watched(state: State, key: tuple[int, int], lookout: Lookout) -> Iterator[tuple[tuple[int, int, int], int | None]]:
+    """Places on a lookout, each with the bound up to which its price counts as reached."""
+    watch, subject = key
+    if watch == LAST:
+        price = state.series[subject].last_price
+    elif state.view is None:
+        price = 0
+    else:
+        price = (state.view.marks if watch == MARK else state.view.spots).get(subject, 0)
+    for side, sign in ((lookout.above, 1), (lookout.below, -1)):
+        for place in side:
+            yield place, sign * price if price else None
+
+
+def linked_orders_are_grouped(state: State) -> str | None:
+    """LINKED_ORDERS_ARE_GROUPED: orders that came together know each other, and at most one of those that may fill
+    instead of each other is in the book.
+    """
+    for group, members in state.groups.items():
+        if not members or any(state.orders[order_id].group != group for order_id in members):
+            return f"group {group} has members {members}"
+        if sum(state.orders[order_id].resting for order_id in members) > 1:
+            return f"of group {group} several rest"
+    grouped = sum(len(members) for members in state.groups.values())
+    linked = sum(order.group != 0 for order in state.orders.values())
+    return None if grouped == linked else f"{grouped} orders are grouped, {linked} are linked"
 
 
 def trades_await_settlement(state: State) -> str | None:
@@ -246,6 +298,8 @@ ALL: Final[tuple[Invariant, ...]] = (
     open_interest_matches,
     book_holds_open_orders,
     icebergs_show_a_slice,
+    waiting_orders_watch,
+    linked_orders_are_grouped,
     trades_await_settlement,
     mirror_plus_trades_is_ledger,
     mirror_plus_trades_is_cash,

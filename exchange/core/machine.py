@@ -8,8 +8,10 @@ suffice to evolve, so folding and re-executing a journal must agree. Imports eve
 from exchange.core import (
     admission,
     deadlines,
+    firing,
     invariants,
     kill,
+    links,
     listing,
     matching,
     observation,
@@ -41,6 +43,13 @@ def apply(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tupl
 def decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
     """What the command causes; reads only."""
     state.time_ns = time_ns  # the record's time is an input, whatever is decided
+    events = _decide(state, seq, time_ns, command)
+    if state.groups or (type(command) is c.Place and command.attached):
+        return events + links.follow(state, command, seq, events)
+    return events
+
+
+def _decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
     kind = type(command)
     if kind is c.Place:
         before = _before_order(state, command, time_ns)  # type: ignore[arg-type]
@@ -50,6 +59,8 @@ def decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tup
     if kind is c.Amend:
         before = _before_order(state, command, time_ns)  # type: ignore[arg-type]
         return before + matching.decide_amend(state, command, time_ns)  # type: ignore[arg-type]
+    if kind is c.Fire:
+        return _housekeeping(state) + firing.decide_fire(state, command, time_ns)  # type: ignore[arg-type]
     if state.config is None and kind is not c.Configure:
         return (e.Rejected(e.Reject.TRADING_MUST_BE_OPEN),)
     if kind in quoting.KINDS:
@@ -148,7 +159,8 @@ def fold(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, events: 
         elif kind is e.Cancelled:
             orders.evolve_cancelled(state, event)  # type: ignore[arg-type]
         elif kind is e.Traded:
-            taker = event.taker_order or (command.order_id if type(command) is c.Amend else seq)  # type: ignore[attr-defined]
+            own = command.order_id if type(command) is c.Amend or type(command) is c.Fire else seq
+            taker = event.taker_order or own  # type: ignore[attr-defined]
             orders.evolve_traded(state, event, taker)  # type: ignore[arg-type]
         elif kind is e.Quoted:
             quoting.evolve_quoted(state, command, event, seq, time_ns)  # type: ignore[arg-type]
@@ -172,6 +184,8 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
         case e.Amended():
             assert isinstance(command, c.Amend)
             orders.evolve_amended(state, command, event, seq, time_ns)
+        case e.Parked() | e.Triggered() | e.Held():
+            _fold_waiting(state, seq, time_ns, command, event)
         case e.BatchSealed():
             settlement.evolve_sealed(state, event, seq, time_ns)
         case e.RoundAdopted():
@@ -193,6 +207,19 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
             pass  # a statement about the state, not a change of it
         case _:
             _fold_makers(state, seq, time_ns, command, event)
+
+
+def _fold_waiting(
+    state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, event: e.Parked | e.Triggered | e.Held
+) -> None:
+    """Orders that wait for a price, and those they came with."""
+    if isinstance(event, e.Parked):
+        assert isinstance(command, c.Place | c.Amend)
+        orders.evolve_parked(state, command, event, seq, time_ns)
+    elif isinstance(event, e.Triggered):
+        orders.evolve_triggered(state, event, seq, time_ns)
+    else:
+        orders.evolve_held(state, event, seq)
 
 
 def _fold_makers(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, event: e.Event) -> None:

@@ -6,16 +6,28 @@ Imports state, admission, sweep, orders, backlog, settlement, events.
 
 import msgspec
 
-from exchange.core import admission, backlog, budget, orders, phases, presence, purging, settlement
+from exchange.core import admission, backlog, budget, links, orders, phases, presence, purging, settlement
 from exchange.core.book import Side
-from exchange.core.commands import FOK, GTC, IOC, Amend, Authorisation, Cancel, CancelAll, Place, terms_of
-from exchange.core.events import Accepted, Amended, Cancelled, CancelReason, Event, Reject, Rejected, Rested
+from exchange.core.commands import (
+    FOK,
+    GTC,
+    IOC,
+    UNTRIGGERED,
+    Amend,
+    Authorisation,
+    Cancel,
+    CancelAll,
+    Place,
+    terms_of,
+)
+from exchange.core.events import Accepted, Amended, Cancelled, CancelReason, Event, Parked, Reject, Rejected, Rested
 from exchange.core.state import State
-from exchange.core.state_types import Order
+from exchange.core.state_types import Account, Order, attached_id
 from exchange.core.sweep import Sweep
 from exchange.core.units import U64_MAX, Price, Qty, Seconds, seconds_of
 
 OPEN_ORDERS_MAX = 10_000  # per account; bounds mass cancels and snapshots
+TRIGGERS_MAX = 100  # of them that wait for a trigger: one price may reach them all
 LINEAGE_MAX = budget.ORDERS_MAX >> 1  # a trade has two lineages, and one batch must carry both
 
 
@@ -28,28 +40,55 @@ def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[
     refused = admission.refuse(state, auth, now_s) or presence.refuse_gone(state, command.session)
     if refused is not None:
         return (refused,)
-    account = state.accounts[auth.account]
+    account, terms = state.accounts[auth.account], terms_of(auth)
     if auth.replaces:
         return (Rejected(Reject.AMEND_MUST_NAME_REPLACED_NONCE, auth.replaces),)
-    if len(account.orders) >= OPEN_ORDERS_MAX:
-        return (Rejected(Reject.OPEN_ORDERS_MUST_FIT, len(account.orders), OPEN_ORDERS_MAX),)
+    refused = _refuse_attached(state, command, now_s) or _refuse_count(account, command)
+    if refused is not None:
+        return (refused,)
+    parked = tuple(Parked(attached_id(seq, place)) for place in range(1, len(command.attached) + 1))
+    if terms.trigger:
+        return (Accepted(seq), Parked(seq), *parked)
     if auth.reduce_only and not admission.closes(account, auth):
         return (Rejected(Reject.REDUCE_ONLY_MUST_REDUCE, account.positions.get(auth.series, 0)),)
-    return _enter(state, auth, Entry(seq, auth.qty, Accepted(seq), command.slide or terms_of(auth).slide), now_s)
+    return enter(state, auth, Entry(seq, auth.qty, (Accepted(seq), *parked), command.slide or terms.slide), now_s)
+
+
+def _refuse_attached(state: State, command: Place, now_s: Seconds) -> Rejected | None:
+    """Orders that come along are held to the same rules, and have to fit."""
+    if not command.attached and command.auth.terms is None:
+        return None
+    for item in command.attached:
+        refused = admission.refuse(state, item.auth, now_s)
+        if refused is not None:
+            return refused
+    return links.refuse(command)
+
+
+def _refuse_count(account: Account, command: Place) -> Rejected | None:
+    count = len(account.orders) + len(command.attached)
+    if count >= OPEN_ORDERS_MAX:
+        return Rejected(Reject.OPEN_ORDERS_MUST_FIT, count, OPEN_ORDERS_MAX)
+    more = len(command.attached) + (terms_of(command.auth).trigger != UNTRIGGERED)
+    if more:
+        waiting = sum(order.watch != UNTRIGGERED for order in account.orders.values())
+        if waiting + more > TRIGGERS_MAX:
+            return Rejected(Reject.TRIGGERS_MUST_FIT, waiting, TRIGGERS_MAX)
+    return None
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False):
-    """An admitted order about to meet the book: its id, what is left of it, and the event that admits it."""
+    """An admitted order about to meet the book: its id, what is left of it, and the events that admit it."""
 
     order_id: int
     qty: Qty
-    admitted: Event
+    admitted: tuple[Event, ...]
     slide: bool = False
     replaced: Order | None = None
 
 
-def _enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> tuple[Event, ...]:
-    """Match an admitted order and dispose of the rest."""
+def enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> tuple[Event, ...]:
+    """Match an admitted order and dispose of the rest; or refuse it, alone."""
     opposite = state.books[auth.series].side(is_buy=not auth.is_buy)
     price = auth.price
     meets = opposite.meets(price)
@@ -73,7 +112,7 @@ def _enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> t
     if sweep.stopped is CancelReason.VOLATILITY and auth.tif == GTC:
         auction = phases.volatility(state, auth.series)
         if auction is not None:  # nothing has traded: the order, and whoever it would have met, wait for others
-            return (entry.admitted, auction, Rested(entry.order_id, price))
+            return (*entry.admitted, auction, Rested(entry.order_id, price))
     return _after_sweep(sweep, entry)
 
 
@@ -90,8 +129,8 @@ def _without_fills(auth: Authorisation, entry: Entry, price: Price) -> tuple[Eve
     if auth.tif == FOK:
         return (Rejected(Reject.FILL_OR_KILL_MUST_FILL, 0, entry.qty),)
     if auth.tif == IOC:
-        return (entry.admitted, Cancelled(entry.order_id, CancelReason.IMMEDIATE_REMAINDER, entry.qty))
-    return (entry.admitted, Rested(entry.order_id, price))
+        return (*entry.admitted, Cancelled(entry.order_id, CancelReason.IMMEDIATE_REMAINDER, entry.qty))
+    return (*entry.admitted, Rested(entry.order_id, price))
 
 
 def _after_sweep(sweep: Sweep, entry: Entry) -> tuple[Event, ...]:
@@ -101,7 +140,7 @@ def _after_sweep(sweep: Sweep, entry: Entry) -> tuple[Event, ...]:
         return (admission.short_of_margin(sweep.state.accounts[auth.account], sweep.shortfall),)
     if whole_or_nothing:
         return (Rejected(Reject.FILL_OR_KILL_MUST_FILL, entry.qty - left, entry.qty),)
-    events = [entry.admitted, *sweep.events]
+    events = [*entry.admitted, *sweep.events]
     if left and sweep.stopped is not None:
         events.append(Cancelled(order_id, sweep.stopped, left))
     elif left and auth.tif == IOC:
@@ -125,13 +164,15 @@ def decide_amend(state: State, command: Amend, time_ns: int) -> tuple[Event, ...
     if refused is not None:
         return (refused,)
     order = state.orders[command.order_id]
+    if order.watch:
+        return (Amended(order.id, kept=False), Parked(order.id))
     account = state.accounts[order.account]
     if auth.reduce_only and not admission.closes(account, auth):
         return (Rejected(Reject.REDUCE_ONLY_MUST_REDUCE, account.positions.get(auth.series, 0)),)
     if auth.qty <= order.qty and _keeps_place(order, auth):
         return (Amended(order.id, kept=True),)
     left, slide = auth.qty - order.filled, terms_of(auth).slide
-    return _enter(state, auth, Entry(order.id, left, Amended(order.id, kept=False), slide, order), now_s)
+    return enter(state, auth, Entry(order.id, left, (Amended(order.id, kept=False),), slide, order), now_s)
 
 
 def _keeps_place(order: Order, auth: Authorisation) -> bool:
@@ -150,18 +191,27 @@ def _refuse_amend(state: State, command: Amend, now_s: Seconds) -> Rejected | No
         return Rejected(Reject.ORDER_MUST_BE_OWN, auth.account, order.account)
     if order.mandate:
         return Rejected(Reject.QUOTE_MUST_BE_QUOTED_ANEW, order.id)
-    if order.series != auth.series or order.is_buy != auth.is_buy or auth.tif != GTC:
+    tif = order.tif if order.watch else GTC
+    if order.series != auth.series or order.is_buy != auth.is_buy or auth.tif != tif or not _waits_alike(order, auth):
         return Rejected(Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE, auth.series, order.series)
     replaced = state.auths[order.auth_id].auth.nonce
     if auth.replaces != replaced + 1:
         return Rejected(Reject.AMEND_MUST_NAME_REPLACED_NONCE, auth.replaces, min(replaced + 1, U64_MAX))
     if auth.qty <= order.filled:
         return Rejected(Reject.AMEND_QTY_MUST_EXCEED_FILLED, auth.qty, order.filled)
+    refused = links.refuse_edit(state, order, auth)
+    if refused is not None:
+        return refused
     if order.filled:
-        links = len(settlement.lineage(state, order.auth_id, state.next_batch))
-        if links >= LINEAGE_MAX:
-            return Rejected(Reject.OPEN_ORDERS_MUST_FIT, links, LINEAGE_MAX)
+        length = len(settlement.lineage(state, order.auth_id, state.next_batch))
+        if length >= LINEAGE_MAX:
+            return Rejected(Reject.OPEN_ORDERS_MUST_FIT, length, LINEAGE_MAX)
     return None
+
+
+def _waits_alike(order: Order, auth: Authorisation) -> bool:
+    """An order that waits still names a trigger; one in the book no longer does."""
+    return (order.watch != UNTRIGGERED) == (terms_of(auth).trigger != UNTRIGGERED)
 
 
 def decide_cancel(state: State, command: Cancel) -> tuple[Event, ...]:

@@ -4,11 +4,11 @@ Evolving writes what was decided and never refuses. Imports state, ledger, risk,
 events.
 """
 
-from exchange.core import deadlines, ledger, protection, risk, settlement
+from exchange.core import deadlines, ledger, links, protection, risk, settlement, triggers
 from exchange.core.commands import Amend, Authorisation, Place, terms_of
-from exchange.core.events import Amended, Cancelled, CancelReason, Event, Rested, Traded
+from exchange.core.events import Amended, Cancelled, CancelReason, Event, Held, Parked, Rested, Traded, Triggered
 from exchange.core.state import State
-from exchange.core.state_types import Account, AuthEntry, Order, Trade
+from exchange.core.state_types import ATTACHED_SHIFT, Account, AuthEntry, Order, Trade
 from exchange.core.units import NO_EXPIRY, Qty, Seconds
 
 
@@ -23,13 +23,18 @@ def cancel_orders(account: Account, reason: CancelReason, series: int | None = N
 
 def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> None:
     """The order exists and its nonce is spent; nothing of it rests yet."""
-    auth = command.auth
-    account = state.accounts[auth.account]
+    order = _enter(state, command.auth, command.label, seq, time_ns, command.session)
+    if command.attached:
+        _link(state, order, seq)
+
+
+def _enter(state: State, auth: Authorisation, label: str, order_id: int, time_ns: int, session: int) -> Order:
+    account, seq = state.accounts[auth.account], state.seq
     account.spend_nonces(auth.nonce >> 6, 1 << (auth.nonce & 63))
-    state.auths[seq] = AuthEntry(seq, auth, 0, 0, 1)
+    state.auths[order_id] = AuthEntry(order_id, auth, 0, 0, 1)
     order = Order(  # by position: keywords take 0.5 us longer, a tenth of what placing an order takes
-        seq,  # id
-        seq,  # auth_id
+        order_id,  # id
+        order_id,  # auth_id
         auth.account,
         auth.series,
         auth.is_buy,
@@ -42,13 +47,14 @@ def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> Non
         auth.post_only,
         auth.tif,
         good_until(account, auth),
-        command.label,
+        label,
         time_ns,
         time_ns,
     )
     if auth.terms is not None:
         order.display = auth.terms.display
-    _index(state, account, order, command.session)
+    _index(state, account, order, session)
+    return order
 
 
 def _index(state: State, account: Account, order: Order, session: int) -> None:
@@ -59,6 +65,49 @@ def _index(state: State, account: Account, order: Order, session: int) -> None:
     if order.reduce_only:
         account.reducing[order.id] = order
     deadlines.remember(state, order)
+
+
+def _link(state: State, order: Order, group: int) -> None:
+    order.group = group
+    state.groups.setdefault(group, []).append(order.id)
+
+
+def evolve_parked(state: State, command: Place | Amend, event: Parked, seq: int, time_ns: int) -> None:
+    """The order waits for its trigger; one that came along with another exists from here on, all of it or none held."""
+    order = state.orders.get(event.order_id)
+    if order is None:
+        assert isinstance(command, Place)
+        item = command.attached[(event.order_id >> ATTACHED_SHIFT) - 1]
+        order = _enter(state, item.auth, item.label, event.order_id, time_ns, command.session)
+        order.held = links.initially_held(item.auth)
+        _link(state, order, seq)
+    # A position may come and go while a protective order waits; what it may reduce is judged when it enters.
+    state.accounts[order.account].reducing.pop(order.id, None)
+    order.watch = triggers.signed(state, order).trigger
+    if order.held < order.qty:
+        triggers.arm(state, order)
+
+
+def evolve_held(state: State, event: Held, seq: int) -> None:
+    """More or less of a waiting order may enter; it watches while some of it may."""
+    order = state.orders[event.order_id]
+    waited, waits = order.held < order.qty, event.qty < order.qty
+    if waited and not waits:
+        triggers.disarm(state, order)
+    order.held = event.qty
+    if waits and not waited:
+        order.priority = seq
+        triggers.arm(state, order)
+
+
+def evolve_triggered(state: State, event: Triggered, seq: int, time_ns: int) -> None:
+    """The order waits no longer; what may not enter of it is gone."""
+    order = state.orders[event.order_id]
+    triggers.disarm(state, order)
+    order.watch, order.qty, order.held = 0, order.qty - order.held, 0
+    order.priority, order.updated_ns = seq, time_ns
+    if order.reduce_only:
+        state.accounts[order.account].reducing[order.id] = order
 
 
 def good_until(account: Account, auth: Authorisation) -> Seconds:
@@ -82,7 +131,10 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
     if event.kept:
         _give_back(state, order, order.qty - auth.qty)
     else:
-        lift(state, order)
+        if order.watch:
+            triggers.disarm(state, order)
+        else:
+            lift(state, order)
         order.price, order.priority = auth.price, seq
     order.qty, order.display = auth.qty, terms_of(auth).display
     # The child takes over the order's reference to its parent, so the parent lives until the child is forgotten. A
@@ -143,9 +195,7 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
     _fill(state, event, maker, taker)
     settlement.open_trade(state, trade)
     ledger.book_trade(state, trade)
-    option = state.series[trade.series]
-    option.volume += trade.qty
-    option.last_price = trade.price
+    _print(state, trade)
     for order in (maker, taker):
         if order.filled == order.qty:
             _close(state, order)
@@ -181,12 +231,23 @@ def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
         _hide(state, order, order.hidden - left)
 
 
+def _print(state: State, trade: Trade) -> None:
+    """The price is public: it is the last one, and may be what others wait for."""
+    option = state.series[trade.series]
+    option.volume += trade.qty
+    option.last_price = trade.price
+    if state.lookouts:
+        triggers.note_trade(state, trade.series, trade.price)
+
+
 def evolve_cancelled(state: State, event: Cancelled) -> None:
     """The order is gone."""
     order = state.orders[event.order_id]
     assert order.qty - order.filled == event.remaining
     if order.resting:
         lift(state, order)
+    elif order.watch:
+        triggers.disarm(state, order)
     _close(state, order)
 
 
@@ -238,8 +299,17 @@ def _close(state: State, order: Order) -> None:
     account.reducing.pop(order.id, None)
     if order.mandate:
         protection.leave(state, order)
+    if order.group:
+        _unlink(state, order)
     _leave_session(state, order)
     settlement.release(state, order.auth_id)
+
+
+def _unlink(state: State, order: Order) -> None:
+    members = state.groups[order.group]
+    members.remove(order.id)
+    if not members:
+        del state.groups[order.group]
 
 
 def mind(state: State, order: Order, session: int) -> None:

@@ -7,13 +7,13 @@ moving market. Imports state, oracle, risk, settlement.
 
 from collections import OrderedDict
 
-from exchange.core import phases, risk, settlement
+from exchange.core import phases, risk, settlement, triggers
 from exchange.core.commands import PostRound
 from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
 from exchange.core.oracle import RoundView, implied_marks, twap, view_of
 from exchange.core.state import State
 from exchange.core.state_types import Expiry
-from exchange.core.units import TWAP_SECONDS, U64_MAX, WAD, seconds_of
+from exchange.core.units import TWAP_SECONDS, U64_MAX, WAD, expiry_of, seconds_of
 
 BOUNDARIES_KEPT = 96  # two days of half hours
 
@@ -118,12 +118,7 @@ def _fixings(state: State, command: PostRound) -> list[tuple[Expiry, int]]:
 
 
 def _expire_orders(state: State, expiry: Expiry) -> list[Event]:
-    orders = [
-        order
-        for series in expiry.series
-        for side in (state.books[series].bids, state.books[series].asks)
-        for order in side.orders()
-    ]
+    orders = [order for order in state.orders.values() if expiry_of(order.series) == expiry.id]
     orders.sort(key=lambda order: order.id)
     return [Cancelled(order.id, CancelReason.SERIES_EXPIRED, order.qty - order.filled) for order in orders]
 
@@ -141,3 +136,4 @@ def evolve_round(state: State, command: PostRound) -> None:
             kept[command.time_s] = spot.acc
             if len(kept) > BOUNDARIES_KEPT:
                 kept.popitem(last=False)
+    triggers.note_round(state)

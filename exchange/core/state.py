@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from exchange.core.book import Book
-from exchange.core.commands import Configure, PostRound, SetAuctions, Spot
+from exchange.core.commands import Configure, PostRound, SetAuctions, Spot, terms_of
 from exchange.core.oracle import RoundView, view_of
 from exchange.core.state_types import (
     Account,
@@ -20,9 +20,11 @@ from exchange.core.state_types import (
     AuthEntry,
     Batch,
     Cover,
+    Due,
     Expiry,
     Key,
     Kill,
+    Lookout,
     Mandate,
     OpenInterest,
     Order,
@@ -32,6 +34,7 @@ from exchange.core.state_types import (
     Session,
     Trade,
     Underlying,
+    lookout_key,
 )
 from exchange.core.units import NO_EXPIRY, Cash, Nanos, Price, Qty
 
@@ -121,6 +124,7 @@ class StateImage(msgspec.Struct, array_like=True):
     timers: list[tuple[int, Nanos]] = []
     kills: list[Kill] = []
     purges: list[Purge] = []
+    due: list[Due] = []
 
 
 class State:
@@ -137,11 +141,14 @@ class State:
         "by_session",
         "config",
         "deadlines",
+        "due",
         "expiries",
         "first_unsealed",
         "fixings",
+        "groups",
         "is_open",
         "kills",
+        "lookouts",
         "mandates",
         "mirror",
         "next_batch",
@@ -182,6 +189,9 @@ class State:
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}  # ledger
         self.orders: dict[int, Order] = {}  # matching
         self.deadlines: list[tuple[int, int]] = []  # deadlines: heap of (expiry_s, order id)
+        self.due: dict[int, Due] = {}  # triggers: reached and not yet fired, in the order to fire them
+        self.lookouts: dict[tuple[int, int], Lookout] = {}  # triggers: what is watched -> who waits for it
+        self.groups: dict[int, list[int]] = {}  # links: order -> open orders that came with it, itself included
         self.auths: dict[int, AuthEntry] = {}  # settlement
         self.trades: dict[int, Trade] = {}  # settlement: not yet final on chain
         self.batches: dict[int, Batch] = {}  # settlement: sealed, not yet final on chain
@@ -235,6 +245,7 @@ def image(state: State) -> StateImage:
         timers=_pairs(state.timers),
         kills=[state.kills[key] for key in sorted(state.kills)],
         purges=list(state.purges.values()),  # in the order in which they are worked off
+        due=list(state.due.values()),
     )
 
 
@@ -325,7 +336,9 @@ def restore(source: StateImage) -> State:
     state.touched = dict.fromkeys(source.touched)
     state.books = {key: Book() for key in state.series}
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
+    state.due = {item.id: item for item in source.due}
     _restore_orders(state)
+    _restore_parked(state)
     _restore_waiting(state)
     _restore_presence(state, source)
     if state.round is not None:
@@ -404,6 +417,10 @@ def _restore_orders(state: State) -> None:
     for order in sorted(state.orders.values(), key=lambda item: (item.priority, item.turn)):
         account = state.accounts[order.account]
         account.orders[order.id] = order
+        if order.expiry_s != NO_EXPIRY:
+            state.deadlines.append((order.expiry_s, order.id))
+        if order.watch:
+            continue
         if order.mandate:
             _restore_quote(state, account, order)
         if not is_covered(state, order):
@@ -416,6 +433,14 @@ def _restore_orders(state: State) -> None:
         side.add(order)
         if order.hidden:
             side.hide(order.price, order.hidden)
-        if order.expiry_s != NO_EXPIRY:
-            state.deadlines.append((order.expiry_s, order.id))
     state.deadlines.sort()
+
+
+def _restore_parked(state: State) -> None:
+    """Who waits for what, in the order of triggers' prices; and who came with whom."""
+    for order in state.orders.values():
+        if order.group:
+            state.groups.setdefault(order.group, []).append(order.id)
+        if order.watch and order.id not in state.due and order.held < order.qty:
+            lookout = state.lookouts.setdefault(lookout_key(state.series[order.series], order.watch), Lookout())
+            lookout.add(order, terms_of(state.auths[order.auth_id].auth))

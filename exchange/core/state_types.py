@@ -3,9 +3,12 @@
 They hold facts only; rules live in the modules that use them. Imports units and commands.
 """
 
+from bisect import bisect_left, insort
+from typing import Final
+
 import msgspec
 
-from exchange.core.commands import Authorisation, Protection, QuoteLeaf, QuoteMandate
+from exchange.core.commands import INDEX, Authorisation, Protection, QuoteLeaf, QuoteMandate, Terms
 from exchange.core.units import Cash, Nanos, Price, Qty, Risk, Seconds
 
 
@@ -13,7 +16,8 @@ class Order(msgspec.Struct, gc=False):
     """An open order. ``filled`` of ``qty`` has traded; ``priority`` orders it within its price, then ``turn``.
 
     Of an iceberg, ``display`` is shown at a time, ``hidden`` of what is left is not, and ``turn`` is the trade that
-    used up the slice before.
+    used up the slice before. One that waits for a trigger says in ``watch`` what for, and ``held`` of it may not enter
+    even then; ``group`` is the id of the order it came with, if it is linked.
     """
 
     id: int
@@ -39,6 +43,25 @@ class Order(msgspec.Struct, gc=False):
     turn: int = 0
     mandate: int = 0  # 0: an order of its own; else a quote under this one
     session: int = 0  # the connection that minds it; 0: none
+    group: int = 0
+    watch: int = 0
+    held: Qty = 0
+
+
+ATTACHED_SHIFT: Final = 48  # an id's low bits are the record that brought the order; these count those that came along
+
+
+def attached_id(seq: int, place: int) -> int:
+    """The id of the order that came along as the ``place``-th with the one of a record; place 0 is that one's own."""
+    return place << ATTACHED_SHIFT | seq
+
+
+class Due(msgspec.Struct, array_like=True, gc=False):
+    """An order whose trigger was reached: by which price, in which record."""
+
+    id: int
+    price: Price
+    fact: int
 
 
 class AuthEntry(msgspec.Struct, gc=False):
@@ -228,6 +251,38 @@ class Auction(msgspec.Struct, gc=False):
     every_s: Seconds = 0
     extended: int = 0
     price: Price = 0
+
+
+class Lookout:
+    """Orders that watch one price, nearest first: (price, waiting since, id), prices below negated."""
+
+    __slots__ = ("above", "below")
+
+    def __init__(self) -> None:
+        self.above: list[tuple[int, int, int]] = []
+        self.below: list[tuple[int, int, int]] = []
+
+    def add(self, order: Order, terms: Terms) -> None:
+        """Put a waiting order in its place."""
+        side, place = self._place(order, terms)
+        insort(side, place)
+
+    def discard(self, order: Order, terms: Terms) -> None:
+        """Take an order out, if it is here."""
+        side, place = self._place(order, terms)
+        at = bisect_left(side, place)
+        if at < len(side) and side[at] == place:
+            del side[at]
+
+    def _place(self, order: Order, terms: Terms) -> tuple[list[tuple[int, int, int]], tuple[int, int, int]]:
+        if terms.trigger_above:
+            return self.above, (terms.trigger_price, order.priority, order.id)
+        return self.below, (-terms.trigger_price, order.priority, order.id)
+
+
+def lookout_key(option: Series, watch: int) -> tuple[int, int]:
+    """What a trigger watches: a mark or last price by series, a spot by underlying."""
+    return watch, option.underlying if watch == INDEX else option.id
 
 
 class OpenInterest(msgspec.Struct, gc=False):

@@ -40,7 +40,10 @@ class Code(Enum):
     ALREADY_FILLED = (11008, "already_filled")
     INVALID_ARGUMENTS = (11029, "invalid_arguments")
     OTHER_REJECT = (11030, "other_reject")
+    NO_MORE_TRIGGERS = (11035, "no_more_triggers")
+    INVALID_TRIGGER = (11036, "invalid_trigger_price")
     NOT_OPEN_ORDER = (11044, "not_open_order")
+    UNSUPPORTED_COMBINATION = (11047, "unsupported_arg_combination")
     BAD_REQUEST = (11050, "bad_request")
     MAINTENANCE = (11051, "system_maintenance")
     POST_ONLY_REJECT = (11054, "post_only_reject")
@@ -249,6 +252,13 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         usdc,
         usdc,
     ),
+    Reject.TRIGGER_MUST_LIE_AHEAD: Refusal(
+        Code.INVALID_TRIGGER,
+        "A trigger waits for a price that is not there yet.",
+        "Sign a trigger price beyond data.limit, the price as it is now.",
+        usdc,
+        usdc,
+    ),
     Reject.SESSION_MUST_BE_OPEN: Refusal(
         Code.BAD_REQUEST,
         "An order comes through a connection that is still open.",
@@ -290,9 +300,19 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         contracts,
         contracts,
     ),
+    Reject.LINKS_MUST_MATCH: Refusal(
+        Code.UNSUPPORTED_COMBINATION,
+        "Orders that come together name each other and fit: same instrument, same amount, a bracket against its entry.",
+        "Sign link, parent and attached anew: one order with a trigger, or up to two reduce-only ones.",
+    ),
     Reject.OPEN_ORDERS_MUST_FIT: Refusal(
         Code.TOO_MANY_OPEN_ORDERS,
         "An account has at most 10,000 open orders, and quotes of 64 messages; a group has at most 512 quotes.",
+        "Cancel some.",
+    ),
+    Reject.TRIGGERS_MUST_FIT: Refusal(
+        Code.NO_MORE_TRIGGERS,
+        "An account has at most 100 orders that wait for a trigger.",
         "Cancel some.",
     ),
     Reject.REDUCE_ONLY_MUST_REDUCE: Refusal(
@@ -327,6 +347,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Lower the amount, move the price, or use immediate_or_cancel.",
         contracts,
         contracts,
+    ),
+    Reject.TRIGGER_MUST_BE_DUE: Refusal(
+        Code.BAD_REQUEST,
+        "The order to fire is the one due first.",
+        _ADMIN,
     ),
     Reject.SESSIONS_MUST_FIT: Refusal(
         Code.TEMPORARILY_UNAVAILABLE,

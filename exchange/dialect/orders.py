@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange.core.commands import FOK, GTC, IOC
+from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, Terms
 from exchange.core.events import CancelReason
 from exchange.core.state_types import Order
 from exchange.core.units import QTY_ONE, Cash, Nanos, Price, Qty
@@ -30,7 +30,8 @@ class Tracked(msgspec.Struct, gc=False):
     """An order the publisher follows: the machine's own record of it, where it rests (0: nowhere) and its fills.
 
     ``value`` is the sum of price x quantity of its fills, or UNKNOWN_VALUE when some happened before this process
-    started. ``reason`` tells why it left without filling.
+    started. ``reason`` tells why it left without filling. ``terms`` are those it came with, ``triggered`` whether its
+    trigger has fired.
     """
 
     order: Order
@@ -38,6 +39,8 @@ class Tracked(msgspec.Struct, gc=False):
     value: int = 0
     reason: CancelReason | None = None
     replaced: bool = False
+    terms: Terms = NO_TERMS
+    triggered: bool = False
 
 
 class Side(msgspec.Struct, frozen=True):

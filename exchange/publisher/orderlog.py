@@ -10,8 +10,8 @@ from typing import Final, TypeAlias
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.state import State
-from exchange.core.state_types import Order
-from exchange.core.units import Price
+from exchange.core.state_types import ATTACHED_SHIFT, Order
+from exchange.core.units import Price, Qty
 from exchange.dialect.listed import Listed
 from exchange.dialect.market import mark_of
 from exchange.dialect.orders import UNKNOWN_VALUE, Fill, Side, Tracked
@@ -49,8 +49,7 @@ class OrderLog:
         """From the open orders of the state; average prices of orders that filled before are unknown."""
         self.closed.clear()
         self.open = {
-            order.id: Tracked(order, order.price, UNKNOWN_VALUE if order.filled else 0)
-            for order in state.orders.values()
+            order.id: _tracked(state, order, UNKNOWN_VALUE if order.filled else 0) for order in state.orders.values()
         }
         self._ticks = {option.id: (option.last_price, FLAT_UP) for option in state.series.values() if option.last_price}
 
@@ -74,11 +73,13 @@ class OrderLog:
                 if tracked.resting_at:
                     levels[tracked.order.series, tracked.order.is_buy, tracked.resting_at] = None
             elif kind is e.Accepted:
-                tracking[outcome.seq] = touched[outcome.seq] = _accepted(state, outcome)
+                tracking[outcome.seq] = touched[outcome.seq] = _accepted(state, outcome, outcome.seq)
             elif kind is e.Traded:
                 self._traded(noted, state, outcome, event)  # type: ignore[arg-type]
             elif kind is e.Amended or kind is e.Quoted:
                 self._replaced(noted, state, event)  # type: ignore[arg-type]
+            elif kind is e.Parked or kind is e.Triggered or kind is e.Held:
+                self._waited(noted, state, outcome, event)  # type: ignore[arg-type]
         for order_id, tracked in touched.items():
             if order_id not in state.orders:
                 self._close(order_id, tracked)
@@ -97,6 +98,14 @@ class OrderLog:
             self._quoted(noted, state, event)
         else:
             self._amended(noted, event)  # type: ignore[arg-type]
+
+    def _waited(self, noted: Noted, state: State, outcome: Outcome, event: e.Parked | e.Triggered | e.Held) -> None:
+        """An order waits, or waits no longer; one that came along with another is seen by this for the first time."""
+        if event.order_id not in self.open:
+            self.open[event.order_id] = _accepted(state, outcome, event.order_id)
+        tracked = self._touch(noted, event.order_id)
+        if isinstance(event, e.Triggered):
+            tracked.triggered = True
 
     def _amended(self, noted: Noted, event: e.Amended) -> None:
         tracked = self._touch(noted, event.order_id)
@@ -120,7 +129,8 @@ class OrderLog:
 
     def _traded(self, noted: Noted, state: State, outcome: Outcome, event: e.Traded) -> None:
         command = outcome.command
-        taker_id = event.taker_order or (command.order_id if type(command) is c.Amend else outcome.seq)
+        own = command.order_id if isinstance(command, c.Amend | c.Fire) else outcome.seq
+        taker_id = event.taker_order or own
         maker, taker = self._touch(noted, event.maker_order), self._touch(noted, taker_id)
         for tracked in (maker, taker):
             if tracked.value != UNKNOWN_VALUE:
@@ -164,18 +174,33 @@ def _side(order: Order, fee: int, *, is_taker: bool) -> Side:
     return Side(order.id, order.account, order.is_buy, fee, is_taker)
 
 
-def _accepted(state: State, outcome: Outcome) -> Tracked:
+def _tracked(state: State, order: Order, value: int = 0) -> Tracked:
+    """An open order as the state has it."""
+    terms = c.terms_of(state.auths[order.auth_id].auth)
+    triggered = terms.trigger != c.UNTRIGGERED and not order.watch
+    return Tracked(order, order.price if order.resting else 0, value, terms=terms, triggered=triggered)
+
+
+def _accepted(state: State, outcome: Outcome, order_id: int) -> Tracked:
     """The machine's record of a new order; rebuilt from the command when it closed within the same record."""
-    order = state.orders.get(outcome.seq)
-    if order is not None:
-        return Tracked(order)
+    order = state.orders.get(order_id)
     command = outcome.command
     assert type(command) is c.Place
-    auth = command.auth
-    filled = sum(event.qty for event in outcome.events if isinstance(event, e.Traded))
-    gone = Order(
-        id=outcome.seq,
-        auth_id=outcome.seq,
+    place = order_id >> ATTACHED_SHIFT
+    brought = command.attached[place - 1] if place else command
+    terms = c.terms_of(brought.auth)
+    if order is not None:
+        return Tracked(order, terms=terms)
+    traded = (event.qty for event in outcome.events if isinstance(event, e.Traded))
+    return Tracked(_gone(outcome, order_id, brought, 0 if place else sum(traded)), terms=terms)
+
+
+def _gone(outcome: Outcome, order_id: int, brought: c.Place | c.Attached, filled: Qty) -> Order:
+    """What an order looked like that is over in the record that brought it."""
+    auth = brought.auth
+    return Order(
+        id=order_id,
+        auth_id=order_id,
         account=auth.account,
         series=auth.series,
         is_buy=auth.is_buy,
@@ -188,8 +213,7 @@ def _accepted(state: State, outcome: Outcome) -> Tracked:
         post_only=auth.post_only,
         tif=auth.tif,
         expiry_s=auth.expiry_s,
-        label=command.label,
+        label=brought.label,
         created_ns=outcome.time_ns,
         updated_ns=outcome.time_ns,
     )
-    return Tracked(gone)

@@ -49,7 +49,7 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.AHEAD  # a halt, and orders that have ended
         case c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries():
             return Turn.IN_TURN
-        case c.PostRound() | c.SealBatch() | c.TakeDigest():
+        case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire():
             return Turn.IN_TURN
         case c.SetProtection() | c.SetAuctions() | c.SetPhase():
             return Turn.IN_TURN  # an order that came before the uncross is in it

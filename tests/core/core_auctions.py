@@ -5,7 +5,7 @@ Shells tick again at once while an uncross goes on; here they sometimes do not, 
 
 from typing import Any
 
-from core_venue import BTC
+from core_venue import BTC, HALF_HOUR
 from core_world import TRADERS, Draw, World
 
 from exchange.core import commands as c
@@ -72,7 +72,8 @@ def busy_auction(world: World, draw: Draw) -> None:
         )
     if draw(4) == 0:
         world.move_spot((-200, 150)[draw(2)])
-    world.wait(30)
+    # The oracle never misses a half hour.
+    (world.pass_time if world.now_s % HALF_HOUR + 30 >= HALF_HOUR else world.wait)(30)
     if draw(2):
         world.oracle_speaks()
     world.do(c.Tick())

@@ -24,6 +24,24 @@ def asks(weight: int) -> Callable[[Callable[[Twins, Draw], Any]], Callable[[Twin
     return register
 
 
+INDICES = (61_000, 61_500, 62_000, 62_500, 63_000)
+
+
+def trigger(draw: Draw) -> tuple[str, bool, int]:
+    """What an order waits for."""
+    above = draw(2) == 0
+    return ("last", above, PRICES[draw(len(PRICES))]) if draw(2) else ("index", above, INDICES[draw(5)])
+
+
+def linked(draw: Draw) -> Wish:
+    """An order with what cancels it, or with what protects what it opens."""
+    one = wish(draw, PRICES)
+    one.link, one.others = ("oco", "bracket")[draw(2)], [wish(draw, PRICES) for _ in range(1 + draw(2))]
+    for other in one.others:
+        other.when = trigger(draw)
+    return one
+
+
 def wish(draw: Draw, prices: tuple[int, ...]) -> Wish:
     """An order of any kind."""
     return Wish(
@@ -38,12 +56,31 @@ def wish(draw: Draw, prices: tuple[int, ...]) -> Wish:
         expires=(FAR, FAR, FAR, FAR, 60, 300, 0)[draw(7)],
         display=(0, 0, 0, 1, 2, 3)[draw(6)],
         gives_way=("taker", "taker", "maker", "both")[draw(4)],
+        when=trigger(draw) if draw(4) == 3 else None,
     )
 
 
 @asks(30)
 def place(twins: Twins, draw: Draw) -> None:
     twins.place(wish(draw, PRICES))
+
+
+@asks(10)
+def place_linked(twins: Twins, draw: Draw) -> None:
+    twins.place(linked(draw))
+
+
+@asks(8)
+def fire(twins: Twins, draw: Draw) -> None:
+    """Everything that is due enters."""
+    del draw
+    twins.fire()
+
+
+@asks(8)
+def move(twins: Twins, draw: Draw) -> None:
+    """The index moves."""
+    twins.move(INDICES[draw(5)])
 
 
 @asks(10)

@@ -14,16 +14,21 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 from core_venue import BTC, T0, Venue, series_named, standard_venue, wallet
 
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import phases, uncross
+from exchange.core.firing import ready
+from exchange.core.state_types import attached_id
 from exchange.core.units import WAD
 
 ARROW_COLUMN = 70
 PHASES = ("continuous", "auction", "uncrossing", "halted", "closed")
 GIVES_WAY = ("taker", "maker", "both")
+WATCH = ("never", "mark", "index", "last")
+LINKS = ("alone", "oco", "bracket")
 TIF = {"gtc": c.GTC, "ioc": c.IOC, "fok": c.FOK}
 
 
@@ -163,22 +168,68 @@ class Stage:
         return terms
 
     def _signed_terms(self, words: Words) -> c.Terms | None:
-        """What is signed besides the order: ``shows`` a quantity, ``gives_way`` maker, taker or both, ``slide``."""
+        """What is signed besides: ``shows`` a quantity, ``gives_way`` maker, taker or both, ``slide``, ``market``,
+        ``when mark >= 950``."""
         shows, gives_way = words.option("shows"), words.option("gives_way") or "taker"
-        terms = c.Terms(lots(shows) if shows else 0, GIVES_WAY.index(gives_way), words.flag("slide"))
+        given = {"slide": words.flag("slide"), "market": words.flag("market")} | self._trigger(words)
+        terms = c.Terms(lots(shows) if shows else 0, GIVES_WAY.index(gives_way), **given)
         return terms if terms != c.NO_TERMS else None
 
+    def _trigger(self, words: Words) -> dict[str, Any]:
+        if "when" not in words.words:
+            return {}
+        at = words.words.index("when")
+        _, watch, relation, price = words.words[at : at + 4]
+        del words.words[at : at + 4]
+        return {"trigger": WATCH.index(watch), "trigger_above": relation == ">=", "trigger_price": usdc(price)}
+
     def do_order(self, words: Words) -> tuple[Any, ...]:
-        who, is_buy = self.person(words.take()), words.take() == "buy"
-        qty, series = lots(words.take()), series_named(words.take())
+        """``bracket`` or ``oco`` begins each order that comes along: side, quantity, price and terms as in the first."""
+        kind, more = self._split(words)
+        who = self.person(words.take())
+        is_buy, qty, series = words.take() == "buy", words.take(), series_named(words.take())
+        auth = self._order(who, series, is_buy, qty, words, 0, (kind, 0, len(more)))
+        attached = []
+        for place, part in enumerate(more, 1):
+            link = (kind, auth.nonce + 1, 0)
+            attached.append(c.Attached(self._order(who, series, part.take() == "buy", part.take(), part, place, link)))
+            part.done()
+        return self.venue.do(c.Place(auth, attached=tuple(attached)))
+
+    def _split(self, words: Words) -> tuple[int, list[Words]]:
+        """What comes along is cut off, part by part."""
+        cuts = [at for at, word in enumerate(words.words) if word in LINKS]
+        parts = [words.words[a + 1 : b] for a, b in zip(cuts, [*cuts[1:], None], strict=False)]
+        kind = LINKS.index(words.words[cuts[0]]) if cuts else c.UNLINKED
+        del words.words[cuts[0] if cuts else len(words.words) :]
+        return kind, [Words(" ".join(part)) for part in parts]
+
+    def _order(
+        self, who: int, series: int, is_buy: bool, qty: str, words: Words, place: int, link: tuple[int, int, int]
+    ) -> c.Authorisation:
         assert words.take() == "@"
-        price = usdc(words.take())
-        name = words.option("as")
-        auth = self.venue.auth(who, series, is_buy, qty, price, **self._terms(who, words))
+        price, name = usdc(words.take()), words.option("as")
+        terms = self._terms(who, words)
+        if link[0]:
+            signed = terms["terms"] or c.NO_TERMS
+            terms["terms"] = msgspec.structs.replace(signed, link=link[0], parent=link[1], attached=link[2])
+        auth = self.venue.auth(who, series, is_buy, lots(qty), price, **terms)
         if name is not None:
-            self.orders[name] = self.venue.state.seq + 1
+            self.orders[name] = attached_id(self.venue.state.seq + 1, place)
             self.signed[name] = auth
-        return self.venue.do(c.Place(auth))
+        return auth
+
+    def do_fire(self, words: Words) -> tuple[Any, ...]:
+        """Everything that is due enters, one after another."""
+        del words
+        events: tuple[Any, ...] = ()
+        while (order_id := ready(self.venue.state, self.venue.now_s)) != 0:
+            events += self.venue.do(c.Fire(order_id))
+        return events
+
+    def do_due(self, words: Words) -> str:
+        del words
+        return ", ".join(map(self.order_name, self.venue.state.due)) or "none"
 
     def do_amend(self, words: Words) -> tuple[Any, ...]:
         name, qty = words.take(), lots(words.take())
@@ -186,6 +237,8 @@ class Stage:
         price, old = usdc(words.take()), self.signed[name]
         by = words.option("of")
         terms = self._terms(old.account, words) | {"replaces": old.nonce + 1}
+        links = {name: getattr(old.terms or c.NO_TERMS, name) for name in ("link", "parent", "attached")}
+        terms["terms"] = msgspec.structs.replace(terms["terms"] or c.NO_TERMS, **links)
         who = self.person(by) if by else old.account
         auth = self.venue.auth(who, old.series, old.is_buy, qty, price, **terms)
         events = self.venue.do(c.Amend(self.orders[name], auth))
@@ -368,6 +421,16 @@ class Stage:
 
     def _cancelled(self, event: e.Cancelled) -> str:
         return f"Cancelled {self.order_name(event.order_id)} {plain(event.remaining, 4)} {event.reason}"
+
+    def _parked(self, event: e.Parked) -> str:
+        return f"Parked {self.order_name(event.order_id)}"
+
+    def _triggered(self, event: e.Triggered) -> str:
+        return f"Triggered {self.order_name(event.order_id)} by {plain(event.price, 6)}"
+
+    def _held(self, event: e.Held) -> str:
+        order = self.venue.state.orders[event.order_id]
+        return f"Held {self.order_name(event.order_id)} {plain(event.qty, 4)} of {plain(order.qty, 4)}"
 
     def _batchsealed(self, event: e.BatchSealed) -> str:
         return f"BatchSealed {event.batch_id} trades {event.first_trade}..{event.last_trade} round {event.round_id}"

@@ -6,9 +6,11 @@ Money is no object here, so margin and fees never decide; those have twins of th
 from collections import Counter
 from typing import Any
 
+import msgspec
 from core_venue import USDC, Venue, series_named, standard_venue, wallet
 from naive_auction import uncross
-from naive_book import FAR, NaiveBook, Wish
+from naive_book import FAR, Wish
+from naive_waiting import WaitingBook
 
 from exchange.core import commands as c
 from exchange.core import events as e
@@ -19,6 +21,8 @@ CALL = series_named("62000C")
 OWNERS = {1: "ann", 2: "bob", 3: "cid", 4: "ann"}  # ann has two accounts, and may not trade with herself
 PRICES = (997, 998, 999, 1_000, 1_005)
 GIVES_WAY = {"taker": c.CANCEL_TAKER, "maker": c.CANCEL_MAKER, "both": c.CANCEL_BOTH}
+WATCHES = {"": c.UNTRIGGERED, "index": c.INDEX, "last": c.LAST}
+LINKS = {"": c.UNLINKED, "oco": c.OCO, "bracket": c.BRACKET}
 UNTOLD = (e.BatchSealed, e.Applied, e.Purged, e.TimerFired)
 WALLETS = {"ann": wallet(1), "bob": wallet(2), "cid": wallet(3)}
 
@@ -33,13 +37,14 @@ class Twins:
         for account, owner in OWNERS.items():
             self.venue.observe(c.ObserveAccount, account, WALLETS[owner])
             self.venue.fund(account, 10**9)
-        self.naive = NaiveBook(OWNERS)
+        self.naive = WaitingBook(OWNERS)
         self.known: list[int] = []
         self.connections: list[int] = []
         for account, is_buy, total in ((2, True, 6), (3, False, 4), (1, False, 2)):  # somebody holds something
             self.place(Wish(account, is_buy, total, 1_000))
 
-    def auth(self, wish: Wish, **more: Any) -> c.Authorisation:
+    def auth(self, wish: Wish, parent: int = 0, link: int = c.UNLINKED, **more: Any) -> c.Authorisation:
+        watch, above, price = wish.when or ("", False, 0)
         return self.venue.auth(
             wish.account,
             CALL,
@@ -51,7 +56,17 @@ class Twins:
             reduce_only=wish.reduce_only,
             expiry_s=NO_EXPIRY if wish.expires == FAR else wish.expires,
             signer=WALLETS[OWNERS[wish.account]],
-            terms=c.Terms(wish.display * LOT, GIVES_WAY[wish.gives_way], wish.slide),
+            terms=c.Terms(
+                wish.display * LOT,
+                GIVES_WAY[wish.gives_way],
+                wish.slide,
+                trigger=WATCHES[watch],
+                trigger_price=price * USDC,
+                trigger_above=above,
+                link=link or LINKS[wish.link],
+                parent=parent,
+                attached=len(wish.others),
+            ),
             **more,
         )
 
@@ -59,9 +74,42 @@ class Twins:
         number = self.venue.state.seq + 1
         self._date(wish)
         wish.display = min(wish.display, wish.total)
-        events = self.venue.do(c.Place(self.auth(wish), session=wish.minder))
+        self._tie(wish)
+        auth = self.auth(wish)
+        others = [self.auth(other, auth.nonce + 1, LINKS[wish.link]) for other in wish.others]
+        events = self.venue.do(c.Place(auth, session=wish.minder, attached=tuple(map(c.Attached, others))))
         self.compare(events, self.naive.place(number, wish, self.venue.now_s))
-        self.known.append(number)
+        self.known += [number + place * 2**48 for place in range(len(others) + 1)]
+
+    def _tie(self, wish: Wish) -> None:
+        """What comes along fits what it comes with."""
+        wish.others = wish.others if wish.link else []
+        for other in wish.others:
+            other.account, other.total, other.others = wish.account, wish.total, []
+            other.display = min(other.display, other.total)
+            other.when = other.when or ("last", other.is_buy, 1_000)
+            if wish.link == "bracket":
+                other.is_buy, other.reduce_only = not wish.is_buy, True
+            self._date(other)
+        if wish.link == "oco":
+            del wish.others[1:]
+            wish.tif = wish.tif if wish.when else 0
+        if not wish.others:
+            wish.link = ""
+
+    def fire(self) -> None:
+        """Everything that is due enters, one after another."""
+        while target := self.naive.next_due(self.venue.now_s):
+            number = self.venue.state.seq + 1
+            events = self.venue.do(c.Fire(target))
+            self.compare(events, self.naive.fire_next(number, self.venue.now_s))
+
+    def move(self, usdc: int) -> None:
+        """The index moves."""
+        self.venue.wait(1)
+        self.venue.round(usdc)
+        self.naive.see("index", usdc)
+        self.compare((), [])
 
     def amend(self, pick: int, wish: Wish) -> None:
         target, number = self._some_order(pick), self.venue.state.seq + 1
@@ -72,8 +120,15 @@ class Twins:
             replaces = self.venue.state.auths[order.auth_id].auth.nonce + 1
             wish.price = wish.price or order.price // USDC
         wish.price, wish.tif, wish.slide = wish.price or 1, 0, False
-        wish.display = min(wish.display, wish.total)
-        events = self.venue.do(c.Amend(target, self.auth(wish, replaces=replaces), session=wish.minder))
+        wish.display, wish.link, wish.others, more = min(wish.display, wish.total), "", [], {}
+        wish.when = (wish.when or ("last", True, 1_005)) if order is not None and order.watch else None
+        if order is not None:
+            waits, old = order.watch, c.terms_of(self.venue.state.auths[order.auth_id].auth)
+            wish.tif, wish.total = (order.tif, order.qty // LOT) if waits else (0, wish.total)
+            more = {"link": old.link, "parent": old.parent, "others": old.attached}
+        auth = self.auth(wish, more.get("parent", 0), more.get("link", 0), replaces=replaces)
+        terms = msgspec.structs.replace(auth.terms, attached=more.get("others", 0))
+        events = self.venue.do(c.Amend(target, msgspec.structs.replace(auth, terms=terms), session=wish.minder))
         self.compare(events, self.naive.amend(target, number, wish, self.venue.now_s))
 
     def cancel(self, pick: int) -> None:
@@ -96,7 +151,7 @@ class Twins:
         waits = bool(late + self.naive.fired)
         answers = self.naive.expire(self.venue.now_s)
         if not answers and not waits:
-            answers = uncross(self.naive, view.marks[CALL], self.venue.now_s)
+            answers = self.naive.followed(uncross(self.naive, view.marks[CALL], self.venue.now_s))
         self.compare(self._steps(c.Tick()), answers)
 
     def call(self, seconds: int) -> None:
@@ -112,7 +167,7 @@ class Twins:
         for batch_id in list(self.venue.state.batches):
             self.venue.observe(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
         if self.venue.state.round is not None and self.venue.state.round.time_s < self.venue.now_s:
-            self.venue.round(62_000)
+            self.venue.round(self.naive.prices["index"])
 
     # -- presence -----------------------------------------------------------------------------------------------------
 
@@ -198,6 +253,7 @@ class Twins:
     # -- the same? ----------------------------------------------------------------------------------------------------
 
     def compare(self, events: tuple[Any, ...], answers: list[Any]) -> None:
+        assert list(self.venue.state.due) == self.naive.due
         told = [words(event) for event in events if type(event) not in UNTOLD]
         assert told == answers
         for answer in told:
@@ -254,6 +310,12 @@ def words(event: Any) -> tuple[Any, ...]:
             return ("uncrossed", event.price // USDC, event.volume // LOT, event.surplus // LOT)
         case e.Rested():
             return ("rested", event.price // USDC)
+        case e.Parked():
+            return ("parked", event.order_id)
+        case e.Triggered():
+            return ("triggered", event.order_id)
+        case e.Held():
+            return ("held", event.order_id, event.qty // LOT)
         case e.Cancelled():
             return ("cancelled", event.order_id, str(event.reason), event.remaining // LOT)
     raise AssertionError(event)

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from core_contract import Contract, Fill, Owned, Spent, shown
 from core_quotes import protect
 from core_venue import BTC, HALF_HOUR, USDC, Venue, configuration, wallet
@@ -206,6 +207,13 @@ class World(Venue):
         if order is None or self.state.series[order.series].expiry_s <= self.now_s:
             return ()
         price = order.price if percent == 0 else self.price_near(order.series, percent)
+        old = c.terms_of(self.state.auths[order.auth_id].auth)
+        if order.watch:  # it waits for a price a little further away from now on
+            further = old.trigger_price * (1_001 if old.trigger_above else 999) // 1_000
+            terms |= {"tif": order.tif, "terms": msgspec.structs.replace(old, trigger_price=further)}
+            lots = order.qty // 100 if order.group else lots
+        elif old.link:
+            terms["terms"] = c.Terms(link=old.link, parent=old.parent, attached=old.attached)
         return self.amend(order.id, lots * 100, price, **self.resolved(order.account, terms))
 
     def some_session(self, pick: int) -> int:
@@ -483,7 +491,7 @@ def crossing_pair(world: World, draw: Draw) -> None:
 def sweep(world: World, draw: Draw) -> None:
     """Somebody takes what stands on one side of a book, however old, and perhaps more."""
     taken = world.some_order(draw(12))
-    if taken is None or taken.series not in world.trading():
+    if taken is None or taken.series not in world.trading() or not taken.resting:
         return
     side = world.state.books[taken.series].side(is_buy=taken.is_buy)
     levels = side.depth(1 + draw(4))

@@ -100,6 +100,7 @@ def trade_at(book: NaiveBook, price: int) -> list[Answer]:
             answers.append(("traded", maker.id, amount, price, taker.id))
             traded |= {bid.account, ask.account}
             settle(book, bid, ask, amount)
+            book.printed(bid, ask, amount, price)
         if wanted > amount:
             bids.insert(0, (bid, wanted - amount))
         if there > amount:

@@ -4,7 +4,7 @@ Written from the rules of matching (docs/API.md and the scenarios), it shares no
 of money. Answers are tuples of plain words, in the order in which things happen.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from naive_crowd import FAR, Answer, Crowd
 
@@ -52,6 +52,9 @@ class Wish:
     display: int = 0
     gives_way: str = "taker"
     minder: int = 0
+    when: tuple[str, bool, int] | None = None
+    link: str = ""
+    others: list["Wish"] = field(default_factory=list)
 
 
 def tick_at(price: int) -> int:
@@ -130,11 +133,11 @@ class NaiveBook(Crowd):
         return [self.drop(order, "by_owner")] if order is not None else [("refused", "order_must_be_open")]
 
     def cancel_all(self, account: int) -> list[Answer]:
-        mine = sorted((order for order in self.orders if order.account == account), key=lambda order: order.id)
+        mine = sorted((order for order in self.everything() if order.account == account), key=lambda order: order.id)
         return self.leave(mine, "by_owner")
 
     def expire(self, now: int) -> list[Answer]:
-        late = [order for order in self.orders if order.expires <= now]
+        late = [order for order in self.everything() if order.expires <= now]
         return self.leave(sorted(late, key=lambda order: (order.expires, order.id)), "expired") + self.clean(now)
 
     def find(self, number: int) -> Resting | None:
@@ -221,6 +224,10 @@ class NaiveBook(Crowd):
             self.orders.remove(maker)
         elif maker.left == maker.hidden:
             maker.hidden, maker.place = max(maker.hidden - maker.display, 0), self.now_at
+        self.printed(new, maker, amount, maker.price)
+
+    def printed(self, one: Resting, other: Resting, amount: int, price: int) -> None:
+        """Two orders have traded at a price; here nobody minds."""
 
     def sweep_up(self, new: Resting, makers: list[str], before: list[Resting]) -> list[Answer]:
         """Reduce-only orders of everyone who traded, if there is nothing left for them to reduce."""

@@ -21,6 +21,10 @@ class Crowd:
         self.fired: list[int] = []  # accounts whose orders are on their way out
         self.killed: list[tuple[str, object]] = []  # ("account", 1), ("owner", "ann"), ("venue", 0)
 
+    def everything(self) -> list[Any]:
+        """All that is open."""
+        return self.orders
+
     def drop(self, order: Any, reason: str) -> Answer:
         self.orders.remove(order)
         return ("cancelled", order.id, reason, order.left)
@@ -28,7 +32,7 @@ class Crowd:
     def lose(self, minder: int) -> list[Answer]:
         """A connection is gone without a farewell."""
         wish = self.connected.pop(minder)
-        minded = [order for order in self.orders if order.minder == minder and not order.reduce_only]
+        minded = [order for order in self.everything() if order.minder == minder and not order.reduce_only]
         gone = [order for order in minded if wish == "on" or (wish == "" and self.careful[order.account])]
         return self.leave(sorted(gone, key=lambda order: order.id), "disconnected")
 
@@ -39,7 +43,7 @@ class Crowd:
     def kill(self, reach: str, whom: object) -> list[Answer]:
         """Everything in reach goes, and nothing comes, until it is released."""
         self.killed.append((reach, whom))
-        gone = [order for order in self.orders if self.reaches_account(reach, whom, order.account)]
+        gone = [order for order in self.everything() if self.reaches_account(reach, whom, order.account)]
         return self.leave(sorted(gone, key=lambda order: (reach != "venue" and order.account, order.id)), "kill_switch")
 
     def reaches_account(self, reach: str, whom: object, account: int) -> bool:
@@ -51,7 +55,7 @@ class Crowd:
     def fire(self, account: int, now: int) -> None:
         """A timer that has run out dooms what the account has; only then may the account go on."""
         if self.timers.get(account, FAR) <= now:
-            for order in self.orders:
+            for order in self.everything():
                 order.leaving = order.leaving or self.fate(order, now) if order.account == account else order.leaving
             del self.timers[account]
             self.fired.append(account)
@@ -65,7 +69,7 @@ class Crowd:
         """Whatever is on its way out, goes."""
         for account in sorted(self.timers):
             self.fire(account, now)
-        leaving = [order for order in self.orders if order.leaving]
+        leaving = [order for order in self.everything() if order.leaving]
         leaving.sort(key=lambda order: (self.fired.index(order.account), order.id))
         self.fired.clear()
         return [self.drop(order, order.leaving) for order in leaving]

@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 # Hypothesis draws numbers of up to 24 bits evenly and prefers the ends of larger ranges; drawing each choice of a
 # request for itself would take three times as long as answering it.
 BITS = st.integers(0, 2**24 - 1)
-REQUESTS = st.lists(st.tuples(st.sampled_from(WEIGHTED), BITS, BITS), min_size=12, max_size=60)
+REQUESTS = st.lists(st.tuples(st.sampled_from(WEIGHTED), BITS, BITS, BITS, BITS), min_size=12, max_size=60)
 
 
 class Choices:
     """Choices below a bound, one after another out of one number."""
 
-    def __init__(self, low: int, high: int) -> None:
-        self.left = high << 24 | low
+    def __init__(self, *bits: int) -> None:
+        self.left = 0
+        for part in reversed(bits):
+            self.left = self.left << 24 | part
 
     def __call__(self, bound: int) -> int:
         self.left, chosen = divmod(self.left, bound)

@@ -16,8 +16,9 @@ from test_core_machine import HAPPENS, WEIGHTED, LawfulWorld
 from exchange import codec
 from replay.checker import Checker
 
-# Phases of a series and who is there are other promises': the checker speaks of continuous trading.
-CONTINUOUS = [name for name in WEIGHTED if name not in AUCTIONS | PRESENCE and name not in ("halt", "nonsense")]
+# Phases of a series, who is there and who waits are other promises': the checker speaks of continuous trading.
+OTHERS = (*AUCTIONS, *PRESENCE, "halt", "nonsense", "waiting", "linked", "firing", "misfits")
+CONTINUOUS = [name for name in WEIGHTED if name not in OTHERS]
 
 
 class CheckedWorld(LawfulWorld):

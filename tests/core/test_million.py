@@ -33,6 +33,12 @@ ANSWERS = {
     "cancelled self_trade",
     "cancelled expired",
     "cancelled reduce_only",
+    "refused trigger_must_lie_ahead",
+    "parked",
+    "triggered",
+    "held",
+    "cancelled linked",
+    "cancelled post_only",
 }
 
 

@@ -10,30 +10,23 @@ from typing import Any
 import pytest
 from core_contract import Refused
 from core_quotes import ask, bid, protect, quoted
-from core_twins import Twins
 from core_venue import HALF_HOUR, USDC, Venue, series_named, standard_venue
 from core_world import World
-from naive_book import Wish
 
 from exchange.core import (
     admission,
     fees,
     invariants,
-    kill,
     ledger,
     observation,
-    orders,
-    presence,
-    purging,
     risk,
     settlement,
-    sweep,
 )
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.book import Level, Side
+from exchange.core.book import Level
 from exchange.core.state import TREASURY, State, decode, encode
-from exchange.core.state_types import Kill, Order
+from exchange.core.state_types import Due, Kill
 from exchange.core.units import QTY_ONE
 
 CALL = series_named("62000C")
@@ -55,6 +48,10 @@ def busy() -> Venue:
     venue.observe(c.ObserveBatch, 1, b"t" * 32, 1, 1)
     venue.place(1, CALL, False, 5_000, 910 * USDC)
     venue.place(2, CALL, True, 5_000, 890 * USDC)
+    first = venue.auth(1, CALL, False, 1_000, 950 * USDC, terms=c.Terms(link=c.OCO, attached=1))
+    waits = c.Terms(trigger=c.LAST, trigger_above=True, trigger_price=1_000 * USDC, link=c.OCO, parent=first.nonce + 1)
+    other = venue.auth(1, CALL, True, 1_000, 990 * USDC, terms=waits)
+    venue.must(c.Place(first, attached=(c.Attached(other),)))
     venue.check()
     return venue
 
@@ -104,8 +101,32 @@ def show_nothing(state: State) -> None:
     state.books[order.series].side(is_buy=order.is_buy).hide(order.price, order.hidden)
 
 
+def watch_nothing(state: State) -> None:
+    state.lookouts.clear()
+
+
+def watch_what_is_there(state: State) -> None:
+    state.series[CALL].last_price = 2_000 * USDC
+
+
+def fire_into_the_void(state: State) -> None:
+    state.due[10**9] = Due(10**9, 1, 1)
+
+
+def lose_a_relation(state: State) -> None:
+    next(iter(state.groups.values())).pop()
+
+
+def both_legs_rest(state: State) -> None:
+    group = next(iter(state.groups))
+    others = [order for order in state.orders.values() if order.resting and not order.group]
+    for order in others:
+        order.group = group
+        state.groups[group].append(order.id)
+
+
 def forget_order(state: State) -> None:
-    state.orders.popitem()
+    del state.orders[max(order.id for order in state.orders.values() if order.resting)]
 
 
 def forget_trade(state: State) -> None:
@@ -184,6 +205,11 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (miscount_hidden, "book_holds_open_orders"),
     (keep_empty_level, "book_holds_open_orders"),
     (show_nothing, "icebergs_show_a_slice"),
+    (watch_nothing, "waiting_orders_watch"),
+    (watch_what_is_there, "waiting_orders_watch"),
+    (fire_into_the_void, "waiting_orders_watch"),
+    (lose_a_relation, "linked_orders_are_grouped"),
+    (both_legs_rest, "linked_orders_are_grouped"),
     (forget_order, "book_holds_open_orders"),
     (forget_trade, "trades_await_settlement"),
     (overlap_batches, "trades_await_settlement"),
@@ -387,176 +413,3 @@ def test_a_payoff_one_unit_off_is_seen_as_soon_as_it_is_settled_here(
     world = expire_with_fractions()
     with pytest.raises(invariants.InvariantBroken, match=r"^mirror_plus_trades_is_cash: "):
         world.check()
-
-
-# -- the book's twin --------------------------------------------------------------------------------------------------
-
-
-def last_first(side: Side[Any], _limit: int) -> Any:
-    for key in reversed(side.keys):
-        yield from reversed(side.levels[key].orders.values())
-
-
-def worst_first(side: Side[Any], _limit: int) -> Any:
-    for key in side.keys:
-        yield from side.levels[key].orders.values()
-
-
-def refresh_in_place(state: State, order: Order, _: int) -> None:
-    shown = min(order.display, order.hidden)
-    order.hidden -= shown
-    orders._hide(state, order, -shown)
-
-
-def show_everything(state: State, order: Order, trade_id: int) -> None:
-    orders._hide(state, order, -order.hidden)
-    side = state.books[order.series].side(is_buy=order.is_buy)
-    side.remove(order)
-    order.hidden, order.priority, order.turn = 0, state.seq, trade_id
-    side.add(order)
-
-
-def play(twins: Twins) -> None:
-    """Two at one price, one behind, and somebody who takes two and a half of them; then a change of mind."""
-    for account, total, price in ((2, 1, 999), (3, 1, 999), (2, 2, 1_000)):
-        twins.place(Wish(account, False, total, price))
-    twins.amend(2, Wish(0, False, 1, 0))
-    twins.amend(1, Wish(0, False, 2, 0))
-    twins.place(Wish(1, True, 3, 1_000, post_only=True))
-    twins.place(Wish(1, True, 4, 1_000))
-    twins.place(Wish(2, True, 9, 1_000, tif=2))
-    twins.place(Wish(1, False, 9, 998, reduce_only=True))
-    twins.place(Wish(3, True, 9, 998))
-    twins.place(Wish(3, False, 1, 1_005, reduce_only=True))
-    hide_and_meet(twins)
-
-
-def hide_and_meet(twins: Twins) -> None:
-    """Icebergs among others at their price, one made smaller; then somebody meets herself in three ways."""
-    twins.cancel_all(2)
-    twins.cancel_all(3)
-    for account, total, display in ((2, 5, 2), (3, 1, 0), (2, 4, 1)):
-        twins.place(Wish(account, False, total, 1_005, display=display))
-    twins.amend(2, Wish(0, False, 4, 0, display=2))
-    twins.place(Wish(3, True, 2, 1_005, gives_way="maker"))
-    twins.place(Wish(3, True, 3, 1_005, gives_way="maker"))
-    twins.place(Wish(2, True, 1, 1_005, gives_way="both"))
-    twins.place(Wish(1, False, 2, 999))
-    twins.place(Wish(1, False, 1, 999))
-    twins.place(Wish(4, True, 2, 999))
-    twins.place(Wish(4, True, 2, 999, gives_way="both"))
-    twins.place(Wish(4, True, 2, 999, gives_way="maker"))
-
-
-def test_the_twins_agree_on_this_play() -> None:
-    play(Twins())
-
-
-@pytest.mark.parametrize(
-    ("place", "rule", "broken"),
-    [
-        (Side, "within", last_first),
-        (Side, "within", worst_first),
-        (Side, "meets", lambda *_: False),
-        (admission, "closes", lambda *_: 10**9),
-        (sweep.Sweep, "reducible", lambda *_, **__: 10**9),
-        (orders, "_refresh", refresh_in_place),
-        (sweep.Sweep, "_shown", lambda _, maker: maker.qty - maker.filled),
-        (orders, "_refresh", show_everything),
-        (orders, "_give_back", orders.shrink),
-        (sweep.Sweep, "_meet_oneself", lambda self, maker: self._fill(maker, min(self.left, self._shown(maker)))),
-        (sweep, "terms_of", lambda _: c.NO_TERMS),
-        (sweep, "terms_of", lambda _: c.Terms(self_trade=c.CANCEL_MAKER)),
-    ],
-    ids=[
-        "last in first out",
-        "worst price first",
-        "nothing crosses",
-        "all orders close",
-        "all fills reduce",
-        "an iceberg keeps its place",
-        "an iceberg trades all at once",
-        "the next slice is all that is left",
-        "what is shown goes before what is hidden",
-        "oneself is met as a stranger",
-        "the taker gives way whatever it signed",
-        "the maker gives way whatever the taker signed",
-    ],
-)
-def test_the_twin_notices(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any) -> None:
-    twins = Twins()
-    monkeypatch.setattr(place, rule, broken)
-    with pytest.raises(AssertionError):
-        play(twins)
-
-
-# -- who is there -----------------------------------------------------------------------------------------------------
-
-
-def come_and_go(twins: Twins) -> None:
-    """Connections with and without a word, a careful account, a timer, switches of every reach."""
-    for switch in (0, 1, 2):
-        twins.connect(switch)
-    silent, loud, keeping = twins.connections
-    twins.be_careful(3, cancels=True)
-    for minder in (silent, loud, keeping):
-        for account in (2, 3):
-            twins.place(Wish(account, False, 1, 1_005, minder=minder))
-        twins.place(Wish(2, False, 1, 1_005, reduce_only=True, minder=minder))
-    twins.amend(0, Wish(0, False, 1, 1_005, reduce_only=True, minder=loud))
-    twins.lose(0)
-    twins.place(Wish(3, False, 1, 1_005, minder=silent))
-    twins.lose(0)
-    twins.say_bye(0)
-    twins.set_timer(2, 20)
-    twins.place(Wish(2, True, 2, 999))
-    twins.place(Wish(2, False, 2, 1_005, reduce_only=True))
-    twins.wait(30, tick=False)
-    twins.place(Wish(3, False, 1, 999))
-    twins.place(Wish(2, True, 1, 998))
-    twins.wait(0, tick=True)
-    for reach, account in (("account", 2), ("owner", 4), ("venue", 1)):
-        twins.place(Wish(account, True, 1, 997, minder=0))
-        twins.place(Wish(1, True, 1, 997))
-        twins.kill(reach, account)
-        twins.place(Wish(account, True, 1, 997))
-        twins.place(Wish(1, True, 1, 997))
-        twins.release(reach, account)
-
-
-def test_the_twins_agree_on_who_comes_and_goes() -> None:
-    come_and_go(Twins())
-
-
-def all_that_stand(purge: Any, order: Any) -> bool:
-    return order.priority < purge.before
-
-
-@pytest.mark.parametrize(
-    ("place", "rule", "broken"),
-    [
-        (purging, "spared", lambda _: False),
-        (purging, "takes", all_that_stand),
-        (purging, "doom_of", lambda *_: None),
-        (purging, "_by_age", lambda orders: list(orders.values())[::-1]),
-        (presence, "refuse_gone", lambda *_: None),
-        (presence, "overdue", lambda *_: ()),
-        (presence, "_purge_of", lambda *_: []),
-        (kill, "standing", lambda *_: None),
-    ],
-    ids=[
-        "spares nothing",
-        "takes other accounts' orders",
-        "the doomed trade",
-        "youngest first",
-        "orders of the gone",
-        "timers never fire on orders",
-        "nothing leaves with a connection",
-        "the killed trade",
-    ],
-)
-def test_the_twin_notices_who_is_there(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any) -> None:
-    twins = Twins()
-    monkeypatch.setattr(place, rule, broken)
-    with pytest.raises(AssertionError):
-        come_and_go(twins)

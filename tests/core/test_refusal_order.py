@@ -80,6 +80,12 @@ def fall_behind(_: Venue, patch: Patch) -> None:
     patch.setattr(backlog, "trades_max", lambda _: 1)
 
 
+def allow_no_triggers(_: Venue, patch: Patch) -> None:
+    patch.setattr(matching, "TRIGGERS_MAX", 0)
+
+
+REACHED: Final = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=62_000 * USDC)
+AHEAD: Final = replace(REACHED, trigger_price=70_000 * USDC)
 BREAKS: Final[dict[Reject, Break]] = {
     R.TRADING_MUST_BE_OPEN: Break({}, halt),
     R.ACCOUNT_MUST_EXIST: Break({"account": NOBODY}),
@@ -103,6 +109,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.NONCE_MUST_BE_FRESH: Break({"nonce": -1}),
     R.ORACLE_MUST_BE_FRESH: Break({}, grow_stale),
     R.MAX_FEE_MUST_COVER_FEE: Break({"max_fee": 0}),
+    R.TRIGGER_MUST_LIE_AHEAD: Break({"terms": REACHED}),
     R.SESSION_MUST_BE_OPEN: Break({"session": 10**9}),
     R.ORDER_MUST_BE_OPEN: Break({"order_id": 10**9}),
     R.ORDER_MUST_BE_OWN: Break({"order_id": -OTHER}),
@@ -110,7 +117,9 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.AMEND_MUST_KEEP_SERIES_AND_SIDE: Break({"tif": c.IOC}),
     R.AMEND_MUST_NAME_REPLACED_NONCE: Break({"replaces": 77}),
     R.AMEND_QTY_MUST_EXCEED_FILLED: Break({"qty": FILLED}),
+    R.LINKS_MUST_MATCH: Break({"terms": c.Terms(parent=5)}),
     R.OPEN_ORDERS_MUST_FIT: Break({}, allow_no_more_orders),
+    R.TRIGGERS_MUST_FIT: Break({"terms": AHEAD}, allow_no_triggers),
     R.REDUCE_ONLY_MUST_REDUCE: Break({"reduce_only": True}),
     R.POST_ONLY_MUST_NOT_CROSS: Break({"post_only": True, "price": TOUCH}),
     R.SETTLEMENT_MUST_KEEP_UP: Break({"price": TOUCH}, fall_behind),
@@ -132,6 +141,15 @@ TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
     (R.PRICE_MUST_BE_ON_TICK, R.SETTLEMENT_MUST_KEEP_UP): {"price": TOUCH + 7},
     (R.PRICE_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE): {"max_fee": -1},
     (R.TERMS_MUST_BE_KNOWN, R.DISPLAY_MUST_FIT): {"terms": c.Terms(display=50, self_trade=3)},
+    (R.TERMS_MUST_BE_KNOWN, R.TRIGGER_MUST_LIE_AHEAD): {"terms": replace(REACHED, self_trade=3)},
+    (R.TERMS_MUST_BE_KNOWN, R.LINKS_MUST_MATCH): {"terms": c.Terms(parent=5, self_trade=3)},
+    (R.TERMS_MUST_BE_KNOWN, R.TRIGGERS_MUST_FIT): {"terms": replace(AHEAD, self_trade=3)},
+    (R.DISPLAY_MUST_FIT, R.TRIGGER_MUST_LIE_AHEAD): {"terms": replace(REACHED, display=50)},
+    (R.DISPLAY_MUST_FIT, R.LINKS_MUST_MATCH): {"terms": c.Terms(parent=5, display=50)},
+    (R.DISPLAY_MUST_FIT, R.TRIGGERS_MUST_FIT): {"terms": replace(AHEAD, display=50)},
+    (R.TRIGGER_MUST_LIE_AHEAD, R.LINKS_MUST_MATCH): {"terms": replace(REACHED, parent=5)},
+    (R.TRIGGER_MUST_LIE_AHEAD, R.TRIGGERS_MUST_FIT): {"terms": REACHED},
+    (R.LINKS_MUST_MATCH, R.TRIGGERS_MUST_FIT): {"terms": replace(AHEAD, parent=5)},
 }
 
 AMENDS_ONLY: Final = (
@@ -141,7 +159,8 @@ AMENDS_ONLY: Final = (
     R.AMEND_MUST_KEEP_SERIES_AND_SIDE,
     R.AMEND_QTY_MUST_EXCEED_FILLED,
 )
-PLACES_ONLY: Final = (R.FILL_OR_KILL_MUST_FILL,)  # an amendment is good til cancelled, or breaks another rule first
+# An amendment is good til cancelled, and of an order in the book it names no trigger, or breaks another rule first.
+PLACES_ONLY: Final = (R.FILL_OR_KILL_MUST_FILL, R.TRIGGERS_MUST_FIT)
 OF_NO_ORDER: Final = (
     R.VENUE_MUST_BE_CONFIGURED_ONCE,
     R.MANDATES_MUST_BE_SUPPORTED,
@@ -174,6 +193,7 @@ OF_NO_ORDER: Final = (
     R.KILL_SWITCH_MUST_BE_PULLED,
     R.BATCH_MUST_BE_PENDING,
     R.NOTHING_TO_SEAL,
+    R.TRIGGER_MUST_BE_DUE,
     R.CHAIN_ACTIONS_MUST_BE_DENSE,
 )
 
@@ -226,6 +246,11 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
         R.QTY_MUST_BE_POSITIVE,
         (R.QTY_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE, R.ACCOUNT_MUST_HAVE_MARGIN, R.FILL_OR_KILL_MUST_FILL),
         "nothing is not too much, costs nothing and has filled",
+    ),
+    (
+        R.TIF_MUST_SUIT_AUCTION,
+        (R.TRIGGER_MUST_LIE_AHEAD, R.TRIGGERS_MUST_FIT),
+        "an order that waits does not enter the auction now, so it may be over at once when it does",
     ),
     (R.QTY_MUST_FIT, (R.AMEND_QTY_MUST_EXCEED_FILLED,), "what is too much is more than has filled"),
     (

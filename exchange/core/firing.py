@@ -1,0 +1,87 @@
+"""The moment an order that waited enters: one to a record, in the order in which prices reached them.
+
+It enters as if it were placed now, under the terms that were signed then: margin, position, book and band are judged
+now. What would have refused a new order ends this one. While the venue as a whole takes no orders it stays due.
+Imports state, matching, triggers, links, backlog, events.
+"""
+
+from typing import Final
+
+from exchange.core import admission, backlog, links, matching, purging, triggers
+from exchange.core.commands import AUCTION, GTC, Fire
+from exchange.core.events import Cancelled, CancelReason, Event, Reject, Rejected, Triggered
+from exchange.core.state import State
+from exchange.core.state_types import Order
+from exchange.core.units import Seconds, seconds_of
+
+_REASONS: Final = {
+    Reject.REDUCE_ONLY_MUST_REDUCE: CancelReason.REDUCE_ONLY,
+    Reject.POST_ONLY_MUST_NOT_CROSS: CancelReason.POST_ONLY,
+    Reject.ACCOUNT_MUST_HAVE_MARGIN: CancelReason.MARGIN,
+    Reject.FILL_OR_KILL_MUST_FILL: CancelReason.IMMEDIATE_REMAINDER,
+}
+
+
+def ready(state: State, now_s: Seconds) -> int:
+    """The order to fire next; 0 when none is due or none may enter now."""
+    if not state.due or _refuse_now(state, now_s) is not None:
+        return 0
+    order = _first(state, now_s)
+    return order.id if order is not None else 0
+
+
+def _first(state: State, now_s: Seconds) -> Order | None:
+    """The first that is due, of those whose series takes them now; an auction takes what may rest."""
+    for order_id in state.due:
+        order = state.orders[order_id]
+        auction = state.auctions.get(order.series)
+        taken = auction is None or (auction.phase == AUCTION and order.tif == GTC)
+        if taken or _ended(state, order, now_s) is not None:
+            return order
+    return None
+
+
+def _ended(state: State, order: Order, now_s: Seconds) -> CancelReason | None:
+    """Why the order may not enter any more, if that is so."""
+    doom = purging.doom_of(state, order)
+    if doom is not None:
+        return doom
+    if order.expiry_s <= now_s:
+        return CancelReason.EXPIRED
+    return CancelReason.SERIES_EXPIRED if state.series[order.series].expiry_s <= now_s else None
+
+
+def _refuse_now(state: State, now_s: Seconds) -> Rejected | None:
+    return admission.refuse_venue(state, now_s) or backlog.refuse(state)
+
+
+def decide_fire(state: State, command: Fire, time_ns: int) -> tuple[Event, ...]:
+    """Clear the book of what the order takes the place of; else let it enter, or end it."""
+    now_s = seconds_of(time_ns)
+    late = _refuse_now(state, now_s)
+    if late is not None:
+        return (late,)
+    order = _first(state, now_s)
+    if order is None or order.id != command.order_id:
+        return (Rejected(Reject.TRIGGER_MUST_BE_DUE, command.order_id, order.id if order is not None else 0),)
+    ended = _ended(state, order, now_s)
+    if ended is not None:
+        return (Cancelled(order.id, ended, order.qty),)
+    in_the_way = links.in_the_way(state, order)
+    if in_the_way:
+        return tuple(Cancelled(other.id, CancelReason.LINKED, other.qty - other.filled) for other in in_the_way)
+    return _enter(state, order, now_s)
+
+
+def _enter(state: State, order: Order, now_s: Seconds) -> tuple[Event, ...]:
+    auth, due = state.auths[order.auth_id].auth, state.due[order.id]
+    triggered = Triggered(order.id, due.price, due.fact)
+    live = order.qty - order.held
+    if order.reduce_only and not admission.closes(state.accounts[order.account], auth):
+        return (triggered, Cancelled(order.id, CancelReason.REDUCE_ONLY, live))
+    entry = matching.Entry(order.id, live, (triggered,), slide=triggers.signed(state, order).slide)
+    events = matching.enter(state, auth, entry, now_s)
+    first = events[0]
+    if isinstance(first, Rejected):
+        return (triggered, Cancelled(order.id, _REASONS.get(first.reason, CancelReason.AT_TRIGGER), live))
+    return events

@@ -1,0 +1,92 @@
+"""What else can happen in a world: orders that wait for a price, orders that came together, and their firing."""
+
+from typing import Any
+
+import msgspec
+from core_venue import USDC
+from core_world import TRADERS, Draw, World, happening
+
+from exchange.core import commands as c
+from exchange.core import events as e
+from exchange.core.firing import ready
+from exchange.core.state_types import attached_id
+from exchange.core.triggers import price_now
+from exchange.core.units import U64_MAX
+
+
+def trigger_at(world: World, pick: int, watch: int, above: bool, permille: int) -> c.Terms:
+    """Terms that wait for what is so many thousandths away; far away when there is nothing to watch yet."""
+    series_ids = world.trading()
+    price = price_now(world.state, series_ids[pick % len(series_ids)], watch) if series_ids else 0
+    price = (price or 500 * USDC) * (1_000 + (permille if above else -permille)) // 1_000
+    return c.Terms(trigger=watch, trigger_above=above, trigger_price=max(price, 1))
+
+
+def trade_linked(
+    world: World, account: int, pick: int, is_buy: bool, lots: int, link: int, count: int, watch: int, tif: int
+) -> tuple[Any, ...]:
+    """Place an order near the mark with one or two others linked to it, on either side of what they watch."""
+    series_ids = world.trading()
+    if not series_ids:
+        return ()
+    series, count = series_ids[pick % len(series_ids)], 1 if link == c.OCO else count
+    first = c.Terms(link=link, attached=count)
+    tif = c.GTC if link == c.OCO else tif
+    auth = world.auth(account, series, is_buy, lots * 100, world.price_near(series, 100), tif=tif, terms=first)
+    attached = []
+    for above in (True, False)[:count]:
+        terms = msgspec.structs.replace(trigger_at(world, pick, watch, above, 10), link=link, parent=auth.nonce + 1)
+        fields = {"reduce_only": link == c.BRACKET, "tif": c.GTC if above else c.IOC, "terms": terms}
+        price = world.price_near(series, 110 if is_buy == above else 60)
+        attached.append(c.Attached(world.auth(account, series, not is_buy, lots * 100, price, **fields)))
+    events = world.do(c.Place(auth, attached=tuple(attached)))
+    if type(events[-1]) is not e.Rejected:
+        world.order_ids += [attached_id(world.state.seq, place) for place in range(count + 1)]
+    return events
+
+
+@happening(3)
+def misfits(world: World, draw: Draw) -> None:
+    """Terms of triggers and links that never fit."""
+    terms = (
+        c.Terms(parent=1),
+        c.Terms(attached=1),
+        c.Terms(link=c.BRACKET),
+        c.Terms(link=c.OCO, attached=1),
+        c.Terms(trigger=c.MARK),
+        c.Terms(trigger=c.INDEX, trigger_price=U64_MAX, trigger_above=True),
+        c.Terms(trigger=c.LAST, trigger_price=-1),
+    )[draw(7)]
+    series_ids = world.trading()
+    if series_ids:
+        world.rejected(c.Place(world.auth(TRADERS[draw(4)], series_ids[0], True, 100, USDC, terms=terms)))
+
+
+@happening(8)
+def waiting(world: World, draw: Draw) -> None:
+    """An order that waits for a mark, an index or a last price, near or far."""
+    terms = {"tif": (c.GTC, c.IOC, c.FOK)[draw(3)], "reduce_only": draw(3) == 0, "post_only": draw(10) == 0}
+    terms |= {"life": (0, 0, 90, 600)[draw(4)], "by_key": draw(4) == 0}
+    pick, watch, above, permille = draw(9), 1 + draw(3), draw(2) == 0, (1, 1, 5, 30)[draw(4)]
+    trigger = trigger_at(world, pick, watch, above, permille)
+    world.trade(
+        TRADERS[draw(4)], pick, draw(2) == 0, (10, 50, 100)[draw(3)], (60, 100, 150)[draw(3)], terms=trigger, **terms
+    )
+
+
+@happening(8)
+def linked(world: World, draw: Draw) -> None:
+    """An order with what cancels it, or with what protects what it opens."""
+    link, count, watch = (c.OCO, c.BRACKET)[draw(2)], 1 + draw(2), 1 + draw(3)
+    trade_linked(world, TRADERS[draw(4)], draw(9), draw(2) == 0, (10, 50, 100)[draw(3)], link, count, watch, draw(3))
+
+
+@happening(10)
+def firing(world: World, draw: Draw) -> None:
+    """Some of what is due enters; perhaps the market has just moved a little."""
+    if draw(2):
+        world.move_spot((-10, -2, 2, 10)[draw(4)])
+        world.wait(1)
+        world.oracle_speaks()
+    for _ in range(1 + draw(4)):
+        world.do(c.Fire(ready(world.state, world.now_s)))
