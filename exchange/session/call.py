@@ -43,6 +43,7 @@ class Call(NamedTuple):
     envelope: Envelope
     now_ns: Nanos
     access: Access | None
+    connection: int | None = None  # over a WebSocket its number in the journal, 0 before it has one
 
     def login(self) -> Access:
         """Who asks. Raises unauthorized."""

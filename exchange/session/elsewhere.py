@@ -21,12 +21,12 @@ _PRIVATE: Final = """
     cancel_block_rfq_quote cancel_block_rfq_trigger cancel_by_label cancel_quotes cancel_transfer_by_id
     cancel_withdrawal change_api_key_name change_margin_model change_scope_in_api_key change_subaccount_name
     close_position create_api_key create_block_rfq create_combo create_deposit_address create_subaccount
-    delete_address_beneficiary delete_member disable_api_key disable_cancel_on_disconnect edit_api_key
-    edit_block_rfq_quote edit_by_label enable_affiliate_program enable_api_key enable_cancel_on_disconnect
+    delete_address_beneficiary delete_member disable_api_key edit_api_key
+    edit_block_rfq_quote edit_by_label enable_affiliate_program enable_api_key
     execute_block_trade get_access_log get_address_beneficiary get_address_book get_affiliate_program_info
     get_block_rfq_makers get_block_rfq_quotes get_block_rfq_user_info get_block_rfqs get_block_trade
     get_block_trade_requests get_block_trades get_broker_clients get_broker_trade_requests get_broker_trades
-    get_cancel_on_disconnect get_currencies get_current_deposit_address get_deposits get_email_language
+    get_currencies get_current_deposit_address get_deposits get_email_language
     get_leg_prices get_margins get_members get_mmp_config get_mmp_status get_new_announcements
     get_open_orders_by_label get_order_history_by_currency get_order_history_by_instrument get_order_margin_by_ids
     get_order_state_by_label get_reward_eligibility get_settlement_history_by_currency

@@ -12,7 +12,7 @@ from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.dialect.channels import parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import account, public, trading
+from exchange.session import account, presence, public, trading
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.elsewhere import ELSEWHERE
@@ -47,6 +47,13 @@ _PRIVATE: Final[dict[str, Handler]] = {
     "private/cancel": trading.cancel,
     "private/cancel_all": trading.cancel_all,
     "private/cancel_all_by_instrument": trading.cancel_all_by_instrument,
+    "private/enable_cancel_on_disconnect": presence.enable_cancel_on_disconnect,
+    "private/disable_cancel_on_disconnect": presence.disable_cancel_on_disconnect,
+    "private/get_cancel_on_disconnect": presence.get_cancel_on_disconnect,
+    "private/x_cancel_all_after": presence.cancel_all_after,
+    "private/x_kill_switch": presence.kill_switch,
+    "private/x_release_kill_switch": presence.release_kill_switch,
+    "private/x_get_kill_switch": presence.get_kill_switch,
     "private/get_open_orders": account.get_open_orders,
     "private/get_open_orders_by_currency": account.get_open_orders_by_currency,
     "private/get_open_orders_by_instrument": account.get_open_orders_by_instrument,
@@ -75,6 +82,9 @@ _MATCHING: Final = (
     "private/cancel",
     "private/cancel_all",
     "private/cancel_all_by_instrument",
+    "private/x_cancel_all_after",
+    "private/x_kill_switch",
+    "private/x_release_kill_switch",
 )
 
 
@@ -110,6 +120,7 @@ class Session:
         self.topics: dict[str, Topic] = {}
         self.grant: Grant | None = None
         self.has_spoken = False
+        self.number = 0  # in the journal; the shell knows when there is one
         self._desk = desk
         self._tokens = tokens
         self._limits = limits
@@ -211,7 +222,7 @@ class Session:
         if handler is None:
             raise DialectError(Code.NOT_IMPLEMENTED if method in ELSEWHERE else Code.METHOD_NOT_FOUND)
         access = self._access(params, now_ns) if method in _PRIVATE else None
-        return handler(Call(self._desk, params, envelope, now_ns, access))
+        return handler(Call(self._desk, params, envelope, now_ns, access, self.number if self._is_socket else None))
 
     def _access(self, params: Params, now_ns: Nanos) -> Access:
         """The login of this request: its own token, else the connection's."""

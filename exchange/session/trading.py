@@ -320,7 +320,7 @@ def _entering(call: Call, command: Place | Amend, signed: Signed, order_id: int 
         refused = _refusal(outcome)
         return refused or _entered(desk, state, outcome.seq if order_id is None else order_id, signed)
 
-    return Submit(call.envelope, command, render)
+    return Submit(call.envelope, command, render, minded=True)
 
 
 def _refusal(outcome: Outcome) -> DialectError | None:

@@ -96,6 +96,7 @@ class Submit(NamedTuple):
     command: AnyCommand
     render: Callable[[State, Outcome], Rendered]
     wants_receipt: bool = True
+    minded: bool = False  # the command goes in the name of the connection, where there is one
 
     def finish(self, rendered: Rendered, signed: Receipted | None, now_ns: Nanos) -> Reply:
         """The reply, with the receipt: a refusal has one too, for it is in the journal."""

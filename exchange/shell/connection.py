@@ -18,6 +18,7 @@ from exchange.dialect.errors import HALTED, OVERLOADED, TAKEN_BACK, DialectError
 from exchange.publisher.notes import Outcome
 from exchange.session import Read, Reply, Session, Submit, Subscribe, Unsubscribe, Work
 from exchange.session.work import Receipted
+from exchange.shell.attendance import Attendance
 from exchange.shell.broadcast import Hub
 from exchange.shell.clock import Clock
 from exchange.shell.outbox import Outbox, Overflow
@@ -84,6 +85,8 @@ class Connection:
         self._outbox = outbox
         self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._attendance = Attendance(backend)
+        self._keeps = False  # it said goodbye, so its orders stay
 
     # -- as a listener ------------------------------------------------------------------------------------------------
 
@@ -131,6 +134,7 @@ class Connection:
             self._hub.leave(self)
             writer.cancel()
             await asyncio.gather(writer, return_exceptions=True)
+            await self._attendance.leave(keeps=self._keeps)
 
     async def _read(self) -> None:
         async for frame in self._socket:
@@ -150,6 +154,7 @@ class Connection:
                 self._hub.detach(self, work.topics)
                 self.send(work.reply.text)
                 if work.ends:
+                    self._keeps = True
                     self._outbox.finish()
             case _:
                 await self._in_flight.acquire()
@@ -166,7 +171,7 @@ class Connection:
 
     async def _perform(self, work: Submit | Read | Subscribe) -> None:
         if not isinstance(work, Subscribe):
-            self.send((await complete(work, self._backend, self._clock)).text)
+            self.send((await self._complete(work)).text)
             return
         try:
             await self._hub.attach(self, work, lambda: work.finish(self._clock.now_ns()))
@@ -174,6 +179,18 @@ class Connection:
             self.send(work.fail(OVERLOADED, self._clock.now_ns()).text)
         except Halted:
             self.send(work.fail(HALTED, self._clock.now_ns()).text)
+
+    async def _complete(self, work: Submit | Read) -> Reply:
+        """Orders go in the name of the connection, so that they can leave with it."""
+        if isinstance(work, Submit) and work.minded:
+            try:
+                work = await self._attendance.minded(work, self.address)
+                self.session.number = await self._attendance.number(self.address)
+            except DialectError as error:
+                return work.fail(error, self._clock.now_ns())
+            except Halted:
+                return work.fail(HALTED, self._clock.now_ns())
+        return await complete(work, self._backend, self._clock)
 
     async def _write(self) -> None:
         with contextlib.suppress(ConnectionError):

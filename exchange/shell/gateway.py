@@ -41,6 +41,7 @@ class Settings(NamedTuple):
     connections_max: int = 8_192
     first_message_s: float = 10.0
     body_s: float = 10.0
+    ping_s: float = 30.0  # a peer that is gone without a word is noticed within one and a half of it
     outbox_messages: int = MESSAGES_MAX
     outbox_chars: int = CHARS_MAX
 
@@ -189,7 +190,9 @@ class Gateway:
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         limits = self._settings.limits
         # The library counts a message of exactly the maximum as too long.
-        socket = web.WebSocketResponse(max_msg_size=limits.message_bytes_max + 1, compress=False, timeout=2.0)
+        socket = web.WebSocketResponse(
+            max_msg_size=limits.message_bytes_max + 1, compress=False, timeout=2.0, heartbeat=self._settings.ping_s
+        )
         await socket.prepare(request)
         session = Session(self._publisher, self._tokens, limits, self._clock.now_ns())
         outbox = Outbox(self._settings.outbox_messages, self._settings.outbox_chars)

@@ -6,6 +6,7 @@ must not fail has failed. Imports venue, devmarket, gateway.
 
 import asyncio
 import gc
+import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -103,11 +104,23 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
                 tasks.create_task(_every(HEARTBEAT_S, venue, c.SealBatch(heartbeat=True)), name="heartbeat"),
                 tasks.create_task(again(partial(_list, venue, feed), LISTING_S), name="list"),
             ]
+            _hear_operator(venue, tasks)
             ready(await _ready(venue, options, gateway.url, traders))
             await stop.wait()
             for task in running:
                 task.cancel()
         await leave(venue, controls)
+
+
+def _hear_operator(venue: Venue, tasks: asyncio.TaskGroup) -> None:
+    """SIGUSR1 pulls the kill switch of the venue, SIGUSR2 releases it."""
+    loop = asyncio.get_running_loop()
+    for number, kind in ((signal.SIGUSR1, c.PullKill), (signal.SIGUSR2, c.ReleaseKill)):
+        loop.add_signal_handler(number, partial(_act, venue, tasks, kind, f"signal {number.name}"))
+
+
+def _act(venue: Venue, tasks: asyncio.TaskGroup, kind: type[c.PullKill | c.ReleaseKill], cause: str) -> None:
+    tasks.create_task(venue.kill(kind, cause), name="kill switch")
 
 
 async def _ready(venue: Venue, options: Options, url: str, traders: list[Trader]) -> Ready:
@@ -231,6 +244,7 @@ async def _tick(venue: Venue) -> None:
         await venue.clock.sleep(TICK_S)
         while moves_auctions(await venue.sequencer.record(c.Tick())):
             pass
+        await venue.purge()
 
 
 def moves_auctions(outcome: Outcome) -> bool:

@@ -206,6 +206,26 @@ class Venue:
         _require_applied(outcome)
         return outcome
 
+    # -- who is there -------------------------------------------------------------------------------------------------
+
+    async def dismiss(self) -> None:
+        """Whoever was connected when the venue went down is gone: their orders leave before anybody can come."""
+        if await self.sequencer.read(lambda state: bool(state.sessions)):
+            await self.apply(c.EndAllSessions())
+        await self.purge()
+
+    async def purge(self) -> None:
+        """Finish what one record could not cancel."""
+        while await self.sequencer.read(lambda state: bool(state.purges)):
+            await self.apply(c.Proceed())
+
+    async def kill(self, kind: type[c.PullKill | c.ReleaseKill], cause: str) -> None:
+        """The operator's hand on the kill switch of the venue."""
+        operator = await self.sequencer.read(_operator)
+        outcome = await self.sequencer.record(kind(c.KILL_VENUE, 0, b"", operator, cause))
+        _log.critical("kill_switch", command=type(outcome.command).__name__, answer=str(outcome.events[0]))
+        await self.purge()
+
     # -- the door -----------------------------------------------------------------------------------------------------
 
     def gateway(self, *, host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None) -> Gateway:
@@ -228,6 +248,11 @@ class Venue:
         time_s = seconds_of(self.clock.now_ns()) if time_s is None else time_s
         round_ = await self.sequencer.read(lambda state: _checked(state, maker, signers, time_s, spots, vol_of))
         return await self.sequencer.record(round_)
+
+
+def _operator(state: State) -> bytes:
+    assert state.config is not None
+    return state.config.operator
 
 
 def _require_time(clock: Clock, state: State) -> None:
@@ -363,6 +388,7 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         await stack.enter_async_context(sequencing(sequencer))
         if booted.state.config is None:
             await venue.apply(deployment.configure(settings.venue))
+        await venue.dismiss()
         yield venue, controls
 
 

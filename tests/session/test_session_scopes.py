@@ -1,0 +1,67 @@
+"""Every private method against every scope a login can have: what it takes, and that nothing less will do. # M03"""
+
+import pytest
+
+from exchange import signing
+from exchange.core import commands as c
+from exchange.core.units import NO_EXPIRY
+from exchange.session.session import METHODS
+
+from .conftest import CALL, key_of
+
+T, C, Q, RFQ, R = c.SCOPE_TRADE, c.SCOPE_CANCEL, c.SCOPE_QUOTE, 8, c.SCOPE_READ
+SCOPES = (T, C, Q, RFQ, R)
+ANY = T | C | Q | RFQ | R  # whoever is logged in
+COD = "cancel_on_disconnect"
+# Method -> the scopes of which one is enough, and parameters that let it come so far.
+NEEDS: dict[str, tuple[int, dict[str, object]]] = {
+    "private/buy": (T, {}),
+    "private/sell": (T, {}),
+    "private/edit": (T, {"amount": 0.1}),
+    "private/cancel": (T | C, {}),
+    "private/cancel_all": (T | C, {}),
+    "private/cancel_all_by_instrument": (T | C, {"instrument_name": CALL}),
+    f"private/enable_{COD}": (T | C, {}),
+    f"private/disable_{COD}": (T | C, {}),
+    f"private/get_{COD}": (R, {}),
+    "private/x_cancel_all_after": (T | C, {"timeout": 0}),
+    "private/x_kill_switch": (C, {}),
+    "private/x_release_kill_switch": (C, {}),  # and the machine wants the wallet
+    "private/x_get_kill_switch": (R, {}),
+    "private/get_open_orders": (R, {}),
+    "private/get_open_orders_by_currency": (R, {"currency": "USDC"}),
+    "private/get_open_orders_by_instrument": (R, {"instrument_name": CALL}),
+    "private/get_order_state": (R, {}),
+    "private/get_positions": (R, {}),
+    "private/get_position": (R, {"instrument_name": CALL}),
+    "private/get_account_summary": (R, {"currency": "USDC"}),
+    "private/get_account_summaries": (R, {}),
+    "private/subscribe": (ANY, {"channels": []}),
+    "private/unsubscribe": (ANY, {"channels": []}),
+    "private/unsubscribe_all": (ANY, {}),
+    "private/logout": (ANY, {}),
+}
+
+
+def test_every_private_method_has_a_row():
+    assert sorted(NEEDS) == sorted(name for name in METHODS if name.startswith("private/"))
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("method", NEEDS)
+def test_a_session_key_may_what_its_scope_says_and_no_more(trader, venue, method, scope):
+    """The key is registered with one scope only; the method is allowed if that is one of those it takes."""
+    needed, params = NEEDS[method]
+    owner, holder = trader(1), trader(1, logged_in=False)
+    resting = owner.buy(CALL, 0.1, 400)["order"]["order_id"]
+    key = key_of(20)
+    venue.observe(c.ObserveKey, 1, signing.address_of(key), scope, NO_EXPIRY)
+    holder.key, holder.nonces = key, owner.nonces
+    holder.login()
+    if method in ("private/buy", "private/sell"):
+        params = holder.order(CALL, 0.1, 400, is_buy=method == "private/buy")
+    elif method in ("private/edit", "private/cancel", "private/get_order_state"):
+        params = {"order_id": resting, **params}
+    reply = holder.call(method, **params)
+    forbidden = reply.get("error", {}).get("data", {}).get("reason") == "scope_must_allow"
+    assert forbidden != bool(scope & needed), reply
