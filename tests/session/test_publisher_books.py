@@ -3,6 +3,7 @@
 import random
 
 from exchange.core import commands as c
+from exchange.core.events import Uncrossed
 from exchange.dialect.channels import parse_channel
 from exchange.publisher import BookDelta, Publisher
 from exchange.publisher.publisher import PORTFOLIOS_MAX
@@ -29,6 +30,11 @@ def _random_command(rng, venue, traders):
         return c.Cancel(trader.account, rng.choice(own))
     if kind < 0.37:
         return c.CancelAll(trader.account)
+    if kind < 0.39:
+        series = venue.publisher.listed[rng.choice((CALL, PUT))].series
+        return c.SetPhase(c.SERIES, series, c.AUCTION, venue.time_ns // 10**9, 0, "test", "operator")
+    if kind < 0.43:
+        return c.Tick()  # which ends auctions
     if own and kind < 0.55:
         return _amend(rng, venue, trader, rng.choice(own))
     return _place(rng, venue, trader)
@@ -90,6 +96,7 @@ def test_a_snapshot_and_every_delta_make_the_book(venue, trader):
             assert venue.publisher.change_id(feed_series(venue, name)) == last[name]
     assert deltas > RECORDS // 3
     assert venue.state.next_trade > 100
+    assert sum(type(event) is Uncrossed for outcome in venue.outcomes for event in outcome.events) > 5
 
 
 def feed_series(venue, name):
