@@ -1,7 +1,9 @@
 """Whether settlement keeps up: how much may wait for the contracts, and for how long, before no more is filled.
 
-A fill is good for one settlement window after its orders end. Half of what the window leaves after a batch was sealed
-is kept in hand, for a node that is away and for fees that have to rise. Imports state, events, units.
+A fill is good for one settlement window after its orders end, and what somebody does on the contracts binds one window
+later. Half of what the window leaves after a batch was sealed is kept in hand, for a node that is away and for fees
+that have to rise. So nothing is filled while the chain has not been seen for that long either: what was done there
+unseen would bind before the fills of this moment have landed. Imports state, events, units.
 """
 
 from typing import Final
@@ -30,6 +32,14 @@ def age_max_s(config: Configure) -> Seconds:
     return div_down(config.settlement_window_s - config.batch_age_max_s, 2)
 
 
+def _unseen(state: State, config: Configure) -> Rejected | None:
+    """Refuse while the newest final block seen is too old; a venue that has seen none holds nobody's money yet."""
+    if state.block is None:
+        return None
+    age_s = seconds_of(state.time_ns) - state.block.time_s
+    return Rejected(Reject.CHAIN_MUST_BE_IN_SIGHT, age_s, age_max_s(config)) if age_s > age_max_s(config) else None
+
+
 def room(state: State) -> int:
     """How many more trades may wait."""
     assert state.config is not None
@@ -49,4 +59,4 @@ def refuse(state: State) -> Rejected | None:
             return Rejected(Reject.SETTLEMENT_MUST_KEEP_UP, len(state.batches), batches_max(config))
     if room(state) <= 0:
         return Rejected(Reject.SETTLEMENT_MUST_KEEP_UP, len(state.trades), trades_max(config))
-    return None
+    return _unseen(state, config)

@@ -631,6 +631,14 @@ Presence: TypeAlias = (
     | ReleaseKill
     | Proceed
 )
+class ObserveBlock(Command, frozen=True, tag=44):
+    """The chain is in sight: every fact up to this final block is in the journal. It has no action number."""
+
+    number: int
+    time_s: Seconds
+    hash: bytes  # 32
+
+
 Observation: TypeAlias = (
     ObserveAccount
     | ObserveDeposit
@@ -669,6 +677,7 @@ AnyCommand: TypeAlias = (
     | SetAuctions
     | SetPhase
     | Fire
+    | ObserveBlock
     | Observation
     | Presence
 )

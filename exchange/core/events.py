@@ -87,6 +87,7 @@ class Reject(StrEnum):
     REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
     POST_ONLY_MUST_NOT_CROSS = "post_only_must_not_cross"
     SETTLEMENT_MUST_KEEP_UP = "settlement_must_keep_up"
+    CHAIN_MUST_BE_IN_SIGHT = "chain_must_be_in_sight"
     ACCOUNT_MUST_HAVE_MARGIN = "account_must_have_margin"
     FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
     TRIGGER_MUST_BE_DUE = "trigger_must_be_due"
@@ -99,6 +100,7 @@ class Reject(StrEnum):
     BATCH_MUST_BE_PENDING = "batch_must_be_pending"
     NOTHING_TO_SEAL = "nothing_to_seal"
     CHAIN_ACTIONS_MUST_BE_DENSE = "chain_actions_must_be_dense"
+    CHAIN_BLOCKS_MUST_ADVANCE = "chain_blocks_must_advance"
 
 
 class CancelReason(StrEnum):

@@ -23,12 +23,22 @@ from exchange.core.units import QTY_ONE, U64_MAX, Cash, Qty, expiry_of, premium_
 # -- deciding ---------------------------------------------------------------------------------------------------------
 
 
-def decide(state: State, command: c.Observation) -> tuple[Event, ...]:
+def decide(state: State, command: c.Observation | c.ObserveBlock) -> tuple[Event, ...]:
     """Refuse anything out of order; otherwise the fact stands, with whatever follows from it for open orders."""
+    if isinstance(command, c.ObserveBlock):
+        return _decide_block(state, command)
     expected = state.mirror.action_id + 1
     if command.action_id != expected:
         return (Rejected(Reject.CHAIN_ACTIONS_MUST_BE_DENSE, command.action_id, expected),)
     return (Applied(), *_follow(state, command))
+
+
+def _decide_block(state: State, command: c.ObserveBlock) -> tuple[Event, ...]:
+    """The newest final block whose facts are all in the journal; only ever a later one."""
+    known = state.block
+    if known is not None and (command.number <= known.number or command.time_s < known.time_s):
+        return (Rejected(Reject.CHAIN_BLOCKS_MUST_ADVANCE, command.number, known.number),)
+    return (Applied(),)
 
 
 def _follow(state: State, command: c.Observation) -> list[Event]:
@@ -84,8 +94,11 @@ def _orders_with_nonces(state: State, command: c.ObserveCancellation) -> list[Ev
 # -- evolving ---------------------------------------------------------------------------------------------------------
 
 
-def evolve(state: State, command: c.Observation) -> None:
+def evolve(state: State, command: c.Observation | c.ObserveBlock) -> None:
     """Apply the fact to the live ledger and the mirror."""
+    if isinstance(command, c.ObserveBlock):
+        state.block = command
+        return
     state.mirror.action_id = command.action_id
     match command:
         case c.ObserveAccount():

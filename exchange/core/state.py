@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from exchange.core.book import Book
-from exchange.core.commands import Configure, PostRound, SetAuctions, Spot, terms_of
+from exchange.core.commands import Configure, ObserveBlock, PostRound, SetAuctions, Spot, terms_of
 from exchange.core.oracle import RoundView, view_of
 from exchange.core.state_types import (
     Account,
@@ -125,6 +125,7 @@ class StateImage(msgspec.Struct, array_like=True):
     kills: list[Kill] = []
     purges: list[Purge] = []
     due: list[Due] = []
+    block: ObserveBlock | None = None
 
 
 class State:
@@ -137,6 +138,7 @@ class State:
         "auctions",
         "auths",
         "batches",
+        "block",
         "books",
         "by_session",
         "config",
@@ -210,6 +212,7 @@ class State:
         self.by_session: dict[int, dict[int, Order]] = {}  # orders: connection -> open orders it minds
         self.kills: dict[KillKey, Kill] = {}  # kill
         self.purges: dict[PurgeKey, Purge] = {}  # purging
+        self.block: ObserveBlock | None = None  # chain: the last block seen
 
 
 def image(state: State) -> StateImage:
@@ -246,6 +249,7 @@ def image(state: State) -> StateImage:
         kills=[state.kills[key] for key in sorted(state.kills)],
         purges=list(state.purges.values()),  # in the order in which they are worked off
         due=list(state.due.values()),
+        block=state.block,
     )
 
 
@@ -306,6 +310,7 @@ def decode(data: bytes) -> State:
     return restore(_decoder.decode(data))
 
 
+# Facts that an image and the state hold alike, and those the state keeps by their id.
 _PLAIN: Final = (
     "seq",
     "time_ns",
@@ -316,7 +321,9 @@ _PLAIN: Final = (
     "next_batch",
     "first_unsealed",
     "sealed_ns",
+    "block",
 )
+_BY_ID: Final = ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches", "auctions", "mandates", "sessions")
 
 
 def restore(source: StateImage) -> State:
@@ -324,8 +331,7 @@ def restore(source: StateImage) -> State:
     state = State()
     for name in _PLAIN:
         setattr(state, name, getattr(source, name))
-    kinds = ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches", "auctions", "mandates")
-    for name in (*kinds, "sessions"):
+    for name in _BY_ID:
         setattr(state, name, {item.id: item for item in getattr(source, name)})
     state.spots = {spot.underlying: spot for spot in source.spots}
     state.rounds = {round_.round_id: round_ for round_ in source.rounds}

@@ -52,6 +52,7 @@ LOGIN_S: Final = 1_800
 SETTLING_TRIES: Final = 512  # blocks; a node may call final what is 64 behind, and settling waits for that three times
 
 # Compressed time: an age of batches that gives some dozens in half a day, and a window that half a minute passes.
+SIGHT_S: Final = 120  # the chain is seen for so long before the market opens; a few blocks take less
 TERMS: Final = Terms(settlement_window_s=1_800, batch_age_max_s=900, batch_trades_max=32)
 
 _log = structlog.get_logger(__name__)
@@ -178,6 +179,7 @@ class _Demo:
 
     async def _trade(self) -> None:
         start_ns, end_ns = self.market.start_s * NANOS_PER_SECOND, self.market.expiry_s * NANOS_PER_SECOND
+        await self._see_the_chain(start_ns)
         with self.story.market(start_ns, end_ns) as ticker:
             for moment in self.market.script():
                 if isinstance(moment, Minute):
@@ -188,6 +190,17 @@ class _Demo:
             f"{self.market.recorded} recorded trades relived: {self.tally.orders:,} signed orders, "
             f"{self.tally.trades:,} fills, {self.tally.sealed} batches"
         )
+
+    async def _see_the_chain(self, start_ns: int) -> None:
+        """Nothing fills before the venue has seen a final block that is hardly older than the market."""
+        opening_s = seconds_of(start_ns) - SIGHT_S
+        self.clock.move_to(opening_s * NANOS_PER_SECOND)
+        for _ in range(SETTLING_TRIES):
+            await self._block()
+            seen = await self.venue.sequencer.read(lambda state: state.block)
+            if seen is not None and seen.time_s >= opening_s:
+                return
+        raise DemoFailed(f"no block of the market's day is final after {SETTLING_TRIES} more")
 
     async def _minute(self, minute: Minute, ticker: Ticker) -> None:
         """A round, a block, and at half hours logins and quotes."""

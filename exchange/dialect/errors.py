@@ -334,6 +334,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "An order fills while what waits for settlement is little and recent enough to settle in time.",
         "Wait for batches to settle; orders that do not cross, edits that do not, and cancels still work.",
     ),
+    Reject.CHAIN_MUST_BE_IN_SIGHT: Refusal(
+        Code.TEMPORARILY_UNAVAILABLE,
+        "An order fills while the venue sees the chain: data.value is the age of the last final block in seconds.",
+        "Wait until the venue reaches its node again; what does not cross, and cancels, still work.",
+    ),
     Reject.ACCOUNT_MUST_HAVE_MARGIN: Refusal(
         Code.NOT_ENOUGH_FUNDS,
         "Initial margin holds with everything the account has open.",
@@ -372,6 +377,7 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.BATCH_MUST_BE_PENDING: Refusal(Code.BAD_REQUEST, "A refusal names a sealed batch.", _ADMIN),
     Reject.NOTHING_TO_SEAL: Refusal(Code.BAD_REQUEST, "A batch has trades.", _ADMIN),
     Reject.CHAIN_ACTIONS_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Chain actions come without gaps.", _ADMIN),
+    Reject.CHAIN_BLOCKS_MUST_ADVANCE: Refusal(Code.BAD_REQUEST, "Final blocks are seen in their order.", _ADMIN),
 }
 
 

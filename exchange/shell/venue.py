@@ -9,6 +9,7 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -38,7 +39,7 @@ from exchange.shell.sender import Sender
 from exchange.shell.sequencer import Outcome, Sequencer
 from exchange.shell.settler import Settler
 from exchange.shell.snapshots import Keeper, directory_of
-from exchange.shell.watcher import FinalisedLogs, Reorged, Watcher, WatchEvent
+from exchange.shell.watcher import FinalisedLogs, Position, Reorged, Watcher, WatchEvent
 from exchange.signing import address_of, domain_separator
 from journal import SqliteStore, Writer
 
@@ -99,7 +100,9 @@ class Venue:
         sender: Sender,
         clock: Clock,
         desk: Desk,
+        seen: c.ObserveBlock | None,
     ) -> None:
+        """``seen`` is the last block whose facts the journal holds; the chain must still hold it."""
         self.chain = chain
         self.desk = desk
         self.contracts = contracts
@@ -107,7 +110,8 @@ class Venue:
         self.settler = settler
         self.sender = sender
         self.clock = clock
-        self.watcher = Watcher(chain, [contracts.clearing.address], contracts.deployment.first_block, poll_s=0.2)
+        start = contracts.deployment.first_block if seen is None else Position(seen.number, seen.hash)
+        self.watcher = Watcher(chain, [contracts.clearing.address], start, poll_s=0.2)
         self._seen: deque[WatchEvent] = deque()
 
     # -- facts from the chain -----------------------------------------------------------------------------------------
@@ -119,20 +123,25 @@ class Venue:
         while self._seen:  # the watcher tells each block once: what cannot be journaled now is kept for the next look
             event = self._seen[0]
             if isinstance(event, FinalisedLogs):
-                count += await self._journal(event)
+                newest = not any(isinstance(later, FinalisedLogs) for later in islice(self._seen, 1, None))
+                count += await self._journal(event, newest=newest)
             elif isinstance(event, Reorged):
                 _log.warning("chain_reorganised", depth=event.depth, head=event.new_head.number)
             self._seen.popleft()
         await self.sender.poll()
         return count
 
-    async def _journal(self, event: FinalisedLogs) -> int:
-        last = await self.sequencer.read(lambda state: state.mirror.action_id)
+    async def _journal(self, event: FinalisedLogs, *, newest: bool) -> int:
+        """Facts of a block, and that it was seen: the newest of a look, or the one the facts are of."""
+        last, known = await self.sequencer.read(lambda state: (state.mirror.action_id, state.block))
         found = await observations(self.contracts.clearing, event.logs, last)
         if any(isinstance(command, c.ObserveListing) for command in found):
             await self.adopt_listings()
         # Facts of one transaction may only be true together: an exit that is over, and the cash that left with it.
-        for outcome in await self.sequencer.record_all(found):
+        block = event.block
+        unknown = known is None or block.number > known.number
+        seen = [c.ObserveBlock(block.number, block.time_s, block.hash)] if unknown and (found or newest) else []
+        for outcome in await self.sequencer.record_all([*found, *seen]):
             _require_applied(outcome)
             for disagreement in outcome.events:
                 if isinstance(disagreement, ChainDisagreed):
@@ -384,7 +393,9 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
             keeper=keeper,
         )
         settler = Settler(sequencer, contracts, sender, settings.clock, keys.operator)
-        venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock, Desk(publisher, hub))
+        venue = Venue(
+            chain, contracts, sequencer, settler, sender, settings.clock, Desk(publisher, hub), booted.state.block
+        )
         await stack.enter_async_context(sequencing(sequencer))
         if booted.state.config is None:
             await venue.apply(deployment.configure(settings.venue))

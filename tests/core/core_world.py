@@ -47,6 +47,7 @@ class World(Venue):
         self.folded = State()
         self.spot = 62_000 * USDC
         self.order_ids: list[int] = []
+        self.in_sight = True
         self.must(config)
         self.must(c.ListUnderlying(BTC, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
         self.list_next(2 * HALF_HOUR)
@@ -59,6 +60,7 @@ class World(Venue):
         for account in TRADERS:
             for group in GROUPS:
                 protect(self, account, group, qty=3_000, interval_ns=300 * 10**9, frozen_ns=30 * 10**9)
+        self.see_block()
         self.oracle_speaks()
 
     # -- records ------------------------------------------------------------------------------------------------------
@@ -124,6 +126,14 @@ class World(Venue):
             self.finalise(1)
         for account in TRADERS:
             self.finalise_withdrawal(account)
+        if self.in_sight:
+            self.see_block()
+
+    def see_block(self) -> None:
+        """The newest final block is as old as the facts the machine has yet to hear."""
+        number, known = self.now_s // 12, self.state.block
+        if known is None or number > known.number:
+            self.must(c.ObserveBlock(number, self.now_s - SEEN_WITHIN, number.to_bytes(32, "big")))
 
     def _sealed_s(self, job: tuple[int, int, int]) -> int:
         batch = self.state.batches.get(job[2]) if job[1] else None

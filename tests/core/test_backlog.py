@@ -99,3 +99,33 @@ def test_what_may_wait_follows_from_the_window():
     for window, age, batches, seconds in ((60, 10, 8, 25), (600, 10, 25, 295), (1_800, 900, 75, 450), (10, 10, 8, 0)):
         config = standard_venue(settlement_window_s=window, batch_age_max_s=age).state.config
         assert (backlog.batches_max(config), backlog.age_max_s(config)) == (batches, seconds)
+
+
+def test_nothing_fills_while_the_chain_is_out_of_sight(tight):
+    """What somebody does there unseen binds a window later, and fills of now must have landed by then."""
+    limit = backlog.age_max_s(tight.state.config)
+    see = c.ObserveBlock(7, tight.now_s, b"7" * 32)
+    tight.must(see)
+    assert fills(fill(tight)) == 1
+    tight.must(c.SealBatch())
+    land(tight)
+    tight.wait(limit)
+    assert fills(fill(tight)) == 1
+    tight.must(c.SealBatch())
+    land(tight)
+    tight.wait(1)
+    refused = fill(tight)[-1]
+    assert (refused.reason, refused.value, refused.limit) == (Reject.CHAIN_MUST_BE_IN_SIGHT, limit + 1, limit)
+    assert tight.place(2, CALL, True, LOT, 800 * USDC)[-1] == e.Rested(tight.state.seq, 800 * USDC)
+    tight.must(c.ObserveBlock(8, tight.now_s, b"8" * 32))
+    assert fills(fill(tight)) == 1
+    tight.check()
+    tight.check_history()
+
+
+def test_blocks_are_seen_in_their_order(tight):
+    tight.must(c.ObserveBlock(7, tight.now_s, b"7" * 32))
+    for again in (c.ObserveBlock(7, tight.now_s + 1, b"x" * 32), c.ObserveBlock(8, tight.now_s - 1, b"8" * 32)):
+        (refused,) = tight.do(again)
+        assert (refused.reason, refused.limit) == (Reject.CHAIN_BLOCKS_MUST_ADVANCE, 7)
+    assert tight.state.block.hash == b"7" * 32

@@ -31,7 +31,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import purging, risk, uncross
+from exchange.core import backlog, purging, risk, uncross
 from exchange.core.machine import apply, decide
 from exchange.core.state import TREASURY, State, decode, encode, image
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
@@ -111,6 +111,7 @@ def never_taken(world: World) -> list[c.AnyCommand]:
         msgspec.structs.replace(ahead, time_s=world.now_s, sheets=()),
         c.ObserveDeposit(wrong_action, 1, 10**6),
         c.ObserveBatch(wrong_action, state.next_batch, b"t" * 32, 1, 1),
+        c.ObserveBlock(0, 0, bytes(32)),
         c.Cancel(1, 10**9),
         c.CancelAll(99),
         *never_of_presence(world),
@@ -216,6 +217,18 @@ def halt(world: LawfulWorld, draw: Draw) -> None:
     world.must(c.SetTrading(True, "test", (0, 0, 60)[draw(3)]))
 
 
+def out_of_sight(world: LawfulWorld, draw: Draw) -> None:
+    """While the chain has not been seen for longer than its window bears, orders still rest and none fills."""
+    assert world.state.config is not None
+    world.in_sight = False
+    world.pass_time(backlog.age_max_s(world.state.config) + 1)
+    for account in TRADERS:
+        events = world.trade(account, draw(9), draw(2) == 0, 10, 80 + draw(40))
+        assert not any(type(event) is e.Traded for event in events)
+    world.in_sight = True
+    world.see_block()
+
+
 def half_hour(world: LawfulWorld, draw: Draw) -> None:
     """Expiries are on half hours; some are paid, some wait."""
     world.pass_time(HALF_HOUR - world.now_s % HALF_HOUR)
@@ -223,7 +236,13 @@ def half_hour(world: LawfulWorld, draw: Draw) -> None:
         world.pay_expiries()
 
 
-MORE = {"odd_order": (8, odd_order), "nonsense": (4, nonsense), "halt": (1, halt), "half_hour": (3, half_hour)}
+MORE = {
+    "odd_order": (8, odd_order),
+    "nonsense": (4, nonsense),
+    "halt": (1, halt),
+    "out_of_sight": (1, out_of_sight),
+    "half_hour": (3, half_hour),
+}
 HAPPENS = HAPPENINGS | OWNERS | MAKERS | PRESENCE | AUCTIONS | MORE
 WEIGHTED = [name for name, (weight, _) in HAPPENS.items() for _ in range(weight)]
 

@@ -28,6 +28,7 @@ def fill_in_the_last_second(life: int, *, by_key: bool) -> tuple[World, int]:
     else:
         world.trade(MAKER, 0, True, LOTS, 100, life=life)
     world.wait(life - 1)
+    world.see_block()
     world.trade(TAKER, 0, False, LOTS, 100, life=1)
     assert [(trade.qty, world.now_s) for trade in world.state.trades.values()] == [(LOTS * 100, end_s - 1)]
     return world, end_s

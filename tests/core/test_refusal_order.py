@@ -86,6 +86,10 @@ def allow_no_triggers(_: Venue, patch: Patch) -> None:
 
 REACHED: Final = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=62_000 * USDC)
 AHEAD: Final = replace(REACHED, trigger_price=70_000 * USDC)
+def lose_sight(venue: Venue, _: Patch) -> None:
+    venue.state.block = c.ObserveBlock(1, 0, bytes(32))
+
+
 BREAKS: Final[dict[Reject, Break]] = {
     R.TRADING_MUST_BE_OPEN: Break({}, halt),
     R.ACCOUNT_MUST_EXIST: Break({"account": NOBODY}),
@@ -123,6 +127,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.REDUCE_ONLY_MUST_REDUCE: Break({"reduce_only": True}),
     R.POST_ONLY_MUST_NOT_CROSS: Break({"post_only": True, "price": TOUCH}),
     R.SETTLEMENT_MUST_KEEP_UP: Break({"price": TOUCH}, fall_behind),
+    R.CHAIN_MUST_BE_IN_SIGHT: Break({"price": TOUCH}, lose_sight),
     R.ACCOUNT_MUST_HAVE_MARGIN: Break({}, withdraw_all),
     R.FILL_OR_KILL_MUST_FILL: Break({"tif": c.FOK}),
 }
@@ -139,6 +144,7 @@ TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
     (R.PRICE_MUST_BE_ON_TICK, R.PRICE_MUST_FIT): {"price": U63_MAX + 1},
     (R.PRICE_MUST_BE_ON_TICK, R.POST_ONLY_MUST_NOT_CROSS): {"price": TOUCH + 7},
     (R.PRICE_MUST_BE_ON_TICK, R.SETTLEMENT_MUST_KEEP_UP): {"price": TOUCH + 7},
+    (R.PRICE_MUST_BE_ON_TICK, R.CHAIN_MUST_BE_IN_SIGHT): {"price": TOUCH + 7},
     (R.PRICE_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE): {"max_fee": -1},
     (R.TERMS_MUST_BE_KNOWN, R.DISPLAY_MUST_FIT): {"terms": c.Terms(display=50, self_trade=3)},
     (R.TERMS_MUST_BE_KNOWN, R.TRIGGER_MUST_LIE_AHEAD): {"terms": replace(REACHED, self_trade=3)},
@@ -195,6 +201,7 @@ OF_NO_ORDER: Final = (
     R.NOTHING_TO_SEAL,
     R.TRIGGER_MUST_BE_DUE,
     R.CHAIN_ACTIONS_MUST_BE_DENSE,
+    R.CHAIN_BLOCKS_MUST_ADVANCE,
 )
 
 # Rule -> rules it cannot be broken together with, and why. Later rules only, unless a sentence holds both ways.
@@ -220,6 +227,7 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
             R.MAX_FEE_MUST_COVER_FEE,
             R.POST_ONLY_MUST_NOT_CROSS,
             R.SETTLEMENT_MUST_KEEP_UP,
+            R.CHAIN_MUST_BE_IN_SIGHT,
             R.ACCOUNT_MUST_HAVE_MARGIN,
         ),
         "a series that does not exist has no expiry, lot, tick, index, book or margin",
@@ -259,6 +267,7 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
             R.MAX_FEE_MUST_COVER_FEE,
             R.POST_ONLY_MUST_NOT_CROSS,
             R.SETTLEMENT_MUST_KEEP_UP,
+            R.CHAIN_MUST_BE_IN_SIGHT,
             R.ACCOUNT_MUST_HAVE_MARGIN,
         ),
         "nothing costs nothing and crosses no offer",
@@ -297,7 +306,7 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
     ),
     (
         R.AMEND_QTY_MUST_EXCEED_FILLED,
-        (R.POST_ONLY_MUST_NOT_CROSS, R.SETTLEMENT_MUST_KEEP_UP, R.ACCOUNT_MUST_HAVE_MARGIN),
+        (R.POST_ONLY_MUST_NOT_CROSS, R.SETTLEMENT_MUST_KEEP_UP, R.CHAIN_MUST_BE_IN_SIGHT, R.ACCOUNT_MUST_HAVE_MARGIN),
         "nothing is left that could trade or cost",
     ),
 )

@@ -145,3 +145,19 @@ async def test_a_chain_that_takes_back_what_it_called_final_stops_the_venue(sett
     report = await audit("reconcile", str(settings.journal), "--chain", settings.url or f"{settings.journal}.chain")
     assert not report["ok"]
     assert {item["verdict"] for item in report["items"]} == {"matched", "reorged"}
+
+
+async def test_a_final_block_without_facts_that_changed_while_the_venue_was_down(settings: Settings) -> None:
+    """As many facts as before say nothing: the journal names the last block it has seen, and the chain must hold it."""
+    async with opened(settings) as floor:
+        await open_market(floor)
+        for _ in range(2 * DEPTH):
+            await floor.block()
+        seen = await floor.venue.sequencer.read(lambda state: state.block)
+        assert seen is not None
+    async with open_chain(settings) as (_, controls):
+        await controls.reorg(FINALITY + 1)
+    with pytest.raises(FinalityBroken) as broken:
+        async with opened(settings) as floor:
+            await floor.block()
+    assert (broken.value.number, broken.value.expected) == (seen.number, seen.hash)

@@ -55,6 +55,7 @@ class Story:
             self.walk()
             events = self.venue.round(time_s, self.spots, self.vol)
             self.settle(lag=2)
+            self.venue.must(c.ObserveBlock(number, time_s, hashlib.sha256(b"block %d" % number).digest()))
             for event in events:
                 if type(event) is ExpiryFixed:
                     self.expire(event.expiry_id)

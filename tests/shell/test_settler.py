@@ -74,7 +74,7 @@ def _first_round(state: Any) -> tuple[c.PostRound, calldata.Round]:
 
 
 async def test_a_round_from_the_chains_future_waits_for_the_chains_clock(tmp_path: Path):
-    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S))
+    settings = Settings(tmp_path / "venue.journal", Terms(settlement_window_s=600), ManualClock(START_S))
     async with opened(settings) as floor:
         await open_market(floor)
         floor.clock.move_to(floor.clock.now_ns() + 60 * NANOS_PER_SECOND)
