@@ -45,8 +45,8 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.AHEAD  # or a kill could overtake the release before it, and a farewell the switch it relies on
         case c.OpenSession():
             return Turn.IN_TURN
-        case c.SetTrading() | c.BatchRefused() | c.Tick():
-            return Turn.AHEAD  # a halt, and orders that have ended
+        case c.SetTrading() | c.BatchRefused() | c.Tick() | c.ObserveBlock():
+            return Turn.AHEAD  # a halt, orders that have ended, and that the facts before it are all there are
         case c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries():
             return Turn.IN_TURN
         case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire():
