@@ -30,8 +30,6 @@ LONG_FUNCTIONS = {
     "exchange/core/state.py": {"__init__": 60, "image": 45},
     # What the single writer is given, and what it keeps; no branch.
     "exchange/shell/sequencer.py": {"__init__": 40},
-    # One line for each attribute of the state, with its owner.
-    "exchange/core/state.py": {"__init__": 60},
     # One keyword for each field of a signed order.
     "exchange/shell/client.py": {"place": 40},
     # One line for each field of the dialect's account summary.

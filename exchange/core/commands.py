@@ -631,6 +631,8 @@ Presence: TypeAlias = (
     | ReleaseKill
     | Proceed
 )
+
+
 class ObserveBlock(Command, frozen=True, tag=44):
     """The chain is in sight: every fact up to this final block is in the journal. It has no action number."""
 

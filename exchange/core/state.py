@@ -323,7 +323,18 @@ _PLAIN: Final = (
     "sealed_ns",
     "block",
 )
-_BY_ID: Final = ("underlyings", "expiries", "series", "orders", "auths", "trades", "batches", "auctions", "mandates", "sessions")
+_BY_ID: Final = (
+    "underlyings",
+    "expiries",
+    "series",
+    "orders",
+    "auths",
+    "trades",
+    "batches",
+    "auctions",
+    "mandates",
+    "sessions",
+)
 
 
 def restore(source: StateImage) -> State:
