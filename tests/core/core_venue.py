@@ -62,6 +62,12 @@ class Venue:
         """The clock in whole seconds."""
         return self.time_ns // 10**9
 
+    def see_block(self, age_s: int = 120) -> None:
+        """The newest final block is of so long ago."""
+        number, known = self.now_s // 12, self.state.block
+        if known is None or number > known.number:
+            self.must(c.ObserveBlock(number, self.now_s - age_s, number.to_bytes(32, "big")))
+
     def wait(self, seconds: int) -> None:
         """Let the clock run without a record."""
         self.time_ns += seconds * 10**9

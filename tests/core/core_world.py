@@ -61,6 +61,7 @@ class World(Venue):
             for group in GROUPS:
                 protect(self, account, group, qty=3_000, interval_ns=300 * 10**9, frozen_ns=30 * 10**9)
         self.see_block()
+        self.see_block(SEEN_WITHIN)
         self.oracle_speaks()
 
     # -- records ------------------------------------------------------------------------------------------------------
@@ -127,13 +128,7 @@ class World(Venue):
         for account in TRADERS:
             self.finalise_withdrawal(account)
         if self.in_sight:
-            self.see_block()
-
-    def see_block(self) -> None:
-        """The newest final block is as old as the facts the machine has yet to hear."""
-        number, known = self.now_s // 12, self.state.block
-        if known is None or number > known.number:
-            self.must(c.ObserveBlock(number, self.now_s - SEEN_WITHIN, number.to_bytes(32, "big")))
+            self.see_block(SEEN_WITHIN)
 
     def _sealed_s(self, job: tuple[int, int, int]) -> int:
         batch = self.state.batches.get(job[2]) if job[1] else None

@@ -29,9 +29,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from exchange import codec
+from exchange.core import backlog, purging, risk, uncross
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import backlog, purging, risk, uncross
 from exchange.core.machine import apply, decide
 from exchange.core.state import TREASURY, State, decode, encode, image
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
