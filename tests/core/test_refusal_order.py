@@ -86,6 +86,8 @@ def allow_no_triggers(_: Venue, patch: Patch) -> None:
 
 REACHED: Final = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=62_000 * USDC)
 AHEAD: Final = replace(REACHED, trigger_price=70_000 * USDC)
+
+
 def lose_sight(venue: Venue, _: Patch) -> None:
     venue.state.block = c.ObserveBlock(1, 0, bytes(32))
 
