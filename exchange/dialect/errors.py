@@ -390,6 +390,7 @@ def refuse(event: Rejected) -> DialectError:
         value=row.value(event.value),
         limit=row.limit(event.limit),
         rule=row.rule,
+        cure=row.cure,
     )
 
 

@@ -12,6 +12,7 @@ from exchange.core.commands import SCOPE_CANCEL, SCOPE_TRADE, Amend, Authorisati
 from exchange.core.events import Cancelled, Reject, Rejected
 from exchange.core.state import State
 from exchange.core.units import QTY_MAX, U32_MAX, U63_MAX, U64_MAX, Price, Qty
+from exchange.dialect.cures import explain
 from exchange.dialect.errors import REFUSALS, Code, DialectError, refuse
 from exchange.dialect.listed import Listed
 from exchange.dialect.numbers import NotExact, contracts, millis, price_units, qty_units, usdc
@@ -318,9 +319,19 @@ def _entering(call: Call, command: Place | Amend, signed: Signed, order_id: int 
 
     def render(state: State, outcome: Outcome) -> Any:
         refused = _refusal(outcome)
-        return refused or _entered(desk, state, outcome.seq if order_id is None else order_id, signed)
+        if refused is not None:
+            return _explained(state, command, outcome, refused)
+        return _entered(desk, state, outcome.seq if order_id is None else order_id, signed)
 
     return Submit(call.envelope, command, render, minded=True)
+
+
+def _explained(state: State, command: Place | Amend, outcome: Outcome, refused: DialectError) -> DialectError:
+    """A refusal for margin says where it is needed and what would cure it, as of the record just applied."""
+    event = outcome.events[-1]
+    if isinstance(event, Rejected) and event.reason is Reject.ACCOUNT_MUST_HAVE_MARGIN:
+        return DialectError(refused.code, **refused.data, margin=explain(state, command, event))
+    return refused
 
 
 def _refusal(outcome: Outcome) -> DialectError | None:

@@ -19,7 +19,13 @@ def test_every_refusal_has_a_row(reason):
     assert row.cure.endswith(".")
     error = refuse(Rejected(reason, 5, 7)).object()
     assert error["code"] == row.code.value[0]
-    assert error["data"] == {"reason": reason.value, "value": row.value(5), "limit": row.limit(7), "rule": row.rule}
+    assert error["data"] == {
+        "reason": reason.value,
+        "value": row.value(5),
+        "limit": row.limit(7),
+        "rule": row.rule,
+        "cure": row.cure,
+    }
 
 
 def test_the_rows_stand_in_the_order_of_the_checks():
