@@ -18,30 +18,22 @@ from exchange.core.units import Nanos
 from exchange.shell.precedence import Entry, Turn, account_of, takes_back
 
 
-class Submission:
+class Submission(msgspec.Struct, eq=False):
     """A command, how to answer it, and who waits for the answer."""
 
-    __slots__ = ("command", "is_gone", "number", "render", "signed", "waiter")
-
-    def __init__(
-        self, command: c.AnyCommand, render: Callable[[State, Any], Any], waiter: asyncio.Future[Any], *, signed: bool
-    ) -> None:
-        self.command = command
-        self.render = render
-        self.waiter = waiter
-        self.signed = signed
-        self.number = 0  # given on arrival
-        self.is_gone = False  # taken back: it keeps its place and is passed over there
+    command: c.AnyCommand
+    render: Callable[[State, Any], Any]
+    waiter: asyncio.Future[Any]
+    signed: bool
+    number: int = 0  # given on arrival
+    is_gone: bool = False  # taken back: it keeps its place and is passed over there
 
 
-class Query:
+class Query(msgspec.Struct, eq=False):
     """A question to the state, in turn with the orders."""
 
-    __slots__ = ("ask", "waiter")
-
-    def __init__(self, ask: Callable[[State], Any], waiter: asyncio.Future[Any]) -> None:
-        self.ask = ask
-        self.waiter = waiter
+    ask: Callable[[State], Any]
+    waiter: asyncio.Future[Any]
 
 
 class Inbox:
@@ -51,7 +43,7 @@ class Inbox:
         self._ahead: deque[Submission] = deque()
         self._turn: deque[Submission | Query] = deque()
         self._held: deque[tuple[Nanos, Submission]] = deque()
-        self._entries: dict[int, dict[int, Submission]] = {}  # by account: orders that may still be taken back
+        self._entries: dict[int, list[Submission]] | None = None  # by account, within a drain: may be taken back
         self._count = 0
 
     def __len__(self) -> int:
@@ -73,13 +65,10 @@ class Inbox:
 
     def put(self, item: Submission, turn: Turn, now_ns: Nanos = 0, delay_ns: Nanos = 0) -> None:
         """Put a command where its turn belongs. One that can take is held back by the delay and bears its arrival."""
-        self._count += 1
-        item.number = self._count
+        item.number = self._count = self._count + 1
         if turn is Turn.AHEAD:
             self._ahead.append(item)
             return
-        if isinstance(item.command, Entry):
-            self._entries.setdefault(account_of(item.command), {})[item.number] = item
         if turn is Turn.TAKING and delay_ns and isinstance(item.command, c.Place | c.Amend):
             item.command = msgspec.structs.replace(item.command, arrived_ns=now_ns)
             self._held.append((now_ns + delay_ns, item))
@@ -91,36 +80,34 @@ class Inbox:
         while self._held and self._held[0][0] <= now_ns:
             self._turn.append(self._held.popleft()[1])
 
-    def first(self) -> Submission | Query:
-        """What is to be taken next; it stays here until ``take``."""
-        return self._ahead[0] if self._ahead else self._turn[0]
-
-    def take(self) -> None:
-        """Forget what is first: it has been dealt with."""
-        item = self._ahead.popleft() if self._ahead else self._turn.popleft()
-        if isinstance(item, Submission):
-            self._forget(item)
+    def drain(self, most: int) -> Iterator[Submission | Query]:
+        """What is to be taken now, at most so many; each stays in here until the next one is asked for."""
+        self._entries = None  # others have arrived since it was made
+        for _ in range(most):
+            lane: deque[Any] = self._ahead or self._turn
+            if not lane:
+                return
+            yield lane[0]
+            lane.popleft()
 
     def take_back(self, item: Submission) -> Iterator[Submission]:
-        """Orders that a command which overtook them ends before they are entered. They will be passed over."""
-        if not isinstance(item.command, c.CancelAll | c.CancelQuotes):
-            return
-        for entry in list(self._entries.get(item.command.account, {}).values()):
+        """Orders that a command which overtakes them ends before they are entered. They will be passed over."""
+        assert isinstance(item.command, c.CancelAll | c.CancelQuotes)
+        if self._entries is None:  # once in a drain at most, however many cancel everything in it
+            self._entries = self._waiting_entries()
+        for entry in self._entries.get(item.command.account, ()):
             assert isinstance(entry.command, Entry)
-            if entry.number < item.number and takes_back(item.command, entry.command):
+            if not entry.is_gone and entry.number < item.number and takes_back(item.command, entry.command):
                 entry.is_gone = True
-                self._forget(entry)
                 yield entry
+
+    def _waiting_entries(self) -> dict[int, list[Submission]]:
+        found: dict[int, list[Submission]] = {}
+        for item in chain(self._turn, (held for _, held in self._held)):
+            if isinstance(item, Submission) and isinstance(item.command, Entry):
+                found.setdefault(account_of(item.command), []).append(item)
+        return found
 
     def waiters(self) -> Iterator[asyncio.Future[Any]]:
         """Everyone who waits for something in here."""
         return (item.waiter for item in chain(self._ahead, self._turn, (held for _, held in self._held)))
-
-    def _forget(self, item: Submission) -> None:
-        if not isinstance(item.command, Entry):
-            return
-        account = account_of(item.command)
-        entries = self._entries.get(account, {})
-        entries.pop(item.number, None)
-        if not entries:
-            self._entries.pop(account, None)

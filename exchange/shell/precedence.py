@@ -28,6 +28,8 @@ Entry: TypeAlias = c.Place | c.Amend | c.MassQuote
 """What enters orders for an account, and can be taken back while it waits."""
 
 ORDERS = (Turn.RESTING, Turn.TAKING)
+TAKE_BACK = (c.CancelAll, c.CancelQuotes)
+"""What may end orders that it overtakes, before they were entered."""
 
 
 def turn_of(command: c.AnyCommand) -> Turn:

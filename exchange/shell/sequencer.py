@@ -15,13 +15,12 @@ import msgspec
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import BatchSealed, Event
-from exchange.core.firing import ready
 from exchange.core.machine import apply
 from exchange.core.state import State, encode
-from exchange.core.units import NANOS_PER_SECOND, Nanos, seconds_of
+from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.shell.clock import Clock
 from exchange.shell.inbox import Inbox, Query, Submission
-from exchange.shell.precedence import ORDERS, Turn, turn_of
+from exchange.shell.precedence import ORDERS, TAKE_BACK, Turn, turn_of
 from exchange.shell.snapshots import Anchors, Keeper, Mark
 from exchange.signing import Receipt, Signer, receipt_digest
 from journal import Durable, Record, Writer, encode_record
@@ -200,7 +199,8 @@ class Sequencer:
 
     async def _sequence(self, releasing: "asyncio.Task[None]") -> None:
         while True:
-            self._inbox.release(self._clock.now_ns())
+            if self._inbox.due_ns is not None:
+                self._inbox.release(self._clock.now_ns())
             if self._inbox.ready:
                 await self._hand_over(self._drain(), releasing)
                 await asyncio.sleep(0)
@@ -249,13 +249,11 @@ class Sequencer:
     def _drain(self) -> _Drain:
         drain = _Drain([], [], [], [], [], [])
         self._unanswered.append(drain)
-        for _ in range(min(self._inbox.ready, DRAIN_MAX)):
-            item = self._inbox.first()  # stays where its waiter is found should the machine contradict itself
+        for item in self._inbox.drain(DRAIN_MAX):  # where its waiter is found should the machine contradict itself
             if isinstance(item, Query):
                 drain.answers.append(_Answer(item.waiter, _ask(item.ask, self._state), -1, signed=False))
             elif not item.is_gone:
                 self._take(drain, item)
-            self._inbox.take()
         if self._state.seq >= self._next_digest:
             self._next_digest = self._state.seq + self._digest_every
             self._apply(drain, c.TakeDigest())
@@ -268,19 +266,13 @@ class Sequencer:
         outcome = self._apply(drain, item.command)
         value = _ask(lambda state: item.render(state, outcome), self._state)
         drain.answers.append(_Answer(item.waiter, value, len(drain.records) - 1, item.signed))
-        for entry in self._inbox.take_back(item):
-            failure = _Failure(TakenBack(f"cancelled by record {outcome.seq} before it was entered"))
-            drain.answers.append(_Answer(entry.waiter, failure, -1, signed=False))
-        if self._state.due and not isinstance(item.command, c.Observation):  # facts of one transaction stay together
-            self._fire(drain)
+        if isinstance(item.command, TAKE_BACK):
+            self._answer_taken_back(drain, item, outcome.seq)
 
-    def _fire(self, drain: _Drain) -> None:
-        """Orders whose trigger was reached enter before anybody else; what one drain has no room for, after a tick."""
-        while len(drain.records) < DRAIN_MAX:
-            order_id = ready(self._state, seconds_of(max(self._clock.now_ns(), self._state.time_ns)))
-            if not order_id:
-                return
-            self._apply(drain, c.Fire(order_id))
+    def _answer_taken_back(self, drain: _Drain, item: Submission, seq: int) -> None:
+        for entry in self._inbox.take_back(item):
+            failure = _Failure(TakenBack(f"cancelled by record {seq} before it was entered"))
+            drain.answers.append(_Answer(entry.waiter, failure, -1, signed=False))
 
     def _apply(self, drain: _Drain, command: c.AnyCommand) -> Outcome:
         state = self._state
