@@ -7,7 +7,9 @@ import sys
 
 TITLES = {
     "book": "The order book alone, on the streams of a neutral oracle",
+    "book_growth": "The order book alone, by what rests in it",
     "machine": "The machine alone",
+    "growth": "The machine alone, by series and resting orders",
     "auctions": "Auctions: collecting orders and uncrossing them",
     "durable": "Commands journaled and durable",
     "wire": "Signed orders through the WebSocket",

@@ -32,11 +32,14 @@ IN_EXPIRY = 248
 RESTING = (1_000, 10_000, 100_000, 1_000_000)
 MOST = 100_000  # without being asked for more: a million orders take a minute and 1.5 GB
 MAKERS, TAKERS = 200, 200
+QUOTER = MAKERS + TAKERS + 1
 LEVELS, CENTRE = 200, 500  # prices on each side, and between them, in USDC
 COUNT = 2_000  # commands in a row of the table
 SWEEPS, FILLS = 200, 100
+QUOTED, MESSAGES = 100, 200  # series in a message, each with a bid and an offer
 INTERVAL_NS = 100_000  # ten thousand commands a second
-SWEEP_INTERVAL_NS = 10_000_000
+TAKE_INTERVAL_NS = 1_000_000  # what fills asks for the margin of two accounts, whatever they hold
+SWEEP_INTERVAL_NS = 50_000_000
 
 
 class Hall:
@@ -60,15 +63,16 @@ class Hall:
 
     def _opening(self, series: int) -> Iterator[c.AnyCommand]:
         chain = (b"C" * 20, b"O" * 20, b"P" * 20)
-        yield c.Configure("bench", 31337, *chain, 86_400, 64, 86_400, FEES, STANDARD)
+        yield c.Configure("bench", 31337, *chain, 86_400, 64, 86_400, FEES, STANDARD, mandates=True)
         yield c.ListUnderlying(0, "BTC_USDC", LOT, USDC_ONE, USDC_ONE, 1_000 * USDC_ONE)
         for expiry in range(-(-series // IN_EXPIRY)):
             yield c.ListExpiry(expiry + 1, 0, START_S + (30 + expiry) * 86_400)
             for index in range(min(IN_EXPIRY, series - expiry * IN_EXPIRY)):
                 yield c.ListSeries(expiry + 1, index, (50_000 + 100 * index) * USDC_ONE, index % 2 == 0)
-        for account in range(1, MAKERS + TAKERS + 1):
+        for account in range(1, QUOTER + 1):
             yield c.ObserveAccount(2 * account - 1, account, account.to_bytes(20, "big"))
             yield c.ObserveDeposit(2 * account, account, 4 * 10**9 * USDC_ONE)
+        yield c.SetProtection(QUOTER, "all", c.Protection(10**9, 0, 10**9, 0, 0, 0, covered=True))
 
     def _round(self) -> c.PostRound:
         sheets = []
@@ -135,6 +139,18 @@ class Hall:
         account, lots = MAKERS + self.chance.randint(1, TAKERS), sum(met) // LOT
         return c.Place(self.auth(account, order.series, not order.is_buy, lots, price, tif=c.IOC))
 
+    def quote(self) -> c.MassQuote:
+        """A bid and an offer in each of a hundred series; those of the message before leave."""
+        nonce = self.nonces[QUOTER]
+        self.nonces[QUOTER] = nonce + 1
+        terms = (QUOTER, nonce, NO_EXPIRY, MAX_FEE, QUOTED * LOT, 0, 0, 0, QUOTER.to_bytes(20, "big"), bytes(65))
+        leaves = tuple(
+            c.QuoteLeaf(series, is_buy, LOT, self.price(is_buy=is_buy), 5_000, 10**8)
+            for series in self.chance.sample(self.series, QUOTED)
+            for is_buy in (True, False)
+        )
+        return c.MassQuote(c.QuoteMandate(*terms), leaves, "all", whole=True)
+
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def fill_up(self, count: int) -> None:
@@ -159,7 +175,10 @@ def rows(hall: Hall, count: int) -> Iterator[tuple[str, list[int], int]]:
     yield "place", hall.timed(hall.place, count), INTERVAL_NS
     yield "cancel", hall.timed(hall.cancel, count), INTERVAL_NS
     yield "amend", hall.timed(hall.amend, count), INTERVAL_NS
-    yield "take one", hall.timed(hall.take, count), INTERVAL_NS
+    yield "take one", hall.timed(hall.take, count), TAKE_INTERVAL_NS
+    if len(hall.series) >= QUOTED:
+        yield f"quote {QUOTED}", hall.timed(hall.quote, MESSAGES), SWEEP_INTERVAL_NS
+        hall.do(c.CancelQuotes(QUOTER))
     if len(hall.state.orders) < 4 * FILLS * len(hall.series):
         return  # nowhere would a sweep meet so many
     took: list[int] = []
@@ -177,7 +196,8 @@ def main() -> None:
     given = parser.parse_args()
     conditions.show(
         f"{MAKERS} makers at {LEVELS} prices on each side, {TAKERS} takers; {given.count:,} commands a row",
-        f"due: a command every {INTERVAL_NS // 1000:,} us, a sweep every {SWEEP_INTERVAL_NS // 1000:,} us",
+        f"due: a command every {INTERVAL_NS // 1000:,} us, one that fills every {TAKE_INTERVAL_NS // 1000:,} us, "
+        f"a sweep or a mass quote every {SWEEP_INTERVAL_NS // 1000:,} us",
         "times are processor time of the thread, so that neighbours on the machine count little; collector on",
     )
     print(f"  {'series':>6} {'resting':>9}  {'command':<9} {'per second':>10} {latency.HEADINGS}")
