@@ -16,7 +16,7 @@ import msgspec
 import structlog
 
 from exchange.core import commands as c
-from exchange.core.events import PhaseChanged, Rejected, Traded, Uncrossed
+from exchange.core.events import Cancelled, PhaseChanged, Rejected, Traded, Uncrossed
 from exchange.core.state import State, digest
 from exchange.core.units import TWAP_SECONDS, Seconds, seconds_of
 from exchange.shell import devmarket
@@ -248,8 +248,8 @@ async def _tick(venue: Venue) -> None:
 
 
 def moves_auctions(outcome: Outcome) -> bool:
-    """Whether a tick opened, ended or filled an auction: the next one may have more of it to do."""
-    return any(isinstance(event, PhaseChanged | Uncrossed | Traded) for event in outcome.events)
+    """Whether a tick moved an auction on, or took orders off before it could: the next one may have more to do."""
+    return any(isinstance(event, PhaseChanged | Uncrossed | Traded | Cancelled) for event in outcome.events)
 
 
 async def _every(seconds: float, venue: Venue, command: c.AnyCommand) -> None:

@@ -356,6 +356,33 @@ def test_a_band_that_is_not_kept_is_noticed(
     assert far_fill(rich_venue(2)) != kinds
 
 
+def broke_bidders(venue: Venue) -> None:
+    """Three who bid more than they have left, and one who has it."""
+    call(venue)
+    venue.place(5, CALL, False, 4 * 10_000, 400 * USDC)
+    for account, price in ((1, 900), (2, 800), (3, 700), (4, 600)):
+        venue.place(account, CALL, True, 10_000, price * USDC)
+    for account in (1, 2, 3):
+        venue.observe(c.ObserveWithdrawalRequest, account, venue.state.accounts[account].cash - 100 * USDC)
+    venue.wait(60)
+
+
+def test_whoever_cannot_bear_the_fills_goes_however_many_passes_that_takes(monkeypatch):
+    venues = [rich_venue(5), rich_venue(5)]
+    told = []
+    for venue, passes in zip(venues, (16, 1), strict=True):
+        monkeypatch.setattr(uncross, "PASSES_MAX", passes)
+        broke_bidders(venue)
+        told.append([*venue.must(c.Tick())[:-1], *finish(venue)])
+        assert CALL not in venue.state.auctions
+        venue.check_history()
+    assert told[0] == told[1]
+    assert [event.reason for event in told[0] if type(event) is e.Cancelled] == [e.CancelReason.MARGIN] * 3
+    (uncrossed,) = [event for event in told[0] if type(event) is e.Uncrossed]
+    assert (uncrossed.volume, uncrossed.surplus) == (10_000, -30_000)
+    assert venues[1].state.seq == venues[0].state.seq + 1
+
+
 # -- quotes -----------------------------------------------------------------------------------------------------------
 
 
