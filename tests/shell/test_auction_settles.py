@@ -23,7 +23,7 @@ async def collect(floor: Floor, clients: list[Client], name: str) -> None:
     """Bids and offers across each other, one of them by somebody who only makes."""
     seller, buyer = clients
     await seller.sell(name, 1, 900, post_only=True, reject_post_only=True)
-    ends_s = floor.clock.now_ns() // NANOS_PER_SECOND + 30
+    ends_s = floor.clock.now_ns() // NANOS_PER_SECOND + 5
     await floor.venue.apply(c.SetPhase(c.SERIES, CALL, c.AUCTION, ends_s, 0, "test", "operator"))
     with pytest.raises(Refused, match="invalid_arguments"):
         await buyer.buy(name, 1, 900, time_in_force="immediate_or_cancel")
@@ -34,8 +34,8 @@ async def collect(floor: Floor, clients: list[Client], name: str) -> None:
 
 
 async def end(floor: Floor) -> int:
-    """Half a minute later; how many records it took."""
-    floor.clock.move_to(floor.clock.now_ns() + 30 * NANOS_PER_SECOND)
+    """Five seconds later; how many records it took."""
+    floor.clock.move_to(floor.clock.now_ns() + 5 * NANOS_PER_SECOND)
     ticks = 1
     while moves_auctions(await floor.venue.sequencer.record(c.Tick())):
         ticks += 1
