@@ -9,17 +9,21 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 sys.path[:0] = [str(Path(__file__).resolve().parents[1] / part) for part in ("", "tests/contracts")]
 
 from contract_venue import LOT, USDC, Player, Venue  # type: ignore[import-not-found]  # noqa: E402
 
-from exchange.calldata import SignedOrder, Trade, series_id  # noqa: E402
+from exchange import signing  # noqa: E402
+from exchange.calldata import Entry, SignedOrder, SignedQuote, Trade, order_key, series_id  # noqa: E402
+from exchange.core.commands import QuoteLeaf, QuoteMandate  # noqa: E402
 
 ACCOUNTS = 32
 SERIES = 8
 RUNS = 4
 PRICE = 700 * USDC
-Workload = tuple[list[SignedOrder], list[Trade]]
+Workload = tuple[list[Entry], list[Trade]]
 
 
 def make_venue() -> tuple[Venue, list[Player], list[int]]:
@@ -51,7 +55,7 @@ class Flow:
     def shared_makers(self, trades: int) -> Workload:
         """One resting order for every four trades, as many takers as trades."""
         makers = max(1, trades // 4)
-        orders: list[SignedOrder] = []
+        orders: list[Entry] = []
         fills: list[Trade] = []
         for maker in range(makers):
             self.turn += 1
@@ -70,7 +74,7 @@ class Flow:
 
     def distinct(self, trades: int) -> Workload:
         """Two orders of their own for every trade: the worst case."""
-        orders: list[SignedOrder] = []
+        orders: list[Entry] = []
         fills: list[Trade] = []
         for _ in range(trades):
             self.turn += 1
@@ -86,7 +90,7 @@ class Flow:
 
 def strangers(venue: Venue, series: int, trades: int) -> Workload:
     """Two accounts that never traded before for every trade: the dearest batch there is."""
-    orders: list[SignedOrder] = []
+    orders: list[Entry] = []
     fills: list[Trade] = []
     for number in range(trades):
         for side in (1, -1):
@@ -96,11 +100,34 @@ def strangers(venue: Venue, series: int, trades: int) -> Workload:
     return orders, fills
 
 
+def quoted(venue: Venue, flow: Flow, mandates: int, fills: int) -> Workload:
+    """So many fills of quotes of 256 leaves, each quote filled once, spread over so many mandates of as many makers."""
+    orders: list[Entry] = []
+    trades: list[Trade] = []
+    for number in range(mandates):
+        maker = flow.players[number % ACCOUNTS]
+        leaves = tuple(QuoteLeaf(flow.series[at % SERIES], True, LOT, PRICE, 5_000, 100) for at in range(256))
+        nonce = flow.nonces[maker]
+        flow.nonces[maker] = nonce + 1
+        root, proofs = signing.mandate_root(leaves), signing.mandate_proofs(leaves)
+        unsigned = QuoteMandate(maker.account, nonce, venue.now + 3600, 10**9, 10**12, 10**9, 10**9, 10**6, b"", b"")
+        signature = signing.sign(maker.key, signing.mandate_digest(venue.domain, unsigned, root))
+        mandate = msgspec.structs.replace(unsigned, signature=signature)
+        for turn in range(fills // mandates):
+            place = 37 * turn % 256
+            taker = flow.players[(number + 1 + turn) % ACCOUNTS]
+            taker = taker if taker is not maker else flow.players[(number + 7) % ACCOUNTS]
+            orders.append(SignedQuote(mandate, root, place, leaves[place], tuple(proofs[place])))
+            orders.append(flow.order(taker, leaves[place].series, -LOT))
+            trades.append(Trade(len(orders) - 2, len(orders) - 1, LOT, PRICE, 60_000 * USDC))
+    return orders, trades
+
+
 def settle(venue: Venue, work: Workload) -> tuple[int, int]:
     """Gas of a batch, and how many accounts it touched."""
     venue.post(venue.round())
     receipt = venue.settle(venue.batch(*work))
-    return receipt.gas_used, len({signed.order.account for signed in work[0]})
+    return receipt.gas_used, len({order_key(entry)[0] for entry in work[0]})
 
 
 def main() -> None:
@@ -122,6 +149,11 @@ def main() -> None:
             orders, accounts = len(runs[-1][0][0]), runs[-1][2]
             gas = sum(run[1] for run in runs) // RUNS
             print(f"{trades:>6} {orders:>6} {accounts:>8} {gas:>12,} {gas // trades:>10,}  {name}")
+    for mandates, fills in ((1, 64), (8, 64), (32, 32)):
+        measured = [settle(venue, quoted(venue, flow, mandates, fills)) for _ in range(RUNS)]
+        gas = sum(run[0] for run in measured) // RUNS
+        name = f"quotes under {mandates} new mandates of 256, each filled once"
+        print(f"{fills:>6} {2 * fills:>6} {measured[-1][1]:>8} {gas:>12,} {gas // fills:>10,}  {name}")
     for trades in (64, 80):
         work = strangers(venue, series[2], trades)
         gas, accounts = settle(venue, work)

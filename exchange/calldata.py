@@ -3,21 +3,24 @@
 Pure encoders and decoders between plain structs and the arguments of Vault, Clearing and Oracle. Every value is
 checked against the width it has on chain, so that nothing leaves here that a contract would revert on for its
 form. Prices and cash in 1e-6 USDC, quantities in 1e-4 contract, rates in 1e-18, times in seconds. May import
-signing, msgspec and a hash function; knows no node.
+signing, reverts, core commands, msgspec and a hash function; knows no node.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from enum import StrEnum
 
 import msgspec
 from tiny_keccak import keccak256 as keccak
 
+from exchange.core.commands import QuoteLeaf, QuoteMandate
+from exchange.reverts import Revert as Revert  # noqa: PLC0414 - readers of refusals look for it here
 from exchange.signing import NO_TERMS_HASH, BatchHeader, Order, RoundHeader, compact, recover
 
 MAX_ORDERS = 256  # of a batch
 MAX_TRADES = 256  # of a batch
+MAX_MANDATES = 32  # of a batch
+MAX_PROOF = 8  # hashes of a quote, of which a mandate has 256
 MAX_BODY_WORDS = 1280  # of a batch: four to an order, one to a trade, the annex, one of counts
 MAX_SHEETS = 64  # of a round
 MAX_SHEET_WORDS = 512  # of one call, all its sheets together
@@ -27,116 +30,8 @@ DEAD_LANE = 2**32 - 1  # fill lane of an order that another has replaced
 SHEET_HEAD_WORDS = 2
 
 _CALL_BIT = 1 << 63
+_QUOTE_FLAGS = 1 << 3 | 1 << 1  # and post-only
 _MASK_64 = 2**64 - 1
-
-
-class Revert(StrEnum):
-    """Every reason for which a contract of this venue refuses a call, by the contract that says it first."""
-
-    # Clearing: the batch
-    BATCH_ID = "batch_id"
-    BATCH_DEADLINE = "batch_deadline"
-    ROUND_ORDER = "round_order"
-    JOURNAL_SIZE = "journal_size"
-    OPERATOR_SIGNATURE = "operator_signature"
-    BATCH_FORMAT = "batch_format"
-    # Clearing: a trade
-    TRADE_QUANTITY = "trade_quantity"
-    SERIES_MISMATCH = "series_mismatch"
-    SIDE_MISMATCH = "side_mismatch"
-    ORDER_POST_ONLY = "order_post_only"
-    ORDER_NOT_RESTING = "order_not_resting"
-    FEE_BEYOND_MAX = "fee_beyond_max"
-    PRICE_BEYOND_LIMIT = "price_beyond_limit"
-    ORDER_REDUCE_ONLY = "order_reduce_only"
-    # Clearing: the round and its sheets
-    ROUND_UNKNOWN = "round_unknown"
-    ROUND_STALE = "round_stale"
-    ROUND_NOT_NEWEST = "round_not_newest"
-    SHEET_ROOT = "sheet_root"
-    SHEET_FORMAT = "sheet_format"
-    SHEET_UNKNOWN = "sheet_unknown"
-    SHEET_MISSING = "sheet_missing"
-    # Clearing: an order
-    ORDER_SEQUENCE = "order_sequence"
-    ACCOUNT_FROZEN = "account_frozen"
-    ORDER_SIGNATURE = "order_signature"
-    KEY_SCOPE = "key_scope"
-    KEY_EXPIRED = "key_expired"
-    KEY_REVOKED = "key_revoked"
-    ORDER_EXPIRED = "order_expired"
-    ORDER_CANCELLED = "order_cancelled"
-    SERIES_UNKNOWN = "series_unknown"
-    SERIES_EXPIRED = "series_expired"
-    ORDER_REPLACED = "order_replaced"
-    ORDER_OVERFILLED = "order_overfilled"
-    POSITION_RANGE = "position_range"
-    ACCOUNT_MARGIN = "account_margin"
-    # Clearing: accounts, keys, listings, exits
-    ONLY_OWNER = "only_owner"
-    ONLY_OPERATOR = "only_operator"
-    ONLY_GOVERNOR = "only_governor"
-    ONLY_VAULT = "only_vault"
-    ACCOUNT_UNKNOWN = "account_unknown"
-    KEY_ADDRESS = "key_address"
-    KEY_IN_USE = "key_in_use"
-    KEY_UNKNOWN = "key_unknown"
-    EXPIRY_ORDER = "expiry_order"
-    EXPIRY_TIME = "expiry_time"
-    EXPIRY_HELD = "expiry_held"
-    EXPIRY_UNKNOWN = "expiry_unknown"
-    EXPIRY_FIXED = "expiry_fixed"
-    EXPIRY_UNFIXED = "expiry_unfixed"
-    EXPIRY_EARLY = "expiry_early"
-    SERIES_RANGE = "series_range"
-    SERIES_LISTED = "series_listed"
-    AMOUNT_RANGE = "amount_range"
-    WITHDRAWAL_PENDING = "withdrawal_pending"
-    WITHDRAWAL_UNKNOWN = "withdrawal_unknown"
-    WITHDRAWAL_EARLY = "withdrawal_early"
-    EXIT_PENDING = "exit_pending"
-    EXIT_UNKNOWN = "exit_unknown"
-    EXIT_EARLY = "exit_early"
-    NOTHING_FREE = "nothing_free"
-    PARAMETER_RANGE = "parameter_range"
-    OFFICE_SETTINGS = "office_settings"
-    # Oracle
-    SIGNER_COUNT = "signer_count"
-    SIGNER_ORDER = "signer_order"
-    ROUND_TIME = "round_time"
-    ROUND_FUTURE = "round_future"
-    ROUND_STABLE = "round_stable"
-    ROUND_QUORUM = "round_quorum"
-    ROUND_SIGNATURE = "round_signature"
-    FIXING_UNKNOWN = "fixing_unknown"
-    # Vault
-    ONLY_GUARDIAN = "only_guardian"
-    ONLY_CLEARING = "only_clearing"
-    CLEARING_SET = "clearing_set"
-    VAULT_PAUSED = "vault_paused"
-    VAULT_CAP = "vault_cap"
-    VAULT_TRANSFER = "vault_transfer"
-    VAULT_DELTA = "vault_delta"
-    AMOUNT_ZERO = "amount_zero"
-    # Operators
-    BOND_MINIMUM = "bond_minimum"
-    BOND_TRANSFER = "bond_transfer"
-    BOND_DELTA = "bond_delta"
-    OPERATOR_UNKNOWN = "operator_unknown"
-    OPERATOR_FROZEN = "operator_frozen"
-    COMMITMENT_KNOWN = "commitment_known"
-    COMMITMENT_UNKNOWN = "commitment_unknown"
-    COMMITMENT_EARLY = "commitment_early"
-    STATEMENT_FORM = "statement_form"
-    STATEMENT_SIGNER = "statement_signer"
-    STATEMENTS_AGREE = "statements_agree"
-    LEAF_SAME = "leaf_same"
-    PROOF_WRONG = "proof_wrong"
-    NOTHING_OWED = "nothing_owed"
-    # TestUSDC
-    CHAIN_PRODUCTION = "chain_production"
-    TOKEN_ALLOWANCE = "token_allowance"  # noqa: S105 - the name of a refusal, not a secret
-    TOKEN_BALANCE = "token_balance"  # noqa: S105 - the name of a refusal, not a secret
 
 
 class EncodingError(ValueError):
@@ -184,6 +79,19 @@ class SignedOrder(msgspec.Struct, frozen=True):
 
     order: Order
     signature: bytes
+
+
+class SignedQuote(msgspec.Struct, frozen=True):
+    """One quote of a mandate: the `place`-th, with the hashes that lead from it to the root the maker signed."""
+
+    mandate: QuoteMandate
+    root: bytes
+    place: int
+    leaf: QuoteLeaf
+    proof: tuple[bytes, ...]
+
+
+Entry = SignedOrder | SignedQuote
 
 
 class Trade(msgspec.Struct, frozen=True):
@@ -455,6 +363,50 @@ def decode_order(raw: bytes, annex: bytes = b"") -> SignedOrder:
     return SignedOrder(order, raw[64:])
 
 
+def encode_quote(quote: SignedQuote, number: int, place: int) -> bytes:
+    """Four words of a quote; see contracts/core/quotes.vy. `number` of its mandate, `place` of its proof, from 1."""
+    leaf, mandate = quote.leaf, quote.mandate
+    if not -(2**63) <= leaf.delta < 2**63:
+        raise EncodingError("delta", f"{leaf.delta} does not fit 64 signed bits")
+    if leaf.qty >= DEAD_LANE or len(quote.proof) > MAX_PROOF:
+        raise EncodingError("quote", f"quantity {leaf.qty}, {len(quote.proof)} hashes")
+    first = (
+        _fit("account", mandate.account, 32) << 224
+        | _fit("series", leaf.series, 32) << 192
+        | _fit("price", leaf.price, 64) << 128
+        | _fit("max_fee", mandate.max_fee, 64) << 64
+        | _fit("quantity", leaf.qty, 32) << 32
+        | _QUOTE_FLAGS
+        | leaf.is_buy
+    )
+    second = (
+        _fit("quote", quote.place, 8) << 192
+        | _fit("nonce", mandate.nonce, 64) << 128
+        | _fit("expiry", mandate.expiry_s, 64) << 64
+        | len(quote.proof) << 16
+        | _fit("place", place, 16)
+    )
+    third = (leaf.delta & _MASK_64) << 192 | _fit("vega", leaf.vega, 64) << 128 | _fit("number", number, 16)
+    return _joined((first, second, third, 0))
+
+
+def encode_mandate(mandate: QuoteMandate, root: bytes) -> bytes:
+    """Five words of a mandate: what it is, its budget, the root, the maker's signature."""
+    head = (
+        _fit("account", mandate.account, 32) << 224
+        | _fit("nonce", mandate.nonce, 64) << 160
+        | _fit("expiry", mandate.expiry_s, 64) << 96
+        | _fit("max_fee", mandate.max_fee, 64) << 32
+    )
+    budget = (
+        _fit("quantity", mandate.qty, 64) << 192
+        | _fit("delta", mandate.delta, 64) << 128
+        | _fit("vega", mandate.vega, 64) << 64
+        | _fit("count", mandate.count, 32)
+    )
+    return _joined((head, budget, int.from_bytes(root, "big"), *compact(mandate.signature)))
+
+
 def encode_trade(trade: Trade) -> bytes:
     """The word of a trade."""
     if not 0 < trade.quantity < DEAD_LANE:
@@ -483,46 +435,65 @@ def decode_trade(raw: bytes) -> Trade:
     )
 
 
-def arrange(orders: Sequence[SignedOrder], trades: Sequence[Trade]) -> tuple[list[SignedOrder], list[Trade]]:
+def order_key(entry: Entry) -> tuple[int, int]:
+    """Account and series, by which Clearing wants its orders sorted."""
+    if isinstance(entry, SignedOrder):
+        return entry.order.account, entry.order.series
+    return entry.mandate.account, entry.leaf.series
+
+
+def arrange(orders: Sequence[Entry], trades: Sequence[Trade]) -> tuple[list[Entry], list[Trade]]:
     """Sort orders as Clearing reads them, by account and series, and rename the trades' places accordingly.
 
     The sort is stable: an order that replaces another must come after it in `orders`.
     """
-    places = sorted(range(len(orders)), key=lambda at: (orders[at].order.account, orders[at].order.series))
+    places = sorted(range(len(orders)), key=lambda at: order_key(orders[at]))
     renamed = {old: new for new, old in enumerate(places)}
     moved = [msgspec.structs.replace(trade, maker=renamed[trade.maker], taker=renamed[trade.taker]) for trade in trades]
     return [orders[at] for at in places], moved
 
 
-def batch_body(orders: Sequence[SignedOrder], trades: Sequence[Trade]) -> bytes:
+def batch_body(orders: Sequence[Entry], trades: Sequence[Trade]) -> bytes:
     """All words of a batch, orders arranged. Raises EncodingError for what Clearing could not read."""
     if len(orders) > MAX_ORDERS or len(trades) > MAX_TRADES:
         raise EncodingError("batch", f"{len(orders)} orders and {len(trades)} trades")
-    keys = [(signed.order.account, signed.order.series) for signed in orders]
+    keys = [order_key(entry) for entry in orders]
     if keys != sorted(keys):
         raise EncodingError("orders", "not in ascending account and series")
     if any(trade.maker >= len(orders) or trade.taker >= len(orders) for trade in trades):
         raise EncodingError("trades", "one names an order beyond the list")
     body = joined_body(orders, trades)
-    if len(body) > 32 * MAX_BODY_WORDS:
-        raise EncodingError("batch", f"{len(body) // 32} words, the most are {MAX_BODY_WORDS}")
+    mandates = int.from_bytes(body[-32:], "big") >> 32
+    if len(body) > 32 * MAX_BODY_WORDS or mandates > MAX_MANDATES:
+        raise EncodingError("batch", f"{len(body) // 32} words, the most are {MAX_BODY_WORDS}; {mandates} mandates")
     return body
 
 
-def joined_body(orders: Sequence[SignedOrder], trades: Sequence[Trade]) -> bytes:
+def joined_body(orders: Sequence[Entry], trades: Sequence[Trade]) -> bytes:
     """The words of `batch_body` whatever they are."""
-    annex: list[bytes] = []
+    quotes = [entry for entry in orders if isinstance(entry, SignedQuote)]
+    mandates = {(quote.mandate.account, quote.mandate.nonce): quote for quote in quotes}
+    numbers = {key: number for number, key in enumerate(sorted(mandates))}
+    annex = b"".join(encode_mandate(mandates[key].mandate, mandates[key].root) for key in numbers)
     words = []
-    for signed in orders:
-        if signed.order.terms != NO_TERMS_HASH:
-            annex.append(signed.order.terms)
-        words.append(encode_order(signed, len(annex) if signed.order.terms != NO_TERMS_HASH else 0))
-    return b"".join([*words, *map(encode_trade, trades), *annex, encode_counts(len(orders), len(trades))])
+    for entry in orders:
+        place = len(annex) // 32 + 1
+        if isinstance(entry, SignedQuote):
+            words.append(encode_quote(entry, numbers[entry.mandate.account, entry.mandate.nonce], place))
+            annex += b"".join(entry.proof)
+        else:
+            has_terms = entry.order.terms != NO_TERMS_HASH
+            words.append(encode_order(entry, place if has_terms else 0))
+            annex += entry.order.terms if has_terms else b""
+    counts = encode_counts(len(orders), len(trades), len(mandates))
+    return b"".join([*words, *map(encode_trade, trades), annex, counts])
 
 
-def encode_counts(orders: int, trades: int) -> bytes:
+def encode_counts(orders: int, trades: int, mandates: int = 0) -> bytes:
     """The last word of a body, which says where its parts begin."""
-    return _joined([_fit("trades", trades, 16) << 16 | _fit("orders", orders, 16)])
+    return _joined(
+        [_fit("mandates", mandates, 16) << 32 | _fit("trades", trades, 16) << 16 | _fit("orders", orders, 16)]
+    )
 
 
 def content_hash(body: bytes) -> bytes:

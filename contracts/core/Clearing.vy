@@ -15,6 +15,7 @@ from core import actions
 from core import listings
 from core import orders
 from core import portfolio
+from core import quotes
 from core import rounds
 from core import state
 from lib import ecdsa
@@ -28,10 +29,14 @@ uses: actions
 uses: listings
 uses: orders
 uses: portfolio
+uses: quotes
 uses: rounds
 
 MAX_ORDERS: constant(uint256) = 256
 MAX_TRADES: constant(uint256) = 256
+MAX_MANDATES: constant(uint256) = 32
+MAX_PROOF: constant(uint256) = 8
+MANDATE_BYTES: constant(uint256) = 160
 MAX_BODY_BYTES: constant(uint256) = 128 * MAX_ORDERS + 32 * MAX_TRADES
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
@@ -40,6 +45,7 @@ MASK_64: constant(uint256) = 2**64 - 1
 MASK_30: constant(uint256) = 2**30 - 1
 MASK_16: constant(uint256) = 2**16 - 1
 REDUCE_ONLY: constant(uint256) = 4
+QUOTE: constant(uint256) = 8
 BUY: constant(uint256) = 1
 
 BATCH_TYPE: constant(bytes32) = keccak256(
@@ -102,8 +108,8 @@ def settle_signed(
             without orders is a heartbeat.
     @param body Orders of four words each, in ascending account and series and with replaced orders before those
            that replace them; then trades of one word each, in the order in which they happened; then the annex,
-           which holds what only some orders need; then one word of counts: orders u16, trades u16 << 16. See
-           `orders`.
+           which holds what only some orders need; then one word of counts: orders u16, trades u16 << 16,
+           mandates u16 << 32. See `orders` and `quotes`.
     @param hashes All sheet hashes of the round, concatenated.
     @param sheets The sheets that the margin checks need, concatenated, in the round's order.
     """
@@ -116,8 +122,32 @@ def settle_signed(
     order_count: uint256 = counts & MASK_16
     trade_count: uint256 = (counts >> 16) & MASK_16
     annex: uint256 = unsafe_add(order_count << 7, trade_count << 5)
-    if counts >> 32 != 0 or order_count > MAX_ORDERS or trade_count > MAX_TRADES or annex >= len(body):
+    mandate_count: uint256 = counts >> 32
+    if order_count > MAX_ORDERS or trade_count > MAX_TRADES or mandate_count > MAX_MANDATES:
         fail.because("batch_format")
+    if annex + mandate_count * MANDATE_BYTES >= len(body):
+        fail.because("batch_format")
+    oldest: uint256 = block.timestamp - actions.window()
+
+    # Mandates before anything that fills under them. In ascending order none can be there twice.
+    spent: uint256[MAX_MANDATES] = empty(uint256[MAX_MANDATES])
+    head: uint256 = 0
+    for m: uint256 in range(mandate_count, bound=MAX_MANDATES):
+        at: uint256 = annex + m * MANDATE_BYTES
+        before: uint256 = head
+        head = extract32(body, at, output_type=uint256)
+        if m != 0 and head >> 160 <= before >> 160:
+            fail.because("mandate_sequence")
+        quotes.check_mandate(
+            domain,
+            head,
+            extract32(body, at + 32, output_type=uint256),
+            extract32(body, at + 64),
+            extract32(body, at + 96, output_type=uint256),
+            extract32(body, at + 128, output_type=uint256),
+            oldest,
+        )
+        spent[m] = quotes.spent_under(head)
 
     # First the trades. Of each order, the cash its account receives above 64 bits of filled quantity.
     tally: uint256[MAX_ORDERS] = empty(uint256[MAX_ORDERS])
@@ -132,7 +162,14 @@ def settle_signed(
         for_maker: uint256 = 0
         for_taker: uint256 = 0
         for_maker, for_taker = orders.match(trade, maker_terms, taker_terms)
-        if (maker_terms | taker_terms) & REDUCE_ONLY != 0:
+        if (maker_terms | taker_terms) & (REDUCE_ONLY | QUOTE) != 0:
+            if maker_terms & QUOTE != 0:
+                greeks: uint256 = extract32(body, (maker << 7) + 64, output_type=uint256)
+                m: uint256 = greeks & MASK_16
+                if m >= mandate_count:
+                    fail.because("quote_proof")
+                budget: uint256 = extract32(body, annex + m * MANDATE_BYTES + 32, output_type=uint256)
+                spent[m] = quotes.count(spent[m], budget, maker_terms, greeks, (trade >> 160) & MASK_64)
             for place: uint256 in [maker, taker]:
                 order: uint256 = extract32(body, place << 7, output_type=uint256)
                 if order & REDUCE_ONLY == 0:
@@ -160,7 +197,6 @@ def settle_signed(
         round = rounds.checked(convert(batch.round_id, uint256), hashes, sheets)
     # Then the orders. They are sorted, so each account and each position slot is one run of the loop: it is read
     # when the run begins and written when it ends. One pass beyond the last order ends the last run.
-    oldest: uint256 = block.timestamp - actions.window()
     key: uint256 = 0
     first: uint256 = 0
     pot: int256 = 0
@@ -220,22 +256,38 @@ def settle_signed(
             fail.because("series_unknown")
         b: uint256 = extract32(body, unsafe_add(i << 7, 32), output_type=uint256)
         moved: uint256 = tally[i]
-        hidden: bytes32 = empty(bytes32)
-        if b & MASK_16 != 0:
-            hidden = extract32(body, unsafe_add(annex, unsafe_sub(b & MASK_16, 1) << 5))
-        delta: int256 = orders.execute(
-            domain,
-            a,
-            b,
-            hidden,
-            extract32(body, unsafe_add(i << 7, 64), output_type=uint256),
-            extract32(body, unsafe_add(i << 7, 96), output_type=uint256),
-            account_word,
-            oldest,
-            moved & MASK_64,
-        )
+        delta: int256 = 0
+        if a & QUOTE != 0:
+            greeks: uint256 = extract32(body, unsafe_add(i << 7, 64), output_type=uint256)
+            if greeks & MASK_16 >= mandate_count or (b >> 16) & MASK_16 > MAX_PROOF:
+                fail.because("quote_proof")
+            node: bytes32 = quotes.leaf_hash(a, b, greeks)
+            for n: uint256 in range((b >> 16) & MASK_16, bound=MAX_PROOF):
+                node = quotes.parent(node, extract32(body, annex + (((b & MASK_16) + n) << 5) - 32))
+            at: uint256 = annex + (greeks & MASK_16) * MANDATE_BYTES
+            if node != extract32(body, at + 64):
+                fail.because("quote_proof")
+            quotes.execute(a, b, extract32(body, at, output_type=uint256), moved & MASK_64)
+            delta = orders.signed(a, moved & MASK_64)
+        else:
+            hidden: bytes32 = empty(bytes32)
+            if b & MASK_16 != 0:
+                hidden = extract32(body, unsafe_add(annex, unsafe_sub(b & MASK_16, 1) << 5))
+            delta = orders.execute(
+                domain,
+                a,
+                b,
+                hidden,
+                extract32(body, unsafe_add(i << 7, 64), output_type=uint256),
+                extract32(body, unsafe_add(i << 7, 96), output_type=uint256),
+                account_word,
+                oldest,
+                moved & MASK_64,
+            )
         word = lanes.add_at(word, lane, delta)
         cash_delta = unsafe_add(cash_delta, convert(convert(moved, bytes32), int256) >> 64)
+    for m: uint256 in range(mandate_count, bound=MAX_MANDATES):
+        quotes.keep(extract32(body, annex + m * MANDATE_BYTES, output_type=uint256), spent[m])
     # What the accounts together paid more than they received are the fees.
     portfolio.add_cash(0, pot)
     self._record_batch(batch, trade_count, order_count != 0)

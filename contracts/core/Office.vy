@@ -15,6 +15,7 @@ from core import exits
 from core import listings
 from core import orders
 from core import portfolio
+from core import quotes
 from core import rounds
 from core import state
 from lib import fail
@@ -26,6 +27,7 @@ uses: exits
 uses: listings
 uses: orders
 uses: portfolio
+uses: quotes
 uses: rounds
 
 exports: (
@@ -52,6 +54,8 @@ exports: (
     portfolio.positions_of,
     orders.filled,
     orders.fees_of,
+    quotes.mandate_spent,
+    quotes.quote_filled,
     exits.request_withdrawal,
     exits.cancel_withdrawal,
     exits.finalise_withdrawal,

@@ -19,6 +19,7 @@ KEY_KNOWN: constant(uint256) = 1 << 160
 
 SCOPE_TRADE: public(constant(uint32)) = 1
 SCOPE_CANCEL: public(constant(uint32)) = 2
+SCOPE_QUOTE: public(constant(uint32)) = 4
 
 event AccountOpened:
     action_id: uint64
@@ -115,9 +116,9 @@ def frozen_from(account: uint32) -> uint256:
 
 @internal
 @view
-def check_key(account: uint256, signer: address, filled: bool):
+def check_key(account: uint256, signer: address, filled: bool, scope: uint32):
     """
-    @notice Refuse an order that its owner did not sign unless a session key with trade scope did.
+    @notice Refuse an order that its owner did not sign unless a session key with the scope for it did.
     @param signer The zero address when the signature is malformed.
     @param filled False for an order that is listed only as an ancestor: it moves nothing, so it need not be
            in force any more, nor have kept the scope it had when it signed.
@@ -126,7 +127,7 @@ def check_key(account: uint256, signer: address, filled: bool):
     if signer == empty(address) or key == 0:
         fail.because("order_signature")
     if filled:
-        if key & convert(SCOPE_TRADE, uint256) == 0:
+        if key & convert(scope, uint256) == 0:
             fail.because("key_scope")
         if ((key >> 32) & MASK_64) + actions.window() < block.timestamp:
             fail.because("key_expired")

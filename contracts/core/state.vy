@@ -16,6 +16,7 @@ from core import exits
 from core import listings
 from core import orders
 from core import portfolio
+from core import quotes
 from core import rounds
 from lib import fail
 from lib import fees
@@ -29,6 +30,7 @@ initializes: accounts[actions := actions]
 initializes: listings[actions := actions]
 initializes: portfolio[actions := actions, listings := listings, standard := standard]
 initializes: orders[accounts := accounts, fees := fees]
+initializes: quotes[accounts := accounts]
 initializes: exits[actions := actions, accounts := accounts, portfolio := portfolio, rounds := rounds]
 
 interface Margin:

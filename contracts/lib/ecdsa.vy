@@ -25,4 +25,4 @@ def recover(digest: bytes32, r: uint256, vs: uint256) -> address:
     s: uint256 = vs & LOW_255_BITS
     if s > HALF_ORDER:
         return empty(address)
-    return ecrecover(digest, 27 + (vs >> 255), r, s)
+    return ecrecover(digest, unsafe_add(27, vs >> 255), r, s)

@@ -22,6 +22,8 @@ ORDER_GAS: Final = 32_000  # signature, a fill lane never written before, half a
 TRADE_GAS: Final = 4_000
 REDUCING_GAS: Final = 40_000  # a trade of a reduce-only order looks at every order of its account and series
 ACCOUNT_GAS: Final = 10_000
+QUOTE_GAS: Final = 36_000  # an order's, without a signature, with a proof
+MANDATE_GAS: Final = 44_000  # its signature, what fills under it written for the first time
 NEW_GROUP_GAS: Final = 26_000  # a position word and a bit of the map, written for the first time
 NEW_EXPIRY_GAS: Final = 30_000  # a map of groups and a count of holders, written for the first time
 GROUP_GAS: Final = 26_000  # the sums, the netting, and the netting of what was before
@@ -32,6 +34,9 @@ SHEET_WORD_GAS: Final = 1_000
 
 BODY_WORDS: Final = 1_280  # of one batch: orders, trades, and the annex
 ORDER_WORDS: Final = 5  # of them for an order: four, and one for its terms
+QUOTE_WORDS: Final = 12  # for a quote: four, and the hashes of its proof
+MANDATE_WORDS: Final = 5
+MANDATES_MAX: Final = 32  # mandates to quote in one batch
 
 Groups = dict[int, None]  # series >> 2, the words in which the contract keeps positions
 
@@ -39,7 +44,7 @@ Groups = dict[int, None]  # series >> 2, the words in which the contract keeps p
 class Draft:
     """The cost of a batch while trades are added to it."""
 
-    __slots__ = ("_expiries", "_moves", "_state", "_touched", "accounts", "gas", "orders")
+    __slots__ = ("_expiries", "_moves", "_state", "_touched", "accounts", "gas", "mandates", "orders", "words")
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -48,21 +53,33 @@ class Draft:
         self._expiries: dict[int, None] = {}
         self.accounts: dict[int, None] = {}
         self.orders: dict[int, None] = {}
+        self.mandates: dict[int, None] = {}
         self.gas = FIXED_GAS
+        self.words = 1  # of counts
 
     def add(self, links: Iterable[AuthEntry], reducing: int) -> None:
         """One more trade, with the orders that a batch must show for it; ``reducing`` of its two only reduce."""
         self.gas += TRADE_GAS + reducing * REDUCING_GAS
+        self.words += 1
         for link in links:
             if link.id in self.orders:
                 continue
             self.orders[link.id] = None
-            self.gas += ORDER_GAS
+            self._show(link)
             account, series = link.auth.account, link.auth.series
             self._touch((account, series >> 2), NEW_GROUP_GAS)
             self._touch((account, -expiry_of(series)), NEW_EXPIRY_GAS)
             if account not in self.accounts:
                 self._check_margin(account)
+
+    def _show(self, link: AuthEntry) -> None:
+        """The words and the signature of an order, or of a quote under its mandate."""
+        self.gas += QUOTE_GAS if link.mandate else ORDER_GAS
+        self.words += QUOTE_WORDS if link.mandate else ORDER_WORDS
+        if link.mandate and link.mandate not in self.mandates:
+            self.mandates[link.mandate] = None
+            self.gas += MANDATE_GAS
+            self.words += MANDATE_WORDS
 
     def _touch(self, key: tuple[int, int], gas: int) -> None:
         if key not in self._touched:
@@ -76,9 +93,9 @@ class Draft:
         for group in groups:
             self._expiries[group >> 14] = None
 
-    def fits(self, trades: int) -> bool:
-        """Whether a transaction carries the orders so far with so many trades."""
-        if len(self.orders) > ORDERS_MAX or len(self.orders) * ORDER_WORDS + trades >= BODY_WORDS:  # and one of counts
+    def fits(self) -> bool:
+        """Whether a transaction carries all trades so far."""
+        if len(self.orders) > ORDERS_MAX or len(self.mandates) > MANDATES_MAX or self.words > BODY_WORDS:
             return False
         return self.total() <= GAS_MAX
 

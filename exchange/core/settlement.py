@@ -50,7 +50,7 @@ def _last_of_chunk(state: State, first: int, batch_id: int) -> int:
         trade = state.trades[trade_id]
         reducing = [state.auths[auth_id].auth.reduce_only for auth_id in (trade.maker_auth, trade.taker_auth)]
         draft.add(_named_by(state, trade, batch_id), sum(reducing))
-        if not draft.fits(trade_id - first + 1):
+        if not draft.fits():
             break
         last = trade_id
     return last

@@ -107,6 +107,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             batch_age_max_s=terms.batch_age_max_s,
             fees=terms.fees,
             standard=terms.standard,
+            mandates=True,
             taker_delay_ns=terms.taker_delay_ns,
         )
 

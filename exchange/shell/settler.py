@@ -13,6 +13,7 @@ from exchange.core import commands as c
 from exchange.core import settlement
 from exchange.core.commands import Authorisation, PostRound
 from exchange.core.state import State
+from exchange.core.state_types import AuthEntry
 from exchange.core.units import Seconds, expiry_of, seconds_of
 from exchange.shell.chain import Reverted
 from exchange.shell.clock import Clock
@@ -25,6 +26,8 @@ from exchange.signing import (
     BatchHeader,
     batch_digest,
     domain_separator,
+    mandate_proofs,
+    mandate_root,
     order_of,
     sign,
 )
@@ -59,7 +62,7 @@ class BatchJob(NamedTuple):
     round_id: int
     sealed_seq: int
     deadline: Seconds
-    orders: list[calldata.SignedOrder]
+    orders: list[calldata.Entry]
     trades: list[calldata.Trade]
     expiries: tuple[int, ...]
 
@@ -93,7 +96,7 @@ def _round(state: State, round_id: int) -> tuple[PostRound, calldata.Round]:
 def _batch_job(state: State, batch_id: int, deadline_s: Seconds) -> BatchJob:
     batch = state.batches[batch_id]
     places: dict[int, int] = {}
-    orders: list[calldata.SignedOrder] = []
+    orders: list[calldata.Entry] = []
     trades: list[calldata.Trade] = []
     expiries: dict[int, None] = {}
     for trade_id in range(batch.first_trade, batch.last_trade + 1):
@@ -102,7 +105,7 @@ def _batch_job(state: State, batch_id: int, deadline_s: Seconds) -> BatchJob:
             for link in settlement.lineage(state, auth_id, batch_id):
                 if link.id not in places:
                     places[link.id] = len(orders)
-                    orders.append(signed_order(link.auth))
+                    orders.append(_entry(state, link))
                     expiries |= _held_expiries(state, link.auth)
         trades.append(
             calldata.Trade(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index)
@@ -120,6 +123,15 @@ def _held_expiries(state: State, auth: Authorisation) -> dict[int, None]:
         trade.series for trade in state.trades.values() if auth.account in (trade.maker_account, trade.taker_account)
     ]
     return dict.fromkeys(expiry_of(series) for series in (*here, *there, *pending, auth.series))
+
+
+def _entry(state: State, link: AuthEntry) -> calldata.Entry:
+    """What the contract is shown: a signed order, or a quote with its proof under the mandate that was signed."""
+    if not link.mandate:
+        return signed_order(link.auth)
+    mandate = state.mandates[link.mandate]
+    root, proofs = mandate_root(mandate.leaves), mandate_proofs(mandate.leaves)
+    return calldata.SignedQuote(mandate.quote, root, link.leaf, mandate.leaves[link.leaf], tuple(proofs[link.leaf]))
 
 
 def signed_order(auth: Authorisation) -> calldata.SignedOrder:
