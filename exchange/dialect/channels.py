@@ -20,9 +20,10 @@ class Family(Enum):
     ORDERS = "user.orders"
     FILLS = "user.trades"
     PORTFOLIO = "user.portfolio"
+    PROTECTION = "user.mmp_trigger"
 
 
-PRIVATE: Final = (Family.ORDERS, Family.FILLS, Family.PORTFOLIO)
+PRIVATE: Final = (Family.ORDERS, Family.FILLS, Family.PORTFOLIO, Family.PROTECTION)
 INTERVALS: Final = ("raw", "100ms", "agg2")
 DEPTHS: Final = ("1", "10", "20")
 KINDS: Final = ("any", "option")
@@ -69,6 +70,8 @@ def parse_channel(name: str) -> Channel | None:
             return _pattern(name, Family.ORDERS, rest)
         case ["user", "trades", *rest]:
             return _pattern(name, Family.FILLS, rest)
+        case ["user", "mmp_trigger", index]:
+            return Channel(name, Family.PROTECTION, index.lower(), "raw")
         case ["user", "portfolio", currency]:
             return Channel(name, Family.PORTFOLIO, currency.upper(), "100ms")
     return None

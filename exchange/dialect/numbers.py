@@ -13,6 +13,7 @@ from exchange.core.units import QTY_ONE, USDC_ONE, WAD, Cash, Nanos, Price, Qty,
 
 DIGITS_MAX: Final = 64
 EXPONENT_MAX: Final = 64
+DELTA_ONE: Final = 10**4  # units in one underlying, as makers sign deltas
 _EXACT: Final = Context(prec=4 * DIGITS_MAX)
 _NUMBER: Final = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]{1,3})?")
 _NANOS_PER_MS: Final = 1_000_000

@@ -5,7 +5,7 @@ from typing import Any, Final
 import msgspec
 
 from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, Terms
-from exchange.core.events import CancelReason
+from exchange.core.events import CancelReason, ProtectionTriggered
 from exchange.core.state_types import Order
 from exchange.core.units import QTY_ONE, Cash, Nanos, Price, Qty
 from exchange.dialect.listed import Listed
@@ -20,6 +20,9 @@ _REASONS: Final = {
     CancelReason.SELF_TRADE: "risk_mitigation",
     CancelReason.MARGIN: "risk_mitigation",
     CancelReason.REDUCE_ONLY: "risk_mitigation",
+    CancelReason.QUOTE_REPLACED: "user_request",
+    CancelReason.QUOTE_BUDGET: "mmp_trigger",
+    CancelReason.QUOTE_PROTECTION: "mmp_trigger",
     CancelReason.SERIES_EXPIRED: "settlement",
     CancelReason.KEY_REVOKED: "position_locked",
     CancelReason.ACCOUNT_EXITING: "position_locked",
@@ -109,6 +112,8 @@ def order_object(tracked: Tracked, listed: Listed, *, is_open: bool) -> dict[str
 def _add_optional(shown: dict[str, Any], tracked: Tracked, *, is_open: bool) -> None:
     """Optional fields are left out, never null: real clients reject null."""
     order = tracked.order
+    if order.mandate:
+        shown |= {"quote": True, "mmp": True, "quote_id": order.label, "x_mandate": order.mandate}
     if order.filled and tracked.value != UNKNOWN_VALUE:
         shown["average_price"] = usdc(tracked.value) / order.filled
     if is_open or tracked.reason is None:
@@ -116,6 +121,18 @@ def _add_optional(shown: dict[str, Any], tracked: Tracked, *, is_open: bool) -> 
     shown["x_cancel_reason"] = tracked.reason.value
     if tracked.reason in _REASONS:
         shown["cancel_reason"] = _REASONS[tracked.reason]
+
+
+def protection_object(event: ProtectionTriggered, time_ns: Nanos) -> dict[str, Any]:
+    """A group that a fill brought to one of its bounds; value and limit are in signed units."""
+    return {
+        "mmp_group": event.group,
+        "timestamp": millis(time_ns),
+        "x_account": event.account,
+        "x_figure": event.figure.value,
+        "x_value": event.value,
+        "x_limit": event.limit,
+    }
 
 
 def direction(*, is_buy: bool) -> str:

@@ -18,7 +18,7 @@ from exchange.dialect.listed import Listed, listed_of
 from exchange.dialect.market import GreekSheet, auction_object, index_of_underlying, ticker_object
 from exchange.dialect.names import base_currency, index_name
 from exchange.dialect.numbers import millis, usdc
-from exchange.dialect.orders import Tracked, order_object, trade_object, user_trade_object
+from exchange.dialect.orders import Tracked, order_object, protection_object, trade_object, user_trade_object
 from exchange.dialect.portfolio import portfolio_object
 from exchange.publisher.directory import Directory
 from exchange.publisher.notes import BookDelta, BookSnapshot, Note, Notification, Outcome, Revoked, Row
@@ -119,6 +119,8 @@ class Publisher:
             self._tell_orders(told, state, noted)
         if kind is c.PostRound or kind is c.ObserveRevocation:
             self._tell_rare(told, state, outcome)
+        if self._families[Family.PROTECTION]:
+            told += self._protections(outcome)
         return told
 
     @property
@@ -236,6 +238,17 @@ class Publisher:
                 item = order_object(tracked, listed, is_open=order_id in state.orders)
                 told.append(Note(stems, account, item, latest=False))
 
+    def _protections(self, outcome: Outcome) -> list[Notification]:
+        """Groups of quotes that this record froze, to the account's own; a group may span indices, so all are told."""
+        told: list[Notification] = []
+        for event in outcome.events:
+            if type(event) is e.ProtectionTriggered:
+                names = [f"{Family.PROTECTION.value}.{index}" for index in ("any", *self.indices)]
+                stems = tuple(stem for stem in names if (stem, event.account) in self._watched)
+                if stems:
+                    told.append(Note(stems, event.account, protection_object(event, outcome.time_ns), latest=False))
+        return told
+
     def _stems(self, family: Family, listed: Listed, account: int) -> tuple[str, ...]:
         """Stems of a family that speak of an instrument and that somebody watches."""
         if account and account not in self._accounts:
@@ -268,6 +281,8 @@ class Publisher:
             return channel.subject in self.indices
         if channel.family is Family.PORTFOLIO:
             return channel.subject in _SETTLEMENT_CURRENCIES
+        if channel.family is Family.PROTECTION:
+            return channel.subject == "any" or channel.subject in self.indices
         if channel.subject in self.listed:
             return True
         kind, _, currency = channel.subject.partition(".")

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from exchange.core.commands import SCOPE_CANCEL, SCOPE_READ, SCOPE_TRADE
+from exchange.core.commands import SCOPE_CANCEL, SCOPE_QUOTE, SCOPE_READ, SCOPE_TRADE
 from exchange.core.units import NANOS_PER_SECOND, Nanos, Seconds
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher.directory import ALL_SCOPES
@@ -120,7 +120,7 @@ def _recovered(login: Login) -> bytes:
     return signer
 
 
-_TRADE: Final = {"read_write": SCOPE_TRADE | SCOPE_CANCEL | SCOPE_READ, "read": SCOPE_READ, "none": 0}
+_TRADE: Final = {"read_write": SCOPE_TRADE | SCOPE_CANCEL | SCOPE_QUOTE | SCOPE_READ, "read": SCOPE_READ, "none": 0}
 _ACCOUNT: Final = {"read_write": SCOPE_READ, "read": SCOPE_READ, "none": 0}
 
 

@@ -18,7 +18,7 @@ _PUBLIC: Final = """
 _PRIVATE: Final = """
     accept_block_rfq add_block_rfq_quote add_to_address_book approve_block_trade cancel_all_block_rfq_quotes
     cancel_all_by_currency cancel_all_by_currency_pair cancel_all_by_kind_or_type cancel_block_rfq
-    cancel_block_rfq_quote cancel_block_rfq_trigger cancel_by_label cancel_quotes cancel_transfer_by_id
+    cancel_block_rfq_quote cancel_block_rfq_trigger cancel_by_label cancel_transfer_by_id
     cancel_withdrawal change_api_key_name change_margin_model change_scope_in_api_key change_subaccount_name
     close_position create_api_key create_block_rfq create_combo create_deposit_address create_subaccount
     delete_address_beneficiary delete_member disable_api_key edit_api_key
@@ -27,16 +27,16 @@ _PRIVATE: Final = """
     get_block_rfq_makers get_block_rfq_quotes get_block_rfq_user_info get_block_rfqs get_block_trade
     get_block_trade_requests get_block_trades get_broker_clients get_broker_trade_requests get_broker_trades
     get_currencies get_current_deposit_address get_deposits get_email_language
-    get_leg_prices get_margins get_members get_mmp_config get_mmp_status get_new_announcements
+    get_leg_prices get_margins get_members get_new_announcements
     get_open_orders_by_label get_order_history_by_currency get_order_history_by_instrument get_order_margin_by_ids
     get_order_state_by_label get_reward_eligibility get_settlement_history_by_currency
     get_settlement_history_by_instrument get_subaccounts get_subaccounts_details get_transaction_log get_transfers
     get_trigger_order_history get_user_locks get_user_trades_by_currency get_user_trades_by_currency_and_time
     get_user_trades_by_instrument get_user_trades_by_instrument_and_time get_user_trades_by_order get_withdrawals
-    invalidate_block_trade_signature list_address_beneficiaries list_api_keys list_custody_accounts mass_quote
+    invalidate_block_trade_signature list_address_beneficiaries list_api_keys list_custody_accounts
     move_positions pme/simulate reject_block_trade remove_api_key remove_from_address_book remove_subaccount
-    reset_api_key reset_mmp save_address_beneficiary set_announcement_as_read set_clearance_originator
-    set_disabled_trading_products set_email_for_subaccount set_email_language set_member set_mmp_config
+    reset_api_key save_address_beneficiary set_announcement_as_read set_clearance_originator
+    set_disabled_trading_products set_email_for_subaccount set_email_language set_member
     set_self_trading_config simulate_block_trade simulate_portfolio submit_transfer_between_subaccounts
     submit_transfer_to_subaccount submit_transfer_to_user toggle_notifications_from_subaccount
     toggle_subaccount_login update_in_address_book verify_block_trade withdraw

@@ -15,7 +15,7 @@ from exchange.dialect.numbers import NotANumber, decimal_of
 RequestId = int | str | None
 ID_CHARS_MAX: Final = 256
 TEXT_CHARS_MAX: Final = 4_096
-CONTAINERS_MAX: Final = 256
+CONTAINERS_MAX: Final = 512  # a hundred quotes with both sides, and what is around them
 INT_MAX: Final = 2**64 - 1
 
 
@@ -198,6 +198,15 @@ class Params:
         if not isinstance(value, dict):
             raise wrong(name, "must_be_an_object")
         return Params(value)
+
+    def objects(self, name: str, *, count_max: int) -> list["Params"]:
+        """A list of objects; as query text, a JSON array."""
+        value = self._structured(name)
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            raise wrong(name, "must_be_a_list_of_objects")
+        if len(value) > count_max:
+            raise wrong(name, "too_many", limit=count_max)
+        return [Params(item) for item in value]
 
     def blob(self, name: str, *, bytes_max: int) -> bytes:
         """Bytes written as 0x and hexadecimal digits."""

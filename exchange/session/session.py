@@ -12,7 +12,7 @@ from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.dialect.channels import parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import account, presence, public, trading
+from exchange.session import account, presence, public, quoting, trading
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.elsewhere import ELSEWHERE
@@ -54,6 +54,12 @@ _PRIVATE: Final[dict[str, Handler]] = {
     "private/x_kill_switch": presence.kill_switch,
     "private/x_release_kill_switch": presence.release_kill_switch,
     "private/x_get_kill_switch": presence.get_kill_switch,
+    "private/mass_quote": quoting.mass_quote,
+    "private/cancel_quotes": quoting.cancel_quotes,
+    "private/set_mmp_config": quoting.set_mmp_config,
+    "private/get_mmp_config": quoting.get_mmp_config,
+    "private/get_mmp_status": quoting.get_mmp_status,
+    "private/reset_mmp": quoting.reset_mmp,
     "private/get_open_orders": account.get_open_orders,
     "private/get_open_orders_by_currency": account.get_open_orders_by_currency,
     "private/get_open_orders_by_instrument": account.get_open_orders_by_instrument,
@@ -85,6 +91,9 @@ _MATCHING: Final = (
     "private/x_cancel_all_after",
     "private/x_kill_switch",
     "private/x_release_kill_switch",
+    "private/cancel_quotes",
+    "private/set_mmp_config",
+    "private/reset_mmp",
 )
 
 
@@ -95,8 +104,9 @@ class Polled(NamedTuple):
     close: str = ""
 
 
-# Answers as long as what is listed, or as the orders of an account.
+# As long as what is listed, or as the orders of an account: answers, and a message of quotes.
 _LISTINGS: Final = (
+    "private/mass_quote",
     "public/get_instruments",
     "private/get_open_orders",
     "private/get_open_orders_by_currency",

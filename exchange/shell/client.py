@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import secrets
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
@@ -17,13 +17,16 @@ import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from exchange.core.commands import FOK, GTC, IOC
+from exchange.core.commands import FOK, GTC, IOC, QuoteMandate
 from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price
 from exchange.shell.receipts import Receipts
 from exchange.shell.subscription import Disconnected, Notification, Subscription
 from exchange.shell.wallet import (
+    NO_BUDGET,
+    Budget,
     Nonces,
     Number,
+    Quote,
     SignedReceipt,
     Untrusted,
     Venue,
@@ -32,6 +35,7 @@ from exchange.shell.wallet import (
     parse_receipt,
     sign_login,
     sign_order,
+    sign_quotes,
 )
 from exchange.signing import Order
 
@@ -243,6 +247,34 @@ class Client:
         if instrument is None:
             return int(await self.call("private/cancel_all", where))
         return int(await self.call("private/cancel_all_by_instrument", where | {"instrument_name": instrument}))
+
+    async def mass_quote(
+        self,
+        quotes: Sequence[Quote],
+        group: str,
+        budget: Budget = NO_BUDGET,
+        *,
+        whole: bool = False,
+        label: str = "",
+        max_fee: Price = 0,
+        expiry_s: int = NO_EXPIRY,
+    ) -> dict[str, Any]:
+        """Sign many quotes at once and send them; they replace what the group quoted before in these instruments.
+
+        ``max_fee`` matters only at a venue whose makers pay. The result tells how many stand and why others do not.
+        """
+        leaves = [leaf for quote in quotes for leaf in quote.leaves((await self._known(quote.instrument)).series)]
+        nonce = self.nonces.take(self.account)
+        mandate = QuoteMandate(self.account, nonce, expiry_s, max_fee, *budget.units(), b"", b"")
+        params = {
+            "mmp_group": group,
+            "quote_id": label,
+            "x_whole": whole,
+            "quotes": [quote.params() for quote in quotes],
+            "authorization": sign_quotes(self._key, self.venue.domain(), mandate, leaves),
+        }
+        result: dict[str, Any] = await self.call("private/mass_quote", params)
+        return result
 
     async def default_max_fee(self, instrument: str) -> Price:
         """Twice the taker's rate on the index, per contract: covers the fee until the index has doubled."""

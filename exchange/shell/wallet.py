@@ -4,14 +4,15 @@ Owns the ``authorization`` object of orders, the login of wallets, the counter o
 Imports dialect and signing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from exchange.core.units import Price, Qty
-from exchange.dialect.numbers import price_units, qty_units
+from exchange.core.commands import QuoteLeaf, QuoteMandate
+from exchange.core.units import USDC_ONE, Price, Qty
+from exchange.dialect.numbers import DELTA_ONE, price_units, qty_units, units_of
 from exchange.signing import (
     Order,
     Receipt,
@@ -19,6 +20,8 @@ from exchange.signing import (
     domain_separator,
     from_hex,
     login_digest,
+    mandate_digest,
+    mandate_root,
     order_digest,
     receipt_digest,
     recover,
@@ -79,6 +82,65 @@ def sign_order(key: bytes, domain: bytes, order: Order) -> dict[str, Any]:
         "max_fee": order.max_fee,
         "replaces": order.replaces,
         "signature": "0x" + sign(key, order_digest(domain, order)).hex(),
+    }
+
+
+class Quote(NamedTuple):
+    """Both sides of an instrument, or one: (price in USDC, amount in contracts); greeks of one contract bought."""
+
+    instrument: str
+    bid: tuple[Number, Number] | None = None
+    ask: tuple[Number, Number] | None = None
+    delta: Number = 0
+    vega: Number = 0
+
+    def leaves(self, series: int) -> list[QuoteLeaf]:
+        """What is signed of it, the bid first. Raises NotExact when a number is finer than can be signed."""
+        delta, vega = units_of(_decimal(self.delta), DELTA_ONE), units_of(_decimal(self.vega), USDC_ONE)
+        sides = [(is_buy, side) for is_buy, side in ((True, self.bid), (False, self.ask)) if side is not None]
+        return [
+            QuoteLeaf(series, is_buy, exact_qty(amount), exact_price(price), delta, vega)
+            for is_buy, (price, amount) in sides
+        ]
+
+    def params(self) -> dict[str, Any]:
+        """Its form in ``private/mass_quote``."""
+        shown: dict[str, Any] = {"instrument_name": self.instrument, "x_delta": self.delta, "x_vega": self.vega}
+        for name, side in (("bid", self.bid), ("ask", self.ask)):
+            if side is not None:
+                shown[name] = {"price": side[0], "amount": side[1]}
+        return shown
+
+
+class Budget(NamedTuple):
+    """What may fill under one signature, in contracts, underlying, USDC per vol point and fills; zero is no bound."""
+
+    quantity: Number = 0
+    delta: Number = 0
+    vega: Number = 0
+    fills: int = 0
+
+    def units(self) -> tuple[int, int, int, int]:
+        """The figures as they are signed. Raises NotExact when one is finer than can be signed."""
+        delta, vega = units_of(_decimal(self.delta), DELTA_ONE), units_of(_decimal(self.vega), USDC_ONE)
+        return exact_qty(self.quantity), delta, vega, self.fills
+
+
+NO_BUDGET: Final = Budget()
+
+
+def sign_quotes(key: bytes, domain: bytes, mandate: QuoteMandate, leaves: Sequence[QuoteLeaf]) -> dict[str, Any]:
+    """The ``authorization`` object of a message of quotes, signed offline over the root of them all."""
+    return {
+        "account": mandate.account,
+        "nonce": mandate.nonce,
+        "expiry": mandate.expiry_s,
+        "max_fee": mandate.max_fee,
+        "quantity": mandate.qty,
+        "delta": mandate.delta,
+        "vega": mandate.vega,
+        "count": mandate.count,
+        "signature": "0x" + sign(key, mandate_digest(domain, mandate, mandate_root(leaves))).hex(),
     }
 
 

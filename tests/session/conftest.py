@@ -100,7 +100,9 @@ class Venue:
 
 def open_venue(strikes: Sequence[int] = (62_000, 63_000, 64_000)) -> Venue:
     venue = Venue()
-    venue.must(c.Configure("test", 31337, b"C" * 20, b"O" * 20, OPERATOR, 1_800, 64, 900, FEES, STANDARD))
+    venue.must(
+        c.Configure("test", 31337, b"C" * 20, b"O" * 20, OPERATOR, 1_800, 64, 900, FEES, STANDARD, mandates=True)
+    )
     venue.must(c.ListUnderlying(0, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
     venue.must(c.ListExpiry(1, 0, EXPIRY_S))
     for index, (strike, is_call) in enumerate(itertools.product(strikes, (True, False))):

@@ -45,7 +45,7 @@ class Source:
         self.traders = traders
         self.ids = itertools.count(1)
         self.orders = []
-        self.methods = sorted(METHODS) + ["private/buy", "private/sell", "private/edit", "private/cancel"] * 4
+        self.methods = sorted(METHODS) + ["private/buy", "private/sell", "private/edit", "private/cancel"] * 6
 
     def draw(self, trader):
         method = self.rng.choice(self.methods)

@@ -38,7 +38,7 @@ def test_the_envelope(trader):
         ('{"id":1,"params":{"a":0.' + "1" * 63 + "}}", None, -32700, "number_out_of_range"),
         ('{"id":1,"params":{"a":' + "1" * 5_000 + "}}", None, -32700, "number_out_of_range"),
         ("[" * 60_000, None, -32700, "nested_too_deeply"),
-        ('{"a":' * 300, None, -32700, "nested_too_deeply"),
+        ('{"a":' * 600, None, -32700, "nested_too_deeply"),
         ('{"id":1,"method":"public/test","params":{"a":[[[[[[[[[1]]]]]]]]]}}', 1, -32600, "nested_too_deeply"),
         ('{"id":1,"method":"public/test","params":{"a":"\\ud800"}}', None, -32700, "not_json"),
         ('{"id":"\\ud800","method":"public/test"}', None, -32700, "not_json"),
