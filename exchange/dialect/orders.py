@@ -4,16 +4,22 @@ from typing import Any, Final
 
 import msgspec
 
-from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, Terms
+from exchange.core.commands import BRACKET, FOK, GTC, INDEX, IOC, LAST, MARK, NO_TERMS, UNTRIGGERED, Terms
 from exchange.core.events import CancelReason, ProtectionTriggered
 from exchange.core.state_types import Order
-from exchange.core.units import QTY_ONE, Cash, Nanos, Price, Qty
+from exchange.core.units import NO_EXPIRY, QTY_ONE, Cash, Nanos, Price, Qty, Seconds, seconds_of
 from exchange.dialect.listed import Listed
 from exchange.dialect.numbers import contracts, millis, usdc
 
 TIF_NAMES: Final = {GTC: "good_til_cancelled", IOC: "immediate_or_cancel", FOK: "fill_or_kill"}
 TIFS: Final = {name: tif for tif, name in TIF_NAMES.items()}
+GOOD_TIL_DAY: Final = "good_til_day"
+TRIGGER_NAMES: Final = {"mark_price": MARK, "index_price": INDEX, "last_price": LAST}
+SELF_TRADE_NAMES: Final = ("cancel_taker", "cancel_maker", "cancel_both")
 UNKNOWN_VALUE: Final = -1
+_TRIGGERS: Final = {code: name for name, code in TRIGGER_NAMES.items()}
+_DAY_S: Final = 86_400
+_SESSION_END_S: Final = 8 * 3_600  # of the day, UTC
 _REASONS: Final = {
     CancelReason.BY_OWNER: "user_request",
     CancelReason.ON_CHAIN: "user_request",
@@ -72,10 +78,24 @@ class Fill(msgspec.Struct, frozen=True):
     maker: Side
 
 
+def session_end(time_ns: Nanos) -> Seconds:
+    """When the trading day of a moment ends: the next 08:00 UTC."""
+    now_s = seconds_of(time_ns)
+    return now_s + _DAY_S - (now_s - _SESSION_END_S) % _DAY_S
+
+
+def order_type(terms: Terms, *, is_buy: bool) -> str:
+    """Limit or market, after stop or take when it came with a trigger."""
+    kind = "market" if terms.market else "limit"
+    if terms.trigger == UNTRIGGERED:
+        return kind
+    return f"{'stop' if is_buy == terms.trigger_above else 'take'}_{kind}"
+
+
 def order_state(tracked: Tracked, *, is_open: bool) -> str:
-    """open, filled or cancelled."""
+    """Open or, while it waits, untriggered; filled or cancelled."""
     if is_open:
-        return "open"
+        return "untriggered" if tracked.order.watch else "open"
     return "filled" if tracked.order.filled == tracked.order.qty else "cancelled"
 
 
@@ -85,8 +105,8 @@ def order_object(tracked: Tracked, listed: Listed, *, is_open: bool) -> dict[str
     shown = {
         "order_id": str(order.id),
         "order_state": order_state(tracked, is_open=is_open),
-        "order_type": "limit",
-        "time_in_force": TIF_NAMES[order.tif],
+        "order_type": order_type(tracked.terms, is_buy=order.is_buy),
+        "time_in_force": _time_in_force(order),
         "instrument_name": listed.name,
         "direction": direction(is_buy=order.is_buy),
         "price": usdc(order.price),
@@ -105,8 +125,37 @@ def order_object(tracked: Tracked, listed: Listed, *, is_open: bool) -> dict[str
         "x_account": order.account,
         "x_max_fee": order.max_fee,
     }
+    _add_terms(shown, tracked)
     _add_optional(shown, tracked, is_open=is_open)
     return shown
+
+
+def _time_in_force(order: Order) -> str:
+    ends_with_day = order.tif == GTC and order.expiry_s == session_end(order.created_ns)
+    return GOOD_TIL_DAY if ends_with_day else TIF_NAMES[order.tif]
+
+
+def _add_terms(shown: dict[str, Any], tracked: Tracked) -> None:
+    """What was signed besides: shown size, trigger, links; and when the order ends."""
+    order, terms = tracked.order, tracked.terms
+    if order.display:
+        shown["refresh_amount"] = contracts(order.display)
+        shown["display_amount"] = contracts(min(order.display, order.qty - order.filled - order.hidden))
+    if terms.self_trade:
+        shown["x_self_trade"] = SELF_TRADE_NAMES[terms.self_trade]
+    if order.expiry_s != NO_EXPIRY:
+        shown["x_expiry"] = order.expiry_s
+    if terms.trigger != UNTRIGGERED:
+        shown["trigger"] = _TRIGGERS[terms.trigger]
+        shown["trigger_price"] = usdc(terms.trigger_price)
+        shown["triggered"] = tracked.triggered
+    if order.group:
+        is_secondary = order.id != order.group
+        shown["is_primary_otoco" if not is_secondary else "is_secondary_oto"] = True
+        if terms.link != BRACKET or is_secondary:
+            shown["oco_ref"] = str(order.group)
+    if order.held:
+        shown["x_held_amount"] = contracts(order.held)
 
 
 def _add_optional(shown: dict[str, Any], tracked: Tracked, *, is_open: bool) -> None:
@@ -163,7 +212,7 @@ def user_trade_object(fill: Fill, side: Side, tracked: Tracked, *, is_open: bool
     order = tracked.order
     return trade_object(fill) | {
         "order_id": str(side.order_id),
-        "order_type": "limit",
+        "order_type": order_type(tracked.terms, is_buy=order.is_buy),
         "direction": direction(is_buy=side.is_buy),
         "state": order_state(tracked, is_open=is_open),
         "fee": usdc(side.fee),
@@ -181,3 +230,27 @@ def user_trade_object(fill: Fill, side: Side, tracked: Tracked, *, is_open: bool
 def average(value: int, qty: Qty) -> float:
     """USDC per contract of a premium in 1e-6 USDC and a quantity."""
     return usdc(value) * QTY_ONE / qty if qty else 0.0
+
+
+def trigger_entry(tracked: Tracked, listed: Listed, *, is_open: bool) -> dict[str, Any]:
+    """The dialect's line of the history of trigger orders."""
+    order, terms = tracked.order, tracked.terms
+    state = "untriggered" if is_open and order.watch else "triggered" if tracked.triggered else "cancelled"
+    return {
+        "trigger_order_id": str(order.id),
+        "order_id": str(order.id),
+        "order_state": state,
+        "order_type": "market" if terms.market else "limit",
+        "request": "trigger:order",
+        "instrument_name": listed.name,
+        "direction": direction(is_buy=order.is_buy),
+        "price": usdc(order.price),
+        "amount": contracts(order.qty),
+        "trigger": _TRIGGERS[terms.trigger],
+        "trigger_price": usdc(terms.trigger_price),
+        "label": order.label,
+        "post_only": order.post_only,
+        "reduce_only": order.reduce_only,
+        "timestamp": millis(order.created_ns),
+        "last_update_timestamp": millis(order.updated_ns),
+    }

@@ -7,6 +7,8 @@ the machine's own records are held, never copies, and never written. Imports cor
 from collections import OrderedDict
 from typing import Final, TypeAlias
 
+from msgspec.structs import replace
+
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.state import State
@@ -77,7 +79,7 @@ class OrderLog:
             elif kind is e.Traded:
                 self._traded(noted, state, outcome, event)  # type: ignore[arg-type]
             elif kind is e.Amended or kind is e.Quoted:
-                self._replaced(noted, state, event)  # type: ignore[arg-type]
+                self._replaced(noted, state, outcome, event)  # type: ignore[arg-type]
             elif kind is e.Parked or kind is e.Triggered or kind is e.Held:
                 self._waited(noted, state, outcome, event)  # type: ignore[arg-type]
         for order_id, tracked in touched.items():
@@ -93,11 +95,11 @@ class OrderLog:
         if tracked.resting_at:
             noted.levels[tracked.order.series, tracked.order.is_buy, tracked.resting_at] = None
 
-    def _replaced(self, noted: Noted, state: State, event: e.Amended | e.Quoted) -> None:
+    def _replaced(self, noted: Noted, state: State, outcome: Outcome, event: e.Amended | e.Quoted) -> None:
         if type(event) is e.Quoted:
             self._quoted(noted, state, event)
         else:
-            self._amended(noted, event)  # type: ignore[arg-type]
+            self._amended(noted, outcome.command, event)  # type: ignore[arg-type]
 
     def _waited(self, noted: Noted, state: State, outcome: Outcome, event: e.Parked | e.Triggered | e.Held) -> None:
         """An order waits, or waits no longer; one that came along with another is seen by this for the first time."""
@@ -107,10 +109,20 @@ class OrderLog:
         if isinstance(event, e.Triggered):
             tracked.triggered = True
 
-    def _amended(self, noted: Noted, event: e.Amended) -> None:
-        tracked = self._touch(noted, event.order_id)
+    def _amended(self, noted: Noted, command: c.Amend, event: e.Amended) -> None:
+        tracked, terms = self._touch(noted, event.order_id), c.terms_of(command.auth)
         self._leave_level(noted, tracked)
         tracked.replaced = True
+        if tracked.triggered:  # what it once waited for is not signed again, and stays what it came with
+            old = tracked.terms
+            terms = replace(
+                terms,
+                trigger=old.trigger,
+                trigger_price=old.trigger_price,
+                trigger_above=old.trigger_above,
+                market=old.market,
+            )
+        tracked.terms = terms
         if not event.kept:
             tracked.resting_at = 0
 

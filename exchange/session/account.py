@@ -3,18 +3,22 @@
 from collections.abc import Callable
 from typing import Any
 
-from exchange.core.commands import SCOPE_READ
+from exchange.core.commands import SCOPE_READ, UNTRIGGERED
 from exchange.core.state import State
 from exchange.core.state_types import Account
 from exchange.dialect.errors import Code, DialectError
 from exchange.dialect.listed import Listed
-from exchange.dialect.orders import order_object
+from exchange.dialect.orders import order_object, order_type, trigger_entry
 from exchange.dialect.portfolio import next_nonce, position_object, summary_object
 from exchange.session.call import Call, account_of
 from exchange.session.work import Read, Work
 
-_ORDER_TYPES = ("all", "limit")
-_OTHER_TYPES = (
+_HISTORY_COUNT, _HISTORY_MAX = 20, 1_000
+
+_ORDER_TYPES = (
+    "all",
+    "limit",
+    "market",
     "trigger_all",
     "stop_all",
     "stop_limit",
@@ -25,6 +29,7 @@ _OTHER_TYPES = (
     "trailing_all",
     "trailing_stop",
 )
+_TRIGGER_PREFIXES = ("stop_", "take_")
 
 
 def get_open_orders(call: Call) -> Work:
@@ -46,16 +51,48 @@ def get_open_orders_by_instrument(call: Call) -> Work:
 
 def _orders(call: Call, matches: Callable[[Listed], bool]) -> Work:
     account_id, desk = call.account(), call.desk
-    wants_limit = call.params.choice("type", _ORDER_TYPES + _OTHER_TYPES, "all") in _ORDER_TYPES
-    wanted = wants_limit and call.kind_matches()
+    kind = call.params.choice("type", _ORDER_TYPES, "all")
+    wanted = call.kind_matches()
 
     def query(state: State) -> list[dict[str, Any]]:
         shown = []
         for order in account_of(state, account_id).orders.values() if wanted else ():
             listed = desk.by_series[order.series]
-            if matches(listed):
-                shown.append(order_object(desk.orders.open[order.id], listed, is_open=True))
+            tracked = desk.orders.open[order.id]
+            if matches(listed) and _is_of_type(order_type(tracked.terms, is_buy=order.is_buy), kind):
+                shown.append(order_object(tracked, listed, is_open=True))
         return shown
+
+    return Read(call.envelope, query)
+
+
+def _is_of_type(name: str, wanted: str) -> bool:
+    """Whether an order's type is the one asked for, or of the family asked for."""
+    if wanted == "trigger_all":
+        return name.startswith(_TRIGGER_PREFIXES)
+    return wanted in ("all", name) or (wanted.endswith("_all") and name.startswith(wanted.removesuffix("all")))
+
+
+def get_trigger_order_history(call: Call) -> Work:
+    """Orders that came with a trigger, the newest first: open ones and those that closed not long ago."""
+    account_id, desk = call.account(), call.desk
+    call.params.text("currency")
+    count = call.params.whole("count", _HISTORY_COUNT, low=1, high=_HISTORY_MAX)
+    only = call.instrument() if call.params.given("instrument_name") else None
+
+    def query(state: State) -> dict[str, Any]:
+        found = []
+        for tracked in (*desk.orders.open.values(), *desk.orders.closed.values()):
+            order, listed = tracked.order, desk.by_series[tracked.order.series]
+            mine = order.account == account_id and tracked.terms.trigger != UNTRIGGERED
+            if mine and call.currency_matches(listed) and only in (None, listed):
+                found.append(tracked)
+        found.sort(key=lambda tracked: (-tracked.order.created_ns, -tracked.order.id))
+        entries = [
+            trigger_entry(tracked, desk.by_series[tracked.order.series], is_open=tracked.order.id in state.orders)
+            for tracked in found[:count]
+        ]
+        return {"entries": entries}
 
     return Read(call.envelope, query)
 

@@ -31,7 +31,7 @@ _PRIVATE: Final = """
     get_open_orders_by_label get_order_history_by_currency get_order_history_by_instrument get_order_margin_by_ids
     get_order_state_by_label get_reward_eligibility get_settlement_history_by_currency
     get_settlement_history_by_instrument get_subaccounts get_subaccounts_details get_transaction_log get_transfers
-    get_trigger_order_history get_user_locks get_user_trades_by_currency get_user_trades_by_currency_and_time
+    get_user_locks get_user_trades_by_currency get_user_trades_by_currency_and_time
     get_user_trades_by_instrument get_user_trades_by_instrument_and_time get_user_trades_by_order get_withdrawals
     invalidate_block_trade_signature list_address_beneficiaries list_api_keys list_custody_accounts
     move_positions pme/simulate reject_block_trade remove_api_key remove_from_address_book remove_subaccount

@@ -192,6 +192,10 @@ class Params:
             raise wrong(name, "too_many", limit=count_max)
         return value
 
+    def with_default(self, name: str, other: "Params") -> "Params":
+        """These parameters with one of another object where it is not given."""
+        return self if self.given(name) else Params(self.values | {name: other.values.get(name)}, textual=self.textual)
+
     def object(self, name: str) -> "Params":
         """A nested object; as query text, a JSON object."""
         value = self._structured(name)
@@ -224,7 +228,7 @@ class Params:
             _required(name)
         if self.textual and isinstance(value, str):
             value = decode(value, TEXT_CHARS_MAX)
-            _check_depth(value, 2)
+            _check_depth(value, 4)
         return value
 
 

@@ -63,6 +63,7 @@ _PRIVATE: Final[dict[str, Handler]] = {
     "private/get_open_orders": account.get_open_orders,
     "private/get_open_orders_by_currency": account.get_open_orders_by_currency,
     "private/get_open_orders_by_instrument": account.get_open_orders_by_instrument,
+    "private/get_trigger_order_history": account.get_trigger_order_history,
     "private/get_order_state": account.get_order_state,
     "private/get_positions": account.get_positions,
     "private/get_position": account.get_position,
@@ -111,6 +112,7 @@ _LISTINGS: Final = (
     "private/get_open_orders",
     "private/get_open_orders_by_currency",
     "private/get_open_orders_by_instrument",
+    "private/get_trigger_order_history",
 )
 
 

@@ -5,132 +5,33 @@ signature may trade for an account is the machine's decision; here only the acco
 Imports call, work, dialect, signing.
 """
 
-from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from exchange.core.commands import SCOPE_CANCEL, SCOPE_TRADE, Amend, Authorisation, Cancel, CancelAll, Place
+from exchange.core.commands import (
+    NO_TERMS,
+    SCOPE_CANCEL,
+    SCOPE_TRADE,
+    Amend,
+    Attached,
+    Authorisation,
+    Cancel,
+    CancelAll,
+    Place,
+    Terms,
+)
 from exchange.core.events import Cancelled, Reject, Rejected
 from exchange.core.state import State
-from exchange.core.units import QTY_MAX, U32_MAX, U63_MAX, U64_MAX, Price, Qty
+from exchange.core.units import U32_MAX, U63_MAX, U64_MAX
 from exchange.dialect.cures import explain
-from exchange.dialect.errors import REFUSALS, Code, DialectError, refuse
-from exchange.dialect.listed import Listed
-from exchange.dialect.numbers import NotExact, contracts, millis, price_units, qty_units, usdc
-from exchange.dialect.orders import TIF_NAMES, TIFS, Tracked, order_object, user_trade_object
+from exchange.dialect.errors import Code, DialectError, refuse
+from exchange.dialect.orders import Tracked, order_object, user_trade_object
 from exchange.publisher import Publisher
 from exchange.publisher.notes import Outcome
+from exchange.session.asking import Asked, asked_of, edited, linked, require_in_time, require_session_end
 from exchange.session.call import Access, Call
-from exchange.session.requests import Params, wrong
+from exchange.session.requests import Params
 from exchange.session.work import Read, Submit, Work
-from exchange.signing import Order, SigningError, order_digest, recover
-
-LABEL_CHARS_MAX: Final = 64
-_ORDER_TYPES: Final = (
-    "limit",
-    "market",
-    "market_limit",
-    "stop_limit",
-    "stop_market",
-    "take_limit",
-    "take_market",
-    "trailing_stop",
-)
-# Parameters that would change what an order means; silence about them would be a lie.
-_UNSUPPORTED: Final = (
-    "advanced",
-    "display_amount",
-    "refresh_amount",
-    "linked_order_type",
-    "mmp",
-    "otoco_config",
-    "trigger",
-    "trigger_fill_condition",
-    "trigger_offset",
-    "trigger_price",
-)
-
-
-class Terms(NamedTuple):
-    """What an order asks for, in the machine's integers."""
-
-    listed: Listed
-    is_buy: bool
-    qty: Qty
-    price: Price
-    tif: int
-    post_only: bool
-    reduce_only: bool
-    label: str
-
-
-# -- reading ----------------------------------------------------------------------------------------------------------
-
-
-def _require_supported(params: Params) -> None:
-    kind = params.choice("type", _ORDER_TYPES, "limit")
-    if kind != "limit":
-        raise DialectError(Code.NOT_IMPLEMENTED, param="type", value=kind, rule="Sign a limit; use its time in force.")
-    for name in _UNSUPPORTED:
-        if params.given(name) and params.values[name] not in (False, "false"):
-            raise DialectError(Code.NOT_IMPLEMENTED, param=name)
-
-
-def _qty_of(params: Params, listed: Listed) -> Qty:
-    """The amount in whole lots."""
-    name = "amount" if params.given("amount") or not params.given("contracts") else "contracts"
-    value = params.number(name)
-    if params.given("contracts") and params.number("contracts") != value:
-        raise wrong("contracts", "must_equal_amount")
-    if value <= 0:
-        raise _step_error(Reject.QTY_MUST_BE_POSITIVE, value, 0.0)
-    try:
-        qty = qty_units(value)
-    except NotExact as error:
-        raise _step_error(Reject.QTY_MUST_BE_ON_LOT, value, contracts(listed.lot)) from error
-    if qty % listed.lot:
-        raise _step_error(Reject.QTY_MUST_BE_ON_LOT, value, contracts(listed.lot))
-    if qty > QTY_MAX:
-        raise _step_error(Reject.QTY_MUST_FIT, value, contracts(QTY_MAX))
-    return qty
-
-
-def _price_of(params: Params, listed: Listed) -> Price:
-    """The limit in whole ticks."""
-    value = params.number("price")
-    if value <= 0:
-        raise _step_error(Reject.PRICE_MUST_BE_POSITIVE, value, 0.0)
-    try:
-        price = price_units(value)
-    except NotExact as error:
-        raise _step_error(Reject.PRICE_MUST_BE_ON_TICK, value, usdc(listed.tick)) from error
-    tick = listed.tick_at(price)
-    if price % tick:
-        raise _step_error(Reject.PRICE_MUST_BE_ON_TICK, value, usdc(tick))
-    if price > U63_MAX:
-        raise _step_error(Reject.PRICE_MUST_FIT, value, usdc(U63_MAX))
-    return price
-
-
-def _step_error(reason: Reject, value: Decimal, limit: float) -> DialectError:
-    """The machine's own refusal, told before the signature is looked at."""
-    row = REFUSALS[reason]
-    return DialectError(row.code, reason=reason.value, value=float(value), limit=limit, rule=row.rule)
-
-
-def _require_in_time(call: Call) -> None:
-    if call.params.given("valid_until"):
-        until = call.params.whole("valid_until")
-        if until < millis(call.now_ns):
-            raise DialectError(Code.TIMED_OUT, reason="valid_until_has_passed", value=until, limit=millis(call.now_ns))
-
-
-def _tif_of(params: Params) -> int:
-    name = params.text("time_in_force", TIF_NAMES[0])
-    if name == "good_til_day":
-        raise DialectError(Code.NOT_IMPLEMENTED, param="time_in_force", rule="Sign the expiry you want instead.")
-    if name not in TIFS:
-        raise wrong("time_in_force", "must_be_one_of", choices=list(TIFS))
-    return TIFS[name]
+from exchange.signing import Order, SigningError, order_digest, recover, terms_hash
 
 
 class Signed(NamedTuple):
@@ -140,34 +41,36 @@ class Signed(NamedTuple):
     digest: bytes
 
 
-def _authorise(call: Call, access: Access, terms: Terms) -> Signed:
+def _authorise(call: Call, access: Access, params: Params, asked: Asked) -> Signed:
     """The ``authorization`` object checked against the terms of the request. Raises authorization_required."""
-    if not call.params.given("authorization"):
+    if not params.given("authorization"):
         raise DialectError(Code.AUTHORIZATION_REQUIRED, reason="order_must_be_signed", param="authorization")
-    given = call.params.object("authorization")
+    given = params.object("authorization")
     account = given.whole("account", high=U32_MAX)
     access.require(account, SCOPE_TRADE)
     order = Order(
         account=account,
-        series=terms.listed.series,
-        is_buy=terms.is_buy,
-        quantity=terms.qty,
-        limit_price=terms.price,
+        series=asked.listed.series,
+        is_buy=asked.is_buy,
+        quantity=asked.qty,
+        limit_price=asked.price,
         max_fee=given.whole("max_fee", high=U63_MAX),
-        time_in_force=terms.tif,
-        post_only=terms.post_only,
-        reduce_only=terms.reduce_only,
+        time_in_force=asked.tif,
+        post_only=asked.post_only,
+        reduce_only=asked.reduce_only,
         replaces=given.whole("replaces", 0, high=U64_MAX),
         nonce=given.whole("nonce", high=U64_MAX),
         expiry=given.whole("expiry", high=U32_MAX),
+        terms=terms_hash(asked.terms),
     )
+    require_session_end(call, asked, order.expiry)
     venue = call.desk.venue
     if venue is None:
         raise DialectError(Code.MAINTENANCE, reason="venue_must_be_configured")
-    return _recovered(order, order_digest(venue.domain, order), given.blob("signature", bytes_max=65))
+    return _recovered(order, asked.terms, order_digest(venue.domain, order), given.blob("signature", bytes_max=65))
 
 
-def _recovered(order: Order, digest: bytes, signature: bytes) -> Signed:
+def _recovered(order: Order, terms: Terms, digest: bytes, signature: bytes) -> Signed:
     try:
         signer = recover(digest, signature)
     except SigningError as error:
@@ -187,6 +90,7 @@ def _recovered(order: Order, digest: bytes, signature: bytes) -> Signed:
         expiry_s=order.expiry,
         signer=signer,
         signature=signature,
+        terms=terms if terms != NO_TERMS else None,
     )
     return Signed(auth, digest)
 
@@ -207,45 +111,26 @@ def sell(call: Call) -> Work:
 def _place(call: Call, *, is_buy: bool) -> Work:
     access, params = call.login(), call.params
     listed = call.instrument()
-    _require_supported(params)
-    _require_in_time(call)
-    terms = Terms(
-        listed=listed,
-        is_buy=is_buy,
-        qty=_qty_of(params, listed),
-        price=_price_of(params, listed),
-        tif=_tif_of(params),
-        post_only=params.flag("post_only"),
-        reduce_only=params.flag("reduce_only"),
-        label=params.text("label", "", chars_max=LABEL_CHARS_MAX),
-    )
-    signed = _authorise(call, access, terms)
-    slide = terms.post_only and not params.flag("reject_post_only")
-    return _entering(call, Place(signed.auth, terms.label, slide), signed, None)
+    require_in_time(call)
+    asked = asked_of(params, listed, is_buy=is_buy)
+    nonce = params.object("authorization").whole("nonce", 0, high=U64_MAX) if params.given("authorization") else 0
+    asked, more = linked(params, asked, nonce)
+    signed = _authorise(call, access, params, asked)
+    attached = tuple(Attached(_authorise(call, access, item, other).auth, other.label) for item, other in more)
+    return _entering(call, Place(signed.auth, asked.label, attached=attached), signed, None)
 
 
 def edit(call: Call) -> Work:
-    """Replace an open order by a newly signed one; flags left out stay as they are."""
+    """Replace an open order by a newly signed one; what is left out stays as it is."""
     access, params = call.login(), call.params
-    _require_supported(params)
-    _require_in_time(call)
+    require_in_time(call)
     tracked = _own_order(call, SCOPE_TRADE)
     if isinstance(tracked, Read):
         return tracked
     order = tracked.order
-    listed = call.desk.by_series[order.series]
-    terms = Terms(
-        listed=listed,
-        is_buy=order.is_buy,
-        qty=_qty_of(params, listed),
-        price=_price_of(params, listed) if params.given("price") else order.price,
-        tif=order.tif,
-        post_only=params.flag("post_only", default=order.post_only),
-        reduce_only=params.flag("reduce_only", default=order.reduce_only),
-        label=params.text("label", order.label, chars_max=LABEL_CHARS_MAX),
-    )
-    signed = _authorise(call, access, terms)
-    return _entering(call, Amend(order.id, signed.auth, terms.label), signed, order.id)
+    asked = edited(params, tracked, call.desk.by_series[order.series])
+    signed = _authorise(call, access, params, asked)
+    return _entering(call, Amend(order.id, signed.auth, asked.label), signed, order.id)
 
 
 def _own_order(call: Call, right: int) -> Tracked | Read:
@@ -354,4 +239,10 @@ def _entered(desk: Publisher, state: State, order_id: int, signed: Signed) -> di
     ]
     order_hash = "0x" + signed.digest.hex()
     shown = order_object(tracked, listed, is_open=is_open) | {"x_order_hash": order_hash}
-    return {"order": shown, "trades": trades, "x_order_hash": order_hash}
+    others = [
+        order_object(other, listed, is_open=other.order.id in state.orders)
+        for other in noted.touched.values()
+        if other.order.id != order_id and tracked.order.group and other.order.group == tracked.order.group
+    ]
+    linked_orders = {"x_linked_orders": others} if others else {}
+    return {"order": shown, "trades": trades, "x_order_hash": order_hash, **linked_orders}

@@ -14,10 +14,11 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple, Self
 
 import msgspec
+from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from exchange.core.commands import FOK, GTC, IOC, QuoteMandate
+from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, OCO, UNLINKED, QuoteMandate, Terms
 from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price
 from exchange.shell.receipts import Receipts
 from exchange.shell.subscription import Disconnected, Notification, Subscription
@@ -30,14 +31,16 @@ from exchange.shell.wallet import (
     SignedReceipt,
     Untrusted,
     Venue,
+    edits_of_terms,
     exact_price,
     exact_qty,
+    params_of_terms,
     parse_receipt,
     sign_login,
     sign_order,
     sign_quotes,
 )
-from exchange.signing import Order
+from exchange.signing import Order, terms_hash
 
 FRAME_MAX: Final = 16 * 2**20
 QUEUE_MAX: Final = 10_000
@@ -81,11 +84,22 @@ class Placed(NamedTuple):
         return str(self.order["order_id"])
 
 
+class Linked(NamedTuple):
+    """An order that comes along with another, for the same amount: ``terms`` carry its trigger."""
+
+    is_buy: bool
+    price: Number
+    terms: Terms
+    reduce_only: bool = False
+    time_in_force: str = "good_til_cancelled"
+
+
 class _Signed(NamedTuple):
     instrument: str
     is_buy: bool
     nonce: int
     account: int
+    terms: Terms
 
 
 class Client:
@@ -197,8 +211,16 @@ class Client:
         label: str = "",
         max_fee: Price | None = None,
         expiry_s: int = NO_EXPIRY,
+        terms: Terms = NO_TERMS,
+        linked: Sequence[Linked] = (),
     ) -> Placed:
-        """Sign and send an order: amount in contracts, price in USDC. Raises Refused; Untrusted for a bad receipt."""
+        """Sign and send an order: amount in contracts, price in USDC. Raises Refused; Untrusted for a bad receipt.
+
+        ``terms`` are what only the venue keeps to, ``linked`` what comes along: one order that cancels this one as it
+        fills, or with ``terms.link`` BRACKET what closes what this one opens.
+        """
+        link = (terms.link or OCO) if linked else UNLINKED
+        terms = replace(terms, slide=post_only and not reject_post_only, link=link, attached=len(linked))
         order = Order(
             account=self.account,
             series=(await self._known(instrument)).series,
@@ -211,15 +233,41 @@ class Client:
             reduce_only=reduce_only,
             nonce=self.nonces.take(self.account),
             expiry=expiry_s,
+            terms=terms_hash(terms),
         )
-        params = self._terms(order) | {"instrument_name": instrument, "time_in_force": time_in_force, "type": "limit"}
+        params = self._terms(order) | {"instrument_name": instrument, "time_in_force": time_in_force}
+        params |= params_of_terms(terms, is_buy=is_buy)
         params |= {"reject_post_only": reject_post_only} if post_only else {}
         params |= {"label": label} if label else {}
-        return await self._send("private/buy" if is_buy else "private/sell", params, instrument, order)
+        if linked:
+            params |= self._linked(order, link, linked)
+        return await self._send("private/buy" if is_buy else "private/sell", params, instrument, order, terms)
+
+    def _linked(self, first: Order, link: int, linked: Sequence[Linked]) -> dict[str, Any]:
+        """What comes along, each signed for itself."""
+        items = []
+        for item in linked:
+            terms = replace(item.terms, link=link, parent=first.nonce + 1)
+            order = replace(
+                first,
+                is_buy=item.is_buy,
+                limit_price=exact_price(item.price),
+                time_in_force=TIFS[item.time_in_force],
+                post_only=False,
+                reduce_only=item.reduce_only,
+                nonce=self.nonces.take(first.account),
+                terms=terms_hash(terms),
+            )
+            words = {"direction": "buy" if item.is_buy else "sell", "time_in_force": item.time_in_force}
+            items.append(self._terms(order) | words | params_of_terms(terms, is_buy=item.is_buy))
+        kinds = ("one_triggers_other", "one_triggers_one_cancels_other")
+        kind = "one_cancels_other" if link == OCO else kinds[len(linked) - 1]
+        return {"linked_order_type": kind, "otoco_config": items}
 
     async def edit(self, order_id: str, amount: Number, price: Number, **terms: Any) -> Placed:
         """Replace an order this client placed: total amount, filled part included, and the new price."""
         before, max_fee = self._signed[order_id], terms.pop("max_fee", None)
+        signed = terms.pop("terms", before.terms)
         order = Order(
             account=before.account,
             series=(await self._known(before.instrument)).series,
@@ -232,9 +280,11 @@ class Client:
             replaces=before.nonce + 1,
             nonce=self.nonces.take(before.account),
             expiry=terms.pop("expiry_s", NO_EXPIRY),
+            time_in_force=TIFS[terms.pop("time_in_force", "good_til_cancelled")],
+            terms=terms_hash(signed),
         )
-        params = self._terms(order) | {"order_id": order_id} | terms
-        return await self._send("private/edit", params, before.instrument, order)
+        params = self._terms(order) | {"order_id": order_id} | edits_of_terms(signed) | terms
+        return await self._send("private/edit", params, before.instrument, order, signed)
 
     async def cancel(self, order_id: str) -> dict[str, Any]:
         """Cancel one order; the order as it was left."""
@@ -293,11 +343,13 @@ class Client:
             "authorization": sign_order(self._key, self.venue.domain(), order),
         }
 
-    async def _send(self, method: str, params: Mapping[str, Any], instrument: str, order: Order) -> Placed:
+    async def _send(
+        self, method: str, params: Mapping[str, Any], instrument: str, order: Order, terms: Terms
+    ) -> Placed:
         result = await self.call(method, params)
         receipt = parse_receipt(result["receipt"])
         placed = Placed(result["order"], result["trades"], receipt, bytes.fromhex(result["x_order_hash"][2:]))
-        self._signed[placed.order_id] = _Signed(instrument, order.is_buy, order.nonce, order.account)
+        self._signed[placed.order_id] = _Signed(instrument, order.is_buy, order.nonce, order.account, terms)
         if len(self._signed) > ORDERS_KEPT:
             self._signed.popitem(last=False)
         return placed

@@ -15,9 +15,10 @@ import msgspec
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import BatchSealed, Event
+from exchange.core.firing import ready
 from exchange.core.machine import apply
 from exchange.core.state import State, encode
-from exchange.core.units import NANOS_PER_SECOND, Nanos
+from exchange.core.units import NANOS_PER_SECOND, Nanos, seconds_of
 from exchange.shell.clock import Clock
 from exchange.shell.inbox import Inbox, Query, Submission
 from exchange.shell.precedence import ORDERS, TAKE_BACK, Turn, turn_of
@@ -268,6 +269,16 @@ class Sequencer:
         drain.answers.append(_Answer(item.waiter, value, len(drain.records) - 1, item.signed))
         if isinstance(item.command, TAKE_BACK):
             self._answer_taken_back(drain, item, outcome.seq)
+        if self._state.due and not isinstance(item.command, c.Observation):  # facts of one transaction stay together
+            self._fire(drain)
+
+    def _fire(self, drain: _Drain) -> None:
+        """Orders whose trigger was reached enter before anybody else; what one drain has no room for, after a tick."""
+        while len(drain.records) < DRAIN_MAX:
+            order_id = ready(self._state, seconds_of(max(self._clock.now_ns(), self._state.time_ns)))
+            if not order_id:
+                return
+            self._apply(drain, c.Fire(order_id))
 
     def _answer_taken_back(self, drain: _Drain, item: Submission, seq: int) -> None:
         for entry in self._inbox.take_back(item):

@@ -10,9 +10,10 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from exchange.core.commands import QuoteLeaf, QuoteMandate
-from exchange.core.units import USDC_ONE, Price, Qty
+from exchange.core.commands import QuoteLeaf, QuoteMandate, Terms
+from exchange.core.units import QTY_ONE, USDC_ONE, Price, Qty
 from exchange.dialect.numbers import DELTA_ONE, price_units, qty_units, units_of
+from exchange.dialect.orders import SELF_TRADE_NAMES, TRIGGER_NAMES, order_type
 from exchange.signing import (
     Order,
     Receipt,
@@ -142,6 +143,26 @@ def sign_quotes(key: bytes, domain: bytes, mandate: QuoteMandate, leaves: Sequen
         "count": mandate.count,
         "signature": "0x" + sign(key, mandate_digest(domain, mandate, mandate_root(leaves))).hex(),
     }
+
+
+def params_of_terms(terms: Terms, *, is_buy: bool) -> dict[str, Any]:
+    """The parameters of a new order that say what its terms say; the venue reads the same terms from them."""
+    params: dict[str, Any] = {"type": order_type(terms, is_buy=is_buy)}
+    if terms.display:
+        params["display_amount"] = Decimal(terms.display) / QTY_ONE
+    if terms.self_trade:
+        params["x_self_trade"] = SELF_TRADE_NAMES[terms.self_trade]
+    if terms.trigger:
+        params["trigger"] = next(name for name, code in TRIGGER_NAMES.items() if code == terms.trigger)
+        params["trigger_price"] = Decimal(terms.trigger_price) / USDC_ONE
+    return params
+
+
+def edits_of_terms(terms: Terms) -> dict[str, Any]:
+    """The parameters of an edit that say what its terms say."""
+    params: dict[str, Any] = {"display_amount": Decimal(terms.display) / QTY_ONE, "reject_post_only": not terms.slide}
+    params["x_self_trade"] = SELF_TRADE_NAMES[terms.self_trade]
+    return params | ({"trigger_price": Decimal(terms.trigger_price) / USDC_ONE} if terms.trigger else {})
 
 
 def sign_login(key: bytes, timestamp_ms: int, nonce: str, data: str = "") -> dict[str, Any]:

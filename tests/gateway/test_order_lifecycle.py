@@ -6,8 +6,9 @@ from decimal import Decimal
 import pytest
 
 from exchange import codec
-from exchange.core.commands import Place
-from exchange.shell.client import Refused
+from exchange.core.commands import BRACKET, INDEX, Place, Terms
+from exchange.core.units import USDC_ONE
+from exchange.shell.client import Linked, Refused
 from exchange.shell.wallet import Untrusted, Venue, verify_receipt
 
 
@@ -111,3 +112,22 @@ async def test_a_max_fee_of_nothing_is_signed_as_such(venue):
             await asked
         assert refused.value.data["reason"] == "max_fee_must_cover_fee"
     await maker.close()
+
+
+async def test_an_iceberg_a_stop_and_a_bracket_over_the_socket(venue):
+    maker, holder = await venue.client(1), await venue.client(2)
+    shown = await maker.sell(venue.call, "0.5", 500, terms=Terms(display=1_000))
+    assert shown.order["display_amount"] == 0.1
+    smaller = await maker.edit(shown.order_id, "0.4", 500)
+    assert (smaller.order["amount"], smaller.order["refresh_amount"]) == (0.4, 0.1)
+    stop = Terms(trigger=INDEX, trigger_price=USDC_ONE)
+    take = Terms(trigger=INDEX, trigger_price=10**6 * USDC_ONE, trigger_above=True)
+    ways_out = [Linked(False, 1, stop, reduce_only=True), Linked(False, 900, take, reduce_only=True)]
+    entry = await holder.buy(venue.call, "0.2", 500, terms=Terms(link=BRACKET), linked=ways_out)
+    assert entry.order["order_state"] == "filled"
+    waiting = await holder.call("private/get_open_orders", {"type": "trigger_all"})
+    assert sorted(order["order_type"] for order in waiting) == ["stop_limit", "take_limit"]
+    assert all(order["order_state"] == "untriggered" and "x_held_amount" not in order for order in waiting)
+    for order in waiting:
+        assert (await holder.cancel(order["order_id"]))["order_state"] == "cancelled"
+    await asyncio.gather(maker.close(), holder.close())

@@ -4,6 +4,7 @@ Valid requests of every method are drawn and then damaged, as values and as text
 must be is worked out by the standard library's parser, which shares no code with the session.
 """
 
+import copy
 import itertools
 import json
 import math
@@ -113,6 +114,9 @@ def damage(rng, message):
     return text if rng.random() < 0.98 else text * rng.randrange(2, 40)
 
 
+TERMS = ("trigger", "trigger_price", "display_amount", "linked_order_type", "otoco_config", "x_self_trade")
+
+
 def _damage_value(rng, message):
     holder = message
     while True:
@@ -127,11 +131,10 @@ def _damage_value(rng, message):
     if kind < 0.25:
         del holder[key]
     elif kind < 0.35:
-        holder[rng.choice(("x", "type", "mmp", "valid_until", "access_token", "subaccount_id"))] = rng.choice(
-            ODD_VALUES
-        )
+        more = ("x", "type", "mmp", "valid_until", "access_token", "subaccount_id", *TERMS)
+        holder[rng.choice(more)] = copy.deepcopy(rng.choice(ODD_VALUES))
     else:
-        holder[key] = rng.choice(ODD_VALUES)
+        holder[key] = copy.deepcopy(rng.choice(ODD_VALUES))  # a value put into itself would be no message
 
 
 def expected_id(text):

@@ -8,6 +8,7 @@ from exchange import signing
 from exchange.core import commands as c
 from exchange.core.units import NO_EXPIRY
 from exchange.session import Read, Submit
+from exchange.signing import terms_hash
 
 from .conftest import CALL, PUT, USDC, complete, key_of
 
@@ -100,13 +101,12 @@ def test_terms_are_checked_before_the_signature(trader, venue, sent, code, reaso
 @pytest.mark.parametrize(
     ("sent", "param"),
     [
-        ({"type": "market"}, "type"),
-        ({"type": "stop_limit"}, "type"),
-        ({"trigger_price": 5}, "trigger_price"),
+        ({"type": "market_limit"}, "type"),
+        ({"type": "trailing_stop"}, "type"),
+        ({"trigger_offset": 5}, "trigger_offset"),
         ({"advanced": "implv"}, "advanced"),
-        ({"display_amount": 1}, "display_amount"),
+        ({"refresh_amount": 1}, "refresh_amount"),
         ({"mmp": True}, "mmp"),
-        ({"time_in_force": "good_til_day"}, "time_in_force"),
     ],
 )
 def test_what_would_change_the_meaning_is_refused_not_ignored(trader, sent, param):
@@ -184,7 +184,8 @@ def test_post_only_slides_unless_told_to_be_refused(trader):
     params = other.order(CALL, 0.5, 505, is_buy=True, post_only=True) | {"post_only": True}
     code, data = other.refused("private/buy", **(params | {"reject_post_only": True}))
     assert (code, data["limit"]) == (11054, 500)
-    params = other.order(CALL, 0.5, 505, is_buy=True, post_only=True) | {"post_only": True}
+    slides = terms_hash(c.Terms(slide=True))
+    params = other.order(CALL, 0.5, 505, is_buy=True, post_only=True, terms=slides) | {"post_only": True}
     assert other.ask("private/buy", **params)["order"]["price"] == 499
 
 

@@ -31,6 +31,7 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/get_open_orders": (R, {}),
     "private/get_open_orders_by_currency": (R, {"currency": "USDC"}),
     "private/get_open_orders_by_instrument": (R, {"instrument_name": CALL}),
+    "private/get_trigger_order_history": (R, {"currency": "USDC"}),
     "private/get_order_state": (R, {}),
     "private/get_positions": (R, {}),
     "private/get_position": (R, {"instrument_name": CALL}),

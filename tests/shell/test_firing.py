@@ -34,6 +34,7 @@ def opening(state: State) -> list[c.AnyCommand]:
         c.ListSeries(1, 0, SPOT, True),
         c.ObserveAccount(1, 1, WALLET),
         c.ObserveDeposit(2, 1, 10**6 * USDC),
+        c.ObserveBlock(1, NOW_S, b"b" * 32),
     ]
 
 
