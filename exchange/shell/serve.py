@@ -20,7 +20,7 @@ from exchange.core.events import Cancelled, PhaseChanged, Rejected, Traded, Uncr
 from exchange.core.state import State, digest
 from exchange.core.units import TWAP_SECONDS, Seconds, seconds_of
 from exchange.shell import devmarket
-from exchange.shell.chain import ChainError, ChainUnavailable, DevControls, checksum
+from exchange.shell.chain import ChainError, ChainUnavailable, DevControls, checksum, to_address
 from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.deploy import Terms
 from exchange.shell.devmarket import Feed
@@ -103,6 +103,7 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
                 tasks.create_task(_tick(venue), name="tick"),
                 tasks.create_task(_every(HEARTBEAT_S, venue, c.SealBatch(heartbeat=True)), name="heartbeat"),
                 tasks.create_task(again(partial(_list, venue, feed), LISTING_S), name="list"),
+                tasks.create_task(again(partial(look_at_bond, venue), LISTING_S), name="bond"),
             ]
             _hear_operator(venue, tasks)
             ready(await _ready(venue, options, gateway.url, traders))
@@ -250,6 +251,16 @@ async def _tick(venue: Venue) -> None:
 def moves_auctions(outcome: Outcome) -> bool:
     """Whether a tick moved an auction on, or took orders off before it could: the next one may have more to do."""
     return any(isinstance(event, PhaseChanged | Uncrossed | Traded | Cancelled) for event in outcome.events)
+
+
+async def look_at_bond(venue: Venue) -> bool:
+    """Whether the operator is bonded. If not, it was caught lying, or its key asked for the bond: people must know."""
+    operators, operator = venue.contracts.operators, to_address(venue.contracts.deployment.operator)
+    if await operators.call("is_bonded", operator):
+        return True
+    amount, requested, _, _, is_frozen = await operators.call("bonds", operator)
+    _log.critical("operator_not_bonded", bond=amount, requested=requested, frozen=is_frozen)
+    return False
 
 
 async def _every(seconds: float, venue: Venue, command: c.AnyCommand) -> None:
