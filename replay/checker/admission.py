@@ -6,7 +6,7 @@ journal and the ledger.
 
 from typing import Final
 
-from exchange.core.commands import BRACKET, CANCEL_BOTH, FOK, GTC, LAST, SCOPE_TRADE, Authorisation, Terms
+from exchange.core.commands import AUCTION, BRACKET, CANCEL_BOTH, FOK, GTC, LAST, SCOPE_TRADE, Authorisation, Terms
 from exchange.core.events import Reject
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 from replay.checker import fees
@@ -51,6 +51,12 @@ def _who(ledger: Ledger, auth: Authorisation, account: Account, broken: list[Rej
 def _what(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reject]) -> None:
     if series.expiry.expiry_s <= ledger.now_s:
         broken.append(Reject.SERIES_MUST_BE_TRADING)
+    auction = ledger.auctions.get(series.id)
+    if auction is not None:
+        if auction.phase != AUCTION:
+            broken.append(Reject.SERIES_MUST_TAKE_ORDERS)
+        if auth.tif != GTC:
+            broken.append(Reject.TIF_MUST_SUIT_AUCTION)
     if auth.qty % series.step.lot:
         broken.append(Reject.QTY_MUST_BE_ON_LOT)
     if auth.price % series.step.tick_at(auth.price):

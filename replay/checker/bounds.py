@@ -14,6 +14,10 @@ SLICES_MAX: Final = 100
 """Slices of an iceberg."""
 ATTACHED_MAX: Final = 2
 """Orders that come along with another."""
+CHANGES_MAX: Final = 1_000
+"""Series that one record moves from phase to phase without a trade."""
+CALL_MAX_S: Final = 86_400
+"""Seconds of an auction."""
 BLOCK_S: Final = 12
 """One batch lands in a block."""
 BATCHES_MIN: Final = 8

@@ -47,7 +47,7 @@ class Entry:
             if taker.post_only:
                 if not taker.slides or meeting.slid_price() <= 0:
                     broken.append(Reject.POST_ONLY_MUST_NOT_CROSS)
-            elif settlement_lags(self.ledger):
+            elif taker.series.id not in self.ledger.auctions and settlement_lags(self.ledger):
                 broken.append(Reject.SETTLEMENT_MUST_KEEP_UP)
         return broken
 
@@ -60,7 +60,7 @@ class Entry:
             return False
         for maker in self.meeting.across.in_turn():
             within = maker.price <= taker.price if taker.is_buy else maker.price >= taker.price
-            if not within or wanted <= 0:
+            if not within or wanted <= 0 or not self.meeting.in_band(maker.price):
                 break
             if maker.account.owner == taker.account.owner:
                 if taker.self_trade != CANCEL_MAKER:

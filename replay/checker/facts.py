@@ -55,7 +55,7 @@ class Expiry:
 class Series:
     """One option and who stands on either side of its book."""
 
-    __slots__ = ("asks", "bids", "expiry", "id", "index", "is_call", "step", "strike", "underlying")
+    __slots__ = ("asks", "bids", "expiry", "id", "index", "is_call", "mark", "step", "strike", "underlying")
 
     def __init__(self, series_id: int, index: int, expiry: Expiry, step: Underlying, bids: Any, asks: Any) -> None:
         self.id, self.index = series_id, index
@@ -63,8 +63,18 @@ class Series:
         self.underlying = expiry.underlying
         self.step = step
         self.bids, self.asks = bids, asks
-        self.strike = 0
+        self.strike = self.mark = 0
         self.is_call = False
+
+
+class Auction:
+    """A series that does not trade continuously: its phase, when it ends, and the price it uncrosses at."""
+
+    __slots__ = ("ends_s", "every_s", "extended", "phase", "price", "volume")
+
+    def __init__(self, phase: int) -> None:
+        self.phase = phase
+        self.ends_s = self.every_s = self.extended = self.price = self.volume = 0
 
 
 class Account:
@@ -93,7 +103,8 @@ class Account:
 
 
 class Order:
-    """An open order. ``left`` can still trade; ``place`` is where it stands, None while it stands nowhere.
+    """An open order. ``left`` can still trade; ``place`` is where it stands, None while it stands nowhere; ``age`` is
+    the record it came with, and the trade of that record after which it queued anew.
 
     Of an iceberg, ``display`` is shown at a time and ``shown`` is what is left of the slice in its turn; of any other
     resting order ``shown`` is ``left``.
@@ -101,6 +112,7 @@ class Order:
 
     __slots__ = (
         "account",
+        "age",
         "display",
         "expiry_s",
         "filled",
@@ -126,6 +138,7 @@ class Order:
         self.account, self.series, self.is_buy = account, series, auth.is_buy
         self.signed = Signed(auth.signer, None)
         self.place: Any = None
+        self.age = (0, 0)
         self.filled = self.shown = self.expiry_s = 0
         self.left = auth.qty
         self.say(auth)

@@ -9,9 +9,9 @@ from collections import Counter
 from heapq import heapify, heappush
 from typing import Final
 
-from exchange.core.commands import Authorisation, Configure
+from exchange.core.commands import Authorisation, Configure, SetAuctions
 from exchange.core.units import NO_EXPIRY
-from replay.checker.facts import Account, Expiry, Order, Series, Signed, Underlying
+from replay.checker.facts import Account, Auction, Expiry, Order, Series, Signed, Underlying
 from replay.checker.rules import Rule, Taken, Violation
 
 TREASURY: Final = 0
@@ -60,6 +60,8 @@ class Ledger:
         self.series: dict[int, Series] = {}
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}
         self.round: Round | None = None
+        self.auction_rules: dict[int, SetAuctions] = {}
+        self.auctions: dict[int, Auction] = {}  # series that do not trade continuously
         self.half_hours: dict[int, dict[int, int]] = {}  # underlying -> half hour -> accumulator
         self.action_id = 0
         # orders
@@ -128,9 +130,12 @@ class Ledger:
         """Whether a deadline is still that of an open order."""
         return entry[2].expiry_s == entry[0] and self.orders.get(entry[1]) is entry[2]
 
-    def rest(self, order: Order, price: int) -> None:
-        """The order takes its place, behind everyone who stands at its price; an iceberg shows a slice of itself."""
-        order.price = price
+    def rest(self, order: Order, price: int, turn: int = 0) -> None:
+        """The order takes its place, behind everyone who stands at its price; an iceberg shows a slice of itself.
+
+        ``turn``: the trade that used up the slice before.
+        """
+        order.price, order.age = price, (self.seq, turn)
         order.shown = min(order.display, order.left) if order.display else order.left
         self.arrivals += 1
         (order.series.bids if order.is_buy else order.series.asks).add(order, self.arrivals)

@@ -9,14 +9,13 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from exchange.core.commands import CANCEL_BOTH, CANCEL_TAKER, FOK, GTC, IOC
-from exchange.core.events import Cancelled, CancelReason, Event, Rested, Traded
-from exchange.core.units import premium_of
-from replay.checker import fees
+from exchange.core.events import Cancelled, CancelReason, Event, PhaseChanged, Rested, Traded
+from replay.checker import fees, fills, phases
 from replay.checker.admission import room
 from replay.checker.bounds import SWEEP_MAX
 from replay.checker.facts import Account, Order
 from replay.checker.ladder import Ladder
-from replay.checker.ledger import TREASURY, Ledger
+from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Taken
 
 
@@ -43,23 +42,27 @@ class Meeting:
                 self._traded(event)  # type: ignore[arg-type]
             elif kind is Rested:
                 self._rested(event)  # type: ignore[arg-type]
+            elif kind is PhaseChanged:
+                self._halted(event)  # type: ignore[arg-type]
             elif kind is not Cancelled:
                 self.ledger.note(Rule.EVENTS_MUST_FIT, f"{kind.__name__} does not follow from an order", order=taker.id)
             elif event.order_id == taker.id:  # type: ignore[attr-defined]
                 self._ended(event)  # type: ignore[arg-type]
             elif self.over or not taker.left:
-                self._lingering(event)  # type: ignore[arg-type]
+                fills.linger(self.ledger, event, self.moved, taker.series)  # type: ignore[arg-type]
             else:
                 self._removed(event)  # type: ignore[arg-type]
         self._finish()
 
     def first(self) -> Order | None:
         """Who is first among those the order can reach."""
-        maker, taker = self.across.first(), self.taker
-        if maker is None:
-            return None
-        within = maker.price <= taker.price if taker.is_buy else maker.price >= taker.price
-        return maker if within else None
+        maker = self.across.first()
+        return maker if maker is not None and self.reaches(maker) else None
+
+    def reaches(self, maker: Order) -> bool:
+        """Whether a price on the other side is within the order's limit."""
+        taker = self.taker
+        return maker.price <= taker.price if taker.is_buy else maker.price >= taker.price
 
     # -- fills --------------------------------------------------------------------------------------------------------
 
@@ -67,25 +70,17 @@ class Meeting:
         ledger, taker = self.ledger, self.taker
         self.met += 1
         self._goes_on()
-        if event.trade_id != ledger.next_trade:
-            ledger.note(
-                Rule.TRADE_IDS_MUST_BE_DENSE,
-                "a trade has the number of another, or numbers are left out",
-                order=taker.id,
-                expected=ledger.next_trade,
-                actual=event.trade_id,
-            )
+        fills.number(ledger, event)
         maker = ledger.orders.get(event.maker_order)
         if maker is None or maker.place is None:
             sentence = f"trade {event.trade_id} fills order {event.maker_order}, which does not stand in a book"
             ledger.note(Rule.MAKER_MUST_BE_OPEN, sentence, order=event.maker_order)
-            ledger.next_trade = event.trade_id + 1
             taker.left = max(taker.left - event.qty, 0)
             return
         self._whom(maker)
         self._terms(event, maker)
         self._quantity(event, maker)
-        self._charges(event, maker)
+        fills.check_charges(ledger, event, maker, taker)
         self._book(event, maker)
 
     def _goes_on(self) -> None:
@@ -127,8 +122,47 @@ class Meeting:
         if maker.account.owner == taker.account.owner:
             sentence = f"order {taker.id} trades with order {maker.id} of the same owner"
             ledger.note(Rule.OWNERS_MUST_DIFFER, sentence, order=maker.id)
+        if not self.in_band(price):
+            sentence = f"trade {event.trade_id} is outside the band of its series"
+            ledger.note(Rule.PRICE_MUST_BE_IN_BAND, sentence, order=taker.id, actual=price)
+        if taker.series.id in ledger.auctions:
+            sentence = f"order {taker.id} trades while its series collects orders"
+            ledger.note(Rule.AUCTION_MUST_COLLECT, sentence, order=taker.id)
         if taker.post_only:
             ledger.note(Rule.POST_ONLY_MUST_NOT_TAKE, f"order {taker.id} is post-only and takes", order=taker.id)
+
+    def in_band(self, price: int) -> bool:
+        """Whether the series may trade at a price."""
+        prices = phases.band(self.ledger, self.taker.series)
+        return prices is None or prices[0] <= price <= prices[1]
+
+    def _halted(self, event: PhaseChanged) -> None:
+        """Instead of a fill outside the band the series collects orders: nothing of this one has traded."""
+        ledger, taker = self.ledger, self.taker
+        due = phases.volatility(ledger, taker.series)
+        if self.met or self.over or taker.tif != GTC or not self._leaves_band():
+            sentence = f"order {taker.id} starts an auction and had no reason to"
+            ledger.note(Rule.PHASE_MUST_FOLLOW, sentence, order=taker.id, expected=due, actual=event)
+        phases.expect(ledger, event, due)
+
+    def _leaves_band(self) -> bool:
+        """Whether the order could come to somebody outside the band before it is filled.
+
+        It surely does when those before him have less than it wants. When they have enough, some of them cannot have
+        been able to bear their fill, which is taken as journaled.
+        """
+        wanted = self.taker.left
+        for maker in self.across.in_turn():
+            if not self.reaches(maker):
+                return False
+            if not self.in_band(maker.price):
+                if wanted <= 0:
+                    self.ledger.take(Taken.VOLATILITY)
+                return True
+            if maker.account.owner == self.taker.account.owner and self.taker.self_trade == CANCEL_TAKER:
+                return False
+            wanted -= maker.left
+        return False
 
     def _quantity(self, event: Traded, maker: Order) -> None:
         """As much as both have left, and a reduce-only order no more than its position."""
@@ -148,11 +182,11 @@ class Meeting:
                     expected=order.reducible(),
                     actual=qty,
                 )
-        due = self._due(maker)
+        due = self.due(maker)
         if qty < due or qty <= 0:
             ledger.note(Rule.FILL_MUST_BE_WHOLE, f"{sentence}: both had more", order=maker.id, expected=due, actual=qty)
 
-    def _due(self, maker: Order) -> int:
+    def due(self, maker: Order) -> int:
         """How much the order and one maker must trade: of an iceberg, no more than the slice in its turn."""
         taker = self.taker
         qty = min(taker.left, maker.shown)
@@ -162,59 +196,17 @@ class Meeting:
             qty = min(qty, maker.reducible())
         return qty
 
-    def _fees(self, price: int, qty: int) -> tuple[int, int, int]:
-        """Index in force, and what it makes taker and maker pay; nothing where an order should not have been let in."""
-        config, round_ = self.ledger.config, self.ledger.round
-        if config is None or round_ is None:
-            return (0, 0, 0)
-        index = round_.spots[self.taker.series.underlying]
-        taker = fees.of_taker(config.fees, index, price, qty)
-        return (index, taker, fees.of_maker(config.fees, index, price, qty, taker))
-
-    def _charges(self, event: Traded, maker: Order) -> None:
-        ledger, taker = self.ledger, self.taker
-        due = self._fees(event.price, event.qty)
-        charged = (event.index, event.taker_fee, event.maker_fee)
-        if charged != due:
-            sentence = f"trade {event.trade_id} has other fees than schedule and index make (index, taker, maker)"
-            ledger.note(Rule.FEE_MUST_FOLLOW_THE_SCHEDULE, sentence, order=taker.id, expected=due, actual=charged)
-        for order, fee in ((taker, event.taker_fee), (maker, event.maker_fee)):
-            most = fees.most(order.max_fee, event.qty)
-            if fee > most:
-                sentence = f"trade {event.trade_id} costs order {order.id} more than it signed"
-                ledger.note(Rule.FEE_MUST_BE_SIGNED, sentence, order=order.id, expected=most, actual=fee)
-
     def _book(self, event: Traded, maker: Order) -> None:
-        """Quantities, positions and cash of one fill, as journaled."""
-        ledger, taker, qty = self.ledger, self.taker, event.qty
-        ledger.totals.trades += 1
-        ledger.totals.filled += 2 * qty
-        paid = premium_of(event.price, qty)
-        buyer, seller = (taker.account, maker.account) if taker.is_buy else (maker.account, taker.account)
-        buyer.cash -= paid
-        seller.cash += paid
-        taker.account.cash -= event.taker_fee
-        maker.account.cash -= event.maker_fee
-        ledger.accounts[TREASURY].cash += event.taker_fee + event.maker_fee
-        _move(buyer.positions, taker.series.id, qty)
-        _move(seller.positions, taker.series.id, -qty)
-        self.moved[maker.account.id], self.moved[taker.account.id] = maker.account, taker.account
-        for order in (maker, taker):
-            order.left = max(order.left - qty, 0)
-            order.filled += qty
-        if not ledger.unsealed:
-            ledger.open_since_ns = ledger.time_ns
-        ledger.unsealed.append((maker.signed, taker.signed))
-        ledger.waiting += 1
-        ledger.next_trade = event.trade_id + 1
-        maker.shown = max(maker.shown - qty, 0)
+        """The fill as journaled; a maker that is through leaves its place, an iceberg queues its next slice."""
+        ledger = self.ledger
+        fills.book(ledger, event, maker, self.taker, self.moved)
         if not maker.left:
             ledger.close(maker)
         elif maker.reduce_only and not maker.reducible():
             ledger.lift(maker)  # it has nothing more to reduce; that it goes is asked at the end of the record
         elif not maker.shown:
             ledger.lift(maker)  # the next slice of an iceberg queues behind everybody at its price
-            ledger.rest(maker, maker.price)
+            ledger.rest(maker, maker.price, event.trade_id)
 
     # -- others taken out of the way ----------------------------------------------------------------------------------
 
@@ -254,25 +246,12 @@ class Meeting:
         elif reason is CancelReason.REDUCE_ONLY:
             holds = maker.reduce_only and not maker.reducible()
         elif reason is CancelReason.FEE:
-            qty = self._due(maker)
-            holds = self._fees(maker.price, qty)[2] > fees.most(maker.max_fee, qty)
+            qty = self.due(maker)
+            charged = fills.charges(self.ledger, maker.series, maker.price, qty)
+            holds = charged[2] > fees.most(maker.max_fee, qty)
         if not holds:
             sentence = f"order {maker.id} is taken out of the way of order {self.taker.id}, and {reason} does not hold"
             self.ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=maker.id, actual=reason)
-
-    def _lingering(self, event: Cancelled) -> None:
-        """After the order is done, reduce-only orders go whose position its fills closed or turned."""
-        order = self.ledger.orders.get(event.order_id)
-        if order is not None and not (
-            event.reason is CancelReason.REDUCE_ONLY
-            and order.account.id in self.moved
-            and order.series is self.taker.series
-            and order.reduce_only
-            and not order.reducible()
-        ):
-            sentence = f"order {event.order_id} is cancelled without a part in the record"
-            self.ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=event.order_id, actual=event.reason)
-        self.ledger.end(event.order_id, event.remaining)
 
     # -- what is left -------------------------------------------------------------------------------------------------
 
@@ -334,23 +313,13 @@ class Meeting:
                 sentence = f"order {taker.id} has a rest that neither stands in the book nor was cancelled"
                 ledger.note(Rule.ORDER_MUST_END_OR_REST, sentence, order=taker.id, expected=0, actual=taker.left)
             ledger.close(taker)
-        for account in self.moved.values():
-            for order in account.reducing.values():
-                if order.series is taker.series and order.left and not order.reducible():
-                    sentence = f"order {order.id} may only reduce, and its position is closed or turned"
-                    ledger.note(Rule.REDUCE_ONLY_MUST_NOT_LINGER, sentence, order=order.id)
+        fills.none_lingers(ledger, self.moved.values(), taker.series)
+        if taker.series.id in ledger.auctions:
+            return  # what collects may cross
         bid, ask = taker.series.bids.first(), taker.series.asks.first()
         if bid is not None and ask is not None and bid.price >= ask.price:
             sentence = f"after the record order {bid.id} bids {bid.price} and order {ask.id} asks {ask.price}"
             ledger.note(Rule.BOOK_MUST_HAVE_SPREAD, sentence, order=taker.id)
-
-
-def _move(positions: dict[int, int], series: int, qty: int) -> None:
-    after = positions.get(series, 0) + qty
-    if after:
-        positions[series] = after
-    else:
-        positions.pop(series, None)
 
 
 # -- reasons to stop --------------------------------------------------------------------------------------------------
@@ -369,13 +338,19 @@ def _own(meeting: Meeting, first: Order | None) -> bool:
 def _dear(meeting: Meeting, first: Order | None) -> bool:
     if first is None:
         return False
-    qty = meeting._due(first)  # noqa: SLF001 - a reason of this very class
-    return meeting._fees(first.price, qty)[1] > fees.most(meeting.taker.max_fee, qty)  # noqa: SLF001
+    qty = meeting.due(first)
+    charged = fills.charges(meeting.ledger, first.series, first.price, qty)
+    return charged[1] > fees.most(meeting.taker.max_fee, qty)
 
 
 def _reduced(meeting: Meeting, first: Order | None) -> bool:
     del first
     return meeting.taker.reduce_only and not meeting.taker.reducible()
+
+
+def _outside(meeting: Meeting, first: Order | None) -> bool:
+    rests = meeting.taker.tif == GTC and phases.volatility(meeting.ledger, meeting.taker.series) is not None
+    return first is not None and not meeting.in_band(first.price) and not rests
 
 
 def _bounded(meeting: Meeting, first: Order | None) -> bool:
@@ -398,6 +373,7 @@ STOPS: Final[dict[CancelReason, Callable[[Meeting, Order | None], bool]]] = {
     CancelReason.FEE: _dear,
     CancelReason.REDUCE_ONLY: _reduced,
     CancelReason.SWEEP_BOUND: _bounded,
+    CancelReason.VOLATILITY: _outside,
     CancelReason.MARGIN: _margin,
     CancelReason.POSITIONS_BOUND: _positions,
 }

@@ -24,6 +24,13 @@ class Rule(StrEnum):
     NOBODY_MUST_BE_PASSED_OVER = "nobody_must_be_passed_over"
     FILL_MUST_BE_WHOLE = "fill_must_be_whole"
     AMEND_MUST_QUEUE_BY_RULE = "amend_must_queue_by_rule"
+    # auctions
+    PHASE_MUST_FOLLOW = "phase_must_follow"
+    PRICE_MUST_BE_IN_BAND = "price_must_be_in_band"
+    AUCTION_MUST_COLLECT = "auction_must_collect"
+    AUCTION_MUST_CLEAR_AT_BEST = "auction_must_clear_at_best"
+    PRICE_MUST_BE_THE_AUCTIONS = "price_must_be_the_auctions"
+    AUCTION_MUST_LET_THE_LATER_TAKE = "auction_must_let_the_later_take"
     # who meets whom, and on which terms
     MAKER_MUST_BE_OPEN = "maker_must_be_open"
     MAKER_MUST_BE_OPPOSITE = "maker_must_be_opposite"
@@ -67,8 +74,10 @@ class Taken(StrEnum):
     MARGIN = "margin"  # orders refused, and orders cancelled in a sweep, for want of margin
     POSITIONS_BOUND = "positions_bound"  # orders cancelled because one more position would not fit a transaction
     FILL_OR_KILL = "fill_or_kill"  # refused although the book had enough: some of it could not bear the fill
+    AUCTION_FEE = "auction_fee"  # orders taken out of an auction for fees at a price that was not taken in the end
+    VOLATILITY = "volatility"  # auctions begun although the band held enough: some of it could not bear the fill
     ROUND = "round"  # oracle rounds refused, and the marks of those adopted
-    LISTING = "listing"  # listings refused
+    LISTING = "listing"  # listings, phases and auction rules refused
     BATCH_CUT = "batch_cut"  # batches sealed before a new round, or cut short, for the margin or gas of what they hold
     DIGEST = "digest"  # digests of the machine's state
     CHAIN_DISAGREED = "chain_disagreed"  # facts of the chain that the machine says it did not expect

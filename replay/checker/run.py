@@ -15,7 +15,7 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from journal.record import Record
-from replay.checker import batches, chain, entering, leaving, venue
+from replay.checker import batches, chain, entering, leaving, phases, venue
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Violation
 from replay.findings import Diverged, Finding, Kind
@@ -28,7 +28,9 @@ ROOMS: Final[dict[type, Room]] = {
     c.ListExpiry: venue.expiry,
     c.ListSeries: venue.series,
     c.PostRound: venue.post,
-    c.SetTrading: venue.trading,
+    c.SetTrading: phases.trading,
+    c.SetAuctions: phases.rules,
+    c.SetPhase: phases.phase,
     c.TakeDigest: venue.digest,
     c.Place: entering.place,
     c.Amend: entering.amend,

@@ -11,7 +11,6 @@ from exchange.core.commands import (
     ListSeries,
     ListUnderlying,
     PostRound,
-    SetTrading,
     TakeDigest,
 )
 from exchange.core.events import (
@@ -27,7 +26,7 @@ from exchange.core.events import (
     RoundAdopted,
 )
 from exchange.core.units import QTY_ONE, TWAP_SECONDS, expiry_of, series_of
-from replay.checker import batches
+from replay.checker import batches, phases
 from replay.checker.bounds import BOUNDARIES_KEPT
 from replay.checker.facts import Expiry, Series, Underlying
 from replay.checker.ladder import Ladder
@@ -89,12 +88,7 @@ def series(ledger: Ledger, command: ListSeries, events: Sequence[Event]) -> None
     option.strike, option.is_call = command.strike, command.is_call
     ledger.series[series_id] = option
     ends.series.append(option)
-
-
-def trading(ledger: Ledger, command: SetTrading, events: Sequence[Event]) -> None:
-    """Open or halted."""
-    if applied(ledger, events):
-        ledger.is_open = command.is_open
+    phases.listed(ledger, option)
 
 
 def digest(ledger: Ledger, command: TakeDigest, events: Sequence[Event]) -> None:
@@ -121,13 +115,17 @@ def post(ledger: Ledger, command: PostRound, events: Sequence[Event]) -> None:
     if not events or type(events[0]) is not RoundAdopted or events[0].round_id != command.round_id:
         ledger.note(Rule.EVENTS_MUST_FIT, "a round is neither refused nor adopted")
         return
+    before = ledger.round.spots if ledger.round is not None else {}
     _adopt(ledger, command)
     rest = list(events[1:])
     for expiry_id, price in fixed.items():
         rest = _expire(ledger, expiry_id, price, rest)
-    if rest:
-        sentence = f"{type(rest[0]).__name__} does not follow from a round"
-        ledger.note(Rule.EXPIRY_MUST_BE_FIXED_BY_THE_MEAN, sentence, actual=rest[0])
+    jumps = phases.jumps(ledger, command.spots, before)
+    if rest != jumps:
+        sentence = "after a round something else happens than expiries and jumps of the spot make"
+        ledger.note(Rule.PHASE_MUST_FOLLOW, sentence, expected=jumps, actual=rest)
+    for event in jumps:
+        phases.jumped(ledger, event)
 
 
 def _adopt(ledger: Ledger, command: PostRound) -> None:
@@ -151,7 +149,10 @@ def _adopt(ledger: Ledger, command: PostRound) -> None:
     for each in ledger.expiries.values():
         each.priced = 0
     for sheet in command.sheets:
-        ledger.expiries[sheet.expiry_id].priced = len(sheet.marks)
+        ends = ledger.expiries[sheet.expiry_id]
+        ends.priced = len(sheet.marks)
+        for option, mark in zip(ends.series, sheet.marks, strict=False):
+            option.mark = mark
 
 
 def _fixings(ledger: Ledger, command: PostRound) -> Iterator[tuple[int, int]]:
