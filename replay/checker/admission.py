@@ -6,13 +6,25 @@ journal and the ledger.
 
 from typing import Final
 
-from exchange.core.commands import AUCTION, BRACKET, CANCEL_BOTH, FOK, GTC, LAST, SCOPE_TRADE, Authorisation, Terms
+from exchange.core.commands import (
+    AUCTION,
+    BRACKET,
+    CANCEL_BOTH,
+    FOK,
+    GTC,
+    LAST,
+    SCOPE_TRADE,
+    Authorisation,
+    QuoteMandate,
+    Terms,
+)
 from exchange.core.events import Reject
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 from replay.checker import fees
 from replay.checker.bounds import ATTACHED_MAX, BATCHES_MIN, BLOCK_S, SLICES_MAX
-from replay.checker.facts import Account, Series
+from replay.checker.facts import Series
 from replay.checker.ledger import TREASURY, Ledger
+from replay.checker.presence import is_killed
 
 NANOS: Final = 10**9
 
@@ -22,27 +34,41 @@ def broken_by(ledger: Ledger, auth: Authorisation) -> list[Reject]:
     broken: list[Reject] = []
     if not ledger.is_open or ledger.config is None:
         broken.append(Reject.TRADING_MUST_BE_OPEN)
-    account = ledger.accounts.get(auth.account)
-    if account is None or account.id == TREASURY:
-        broken.append(Reject.ACCOUNT_MUST_EXIST)
-    else:
-        _who(ledger, auth, account, broken)
+    broken_who(ledger, auth, SCOPE_TRADE, broken)
+    broken += broken_terms(ledger, auth)
+    series = ledger.series.get(auth.series)
+    if series is not None and _is_dear(ledger, auth, series):
+        broken.append(Reject.MAX_FEE_MUST_COVER_FEE)
+    return broken
+
+
+def broken_terms(ledger: Ledger, auth: Authorisation) -> list[Reject]:
+    """The rules an order, or a quote spelt out as one, breaks by what it says."""
+    broken: list[Reject] = []
     series = ledger.series.get(auth.series)
     if series is None:
         broken.append(Reject.SERIES_MUST_EXIST)
     else:
         _what(ledger, auth, series, broken)
-        _oracle(ledger, auth, series, broken)
+        if not _has_oracle(ledger, series):
+            broken.append(Reject.ORACLE_MUST_BE_FRESH)
     _terms(ledger, auth, broken)
     return broken
 
 
-def _who(ledger: Ledger, auth: Authorisation, account: Account, broken: list[Reject]) -> None:
+def broken_who(ledger: Ledger, auth: Authorisation | QuoteMandate, scope: int, broken: list[Reject]) -> None:
+    """The rules a signature breaks: whose it is, whether it may do this, and whether it was used before."""
+    account = ledger.accounts.get(auth.account)
+    if account is None or account.id == TREASURY:
+        broken.append(Reject.ACCOUNT_MUST_EXIST)
+        return
+    if ledger.kills and is_killed(ledger, account):
+        broken.append(Reject.KILL_SWITCH_MUST_BE_RELEASED)
     if account.exiting:
         broken.append(Reject.ACCOUNT_MUST_BE_ACTIVE)
     if auth.signer != account.owner:
         scopes, end_s = account.keys.get(auth.signer, (0, 0))
-        if not scopes & SCOPE_TRADE or end_s <= ledger.now_s:
+        if not scopes & scope or end_s <= ledger.now_s:
             broken.append(Reject.SIGNER_MUST_BE_AUTHORISED)
     if not 0 <= auth.nonce <= U64_MAX or account.has_spent(auth.nonce):
         broken.append(Reject.NONCE_MUST_BE_FRESH)
@@ -90,20 +116,20 @@ def _known(auth: Authorisation, terms: Terms, broken: list[Reject]) -> None:
         broken.append(Reject.TERMS_MUST_BE_KNOWN)
 
 
-def _oracle(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reject]) -> None:
+def _has_oracle(ledger: Ledger, series: Series) -> bool:
+    """Whether a round that is not too old prices the series."""
     round_, config = ledger.round, ledger.config
-    if config is None:
-        return
-    if (
-        round_ is None
-        or series.index >= series.expiry.priced
-        or ledger.now_s - round_.time_s > config.settlement_window_s
-    ):
-        broken.append(Reject.ORACLE_MUST_BE_FRESH)
-        return
+    if config is None or round_ is None:
+        return False
+    return series.index < series.expiry.priced and ledger.now_s - round_.time_s <= config.settlement_window_s
+
+
+def _is_dear(ledger: Ledger, auth: Authorisation, series: Series) -> bool:
+    round_, config = ledger.round, ledger.config
+    if config is None or round_ is None:
+        return False
     fee = fees.of_taker(config.fees, round_.spots[series.underlying], auth.price, auth.qty)
-    if fee > fees.most(auth.max_fee, auth.qty):
-        broken.append(Reject.MAX_FEE_MUST_COVER_FEE)
+    return fee > fees.most(auth.max_fee, auth.qty)
 
 
 def settlement_lags(ledger: Ledger) -> bool:

@@ -200,6 +200,8 @@ class Uncross:
             return order.expiry_s <= self.ledger.now_s
         if reason is CancelReason.REDUCE_ONLY:
             return order.reduce_only and not order.reducible()
+        if reason is CancelReason.QUOTE_IN_AUCTION:
+            return order.mandate is not None
         return reason is CancelReason.SELF_TRADE and self._meets_itself(order)
 
     def _meets_itself(self, order: Order) -> bool:

@@ -24,3 +24,29 @@ BATCHES_MIN: Final = 8
 """Batches that may wait, however short the settlement window."""
 BOUNDARIES_KEPT: Final = 96
 """Half hours whose accumulators are remembered."""
+LEAVES_MAX: Final = 256
+"""Quotes of a message."""
+GROUP_MAX: Final = 512
+"""Quotes of a group in the book."""
+GROUPS_MAX: Final = 64
+"""Groups of quotes of an account."""
+MANDATES_MAX: Final = 64
+"""Mandates of an account with quotes in the book."""
+NAME_MAX: Final = 64
+"""Characters of a group's name."""
+INTERVAL_MAX_NS: Final = 3_600 * 10**9
+"""The longest window of a group, and the longest freeze."""
+BOUND_MAX: Final = 2**47
+"""Any figure of a budget or a group."""
+FILL_MAX: Final = 2**54
+"""Greeks of a whole leaf."""
+MOMENTS_MAX: Final = 1_024
+"""Records with fills that a window may hold."""
+SESSIONS_MAX: Final = 20_000
+"""Connections that enter orders, open at once."""
+TIMER_MAX_MS: Final = 86_400_000
+"""The longest a dead man's timer runs."""
+FIRED_MAX: Final = 1_000
+"""Timers that one tick fires."""
+PURGED_MAX: Final = 1_000
+"""Orders of purges that one record cancels."""

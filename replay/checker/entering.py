@@ -8,7 +8,7 @@ from typing import Final
 
 from exchange.core.commands import CANCEL_MAKER, FOK, GTC, Amend, Authorisation, Place, terms_of
 from exchange.core.events import Accepted, Amended, Event, Reject, Rejected
-from replay.checker import batches
+from replay.checker import batches, presence
 from replay.checker.admission import broken_by, settlement_lags
 from replay.checker.bounds import LINEAGE_MAX, OPEN_ORDERS_MAX
 from replay.checker.facts import Order
@@ -73,10 +73,11 @@ class Entry:
 def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
     """A new order."""
     waited(ledger, command)
-    events = batches.sealed_first(ledger, events)
+    events = _first(ledger, command, events)
     entry = Entry(ledger, command.auth, slide=command.slide)
     broken = broken_by(ledger, command.auth)
     broken += entry.broken()
+    broken += _gone(ledger, command)
     if command.auth.replaces:
         broken.append(Reject.AMEND_MUST_NAME_REPLACED_NONCE)
     if entry.account is not None and len(entry.account.orders) >= OPEN_ORDERS_MAX:
@@ -87,17 +88,29 @@ def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
     if admitted.order_id != ledger.seq:
         ledger.note(Rule.EVENTS_MUST_FIT, "an order's number is that of its record", order=admitted.order_id)
     ledger.enter(entry.meeting.taker, command.auth)
+    presence.mind(ledger, entry.meeting.taker, command.session)
     entry.meeting.follow(events[1:])
+
+
+def _first(ledger: Ledger, command: Place | Amend, events: Sequence[Event]) -> Sequence[Event]:
+    """What is due before an order is looked at: a full batch, and the timer of its account."""
+    return presence.overdue(ledger, command.auth.account, batches.sealed_first(ledger, events))
+
+
+def _gone(ledger: Ledger, command: Place | Amend) -> list[Reject]:
+    """An order of a connection that has ended is refused: nobody would be there to mind it."""
+    return [Reject.SESSION_MUST_BE_OPEN] if command.session and command.session not in ledger.sessions else []
 
 
 def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
     """An open order under a new signature."""
     waited(ledger, command)
-    events = batches.sealed_first(ledger, events)
+    events = _first(ledger, command, events)
     auth, order = command.auth, ledger.orders.get(command.order_id)
     entry = Entry(ledger, auth, filled=order.filled if order is not None else 0)
     broken = broken_by(ledger, auth)
-    if order is None or order.expiry_s <= ledger.now_s:
+    broken += _gone(ledger, command)
+    if order is None or order.expiry_s <= ledger.now_s or presence.dooms(ledger, order):
         broken.append(Reject.ORDER_MUST_BE_OPEN)
     if order is not None:
         broken += _broken_by_amendment(order, auth)
@@ -107,6 +120,8 @@ def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
         return
     if admitted.order_id != order.id:
         ledger.note(Rule.EVENTS_MUST_FIT, "another order is amended than the one named", order=admitted.order_id)
+    if command.session:
+        presence.mind(ledger, order, command.session)
     _stand(ledger, order, auth, admitted, events[1:])
 
 
@@ -116,6 +131,8 @@ KEPT_RULES: Final = (Reject.REDUCE_ONLY_MUST_REDUCE,)
 
 def _broken_by_amendment(order: Order, auth: Authorisation) -> list[Reject]:
     broken: list[Reject] = []
+    if order.mandate is not None:
+        broken.append(Reject.QUOTE_MUST_BE_QUOTED_ANEW)
     if order.account.id != auth.account:
         broken.append(Reject.ORDER_MUST_BE_OWN)
     if order.series.id != auth.series or order.is_buy != auth.is_buy or auth.tif != GTC:

@@ -80,16 +80,30 @@ class Auction:
 class Account:
     """Who owns it and may sign for it, what it holds, what it has open and which nonces are gone."""
 
-    __slots__ = ("cash", "exiting", "id", "keys", "nonces", "orders", "owner", "positions", "reducing")
+    __slots__ = (
+        "cancels",
+        "cash",
+        "exiting",
+        "groups",
+        "id",
+        "keys",
+        "nonces",
+        "orders",
+        "owner",
+        "positions",
+        "reducing",
+    )
 
     def __init__(self, account_id: int, owner: bytes) -> None:
         self.id = account_id
         self.owner = owner
         self.exiting = False
+        self.cancels = False  # its orders leave with their connection
         self.cash = 0
         self.positions: dict[int, int] = {}
         self.keys: dict[bytes, tuple[int, int]] = {}  # key -> scopes, end
         self.nonces: dict[int, int] = {}  # nonce >> 8 -> mask of the 256 in it
+        self.groups: dict[str, Any] = {}  # groups of quotes
         self.orders: dict[int, Order] = {}
         self.reducing: dict[int, Order] = {}
 
@@ -118,7 +132,10 @@ class Order:
         "filled",
         "id",
         "is_buy",
+        "label",
+        "leaf",
         "left",
+        "mandate",
         "max_fee",
         "nonce",
         "place",
@@ -127,6 +144,7 @@ class Order:
         "reduce_only",
         "self_trade",
         "series",
+        "session",
         "shown",
         "signed",
         "slides",
@@ -139,6 +157,10 @@ class Order:
         self.signed = Signed(auth.signer, None)
         self.place: Any = None
         self.age = (0, 0)
+        self.mandate: Any = None  # of a quote, with its leaf
+        self.leaf: Any = None
+        self.label = ""
+        self.session = 0  # the connection that minds it
         self.filled = self.shown = self.expiry_s = 0
         self.left = auth.qty
         self.say(auth)

@@ -9,7 +9,7 @@ from heapq import heappop
 
 from exchange.core.commands import Cancel, CancelAll, Tick
 from exchange.core.events import Applied, Cancelled, CancelReason, Event, Reject, Rejected
-from replay.checker import auctions, batches
+from replay.checker import auctions, batches, presence
 from replay.checker.admission import settlement_lags
 from replay.checker.bounds import EXPIRED_MAX
 from replay.checker.facts import Order
@@ -61,10 +61,11 @@ def tick(ledger: Ledger, command: Tick, events: Sequence[Event]) -> None:
     if late is not None and at < EXPIRED_MAX:
         sentence = f"order {late.id} stays though its time has passed"
         ledger.note(Rule.CANCEL_MUST_BE_COMPLETE, sentence, order=late.id, expected=late.expiry_s, actual=ledger.now_s)
-    if not at and ledger.auctions:
-        auctions.moved(ledger, events[:-1], lags=lags)
-    elif len(events) > at + 1:
-        ledger.note(Rule.EVENTS_MUST_FIT, f"{type(events[at]).__name__} does not follow from a tick")
+    rest = presence.ticked(ledger, events[at:-1])
+    if len(rest) == len(events) - 1 and ledger.auctions:
+        auctions.moved(ledger, rest, lags=lags)
+    elif rest:
+        ledger.note(Rule.EVENTS_MUST_FIT, f"{type(rest[0]).__name__} does not follow from a tick")
 
 
 def _is_end(event: Event) -> bool:

@@ -7,7 +7,7 @@ of the journal.
 
 from collections import Counter
 from heapq import heapify, heappush
-from typing import Final
+from typing import Any, Final
 
 from exchange.core.commands import Authorisation, Configure, SetAuctions
 from exchange.core.units import NO_EXPIRY
@@ -47,6 +47,12 @@ class Ledger:
         self.seq = 0
         self.now_s = 0
         self.time_ns = 0
+        # who is there
+        self.sessions: dict[int, int] = {}  # connection -> what becomes of its orders
+        self.by_session: dict[int, dict[int, Order]] = {}
+        self.timers: dict[int, int] = {}  # account -> when it fires
+        self.kills: dict[tuple[int, int, bytes, bool], None] = {}
+        self.purges: dict[tuple[int, int, bytes], Any] = {}
         self.arrived_ns = 0  # of the last order that a venue held back
         self.violations: list[Violation] = []
         self.omitted = 0
@@ -151,6 +157,14 @@ class Ledger:
         self.orders.pop(order.id, None)
         order.account.orders.pop(order.id, None)
         order.account.reducing.pop(order.id, None)
+        if order.session:
+            minded = self.by_session[order.session]
+            del minded[order.id]
+            if not minded:
+                del self.by_session[order.session]
+            order.session = 0
+        if order.mandate is not None:
+            order.mandate.group.quotes.pop((order.series.id, order.is_buy), None)
 
     def end(self, order_id: int, remaining: int) -> Order | None:
         """A cancellation as journaled: the order it ended, None when there was none to end."""

@@ -10,7 +10,7 @@ from typing import Final
 
 from exchange.core.commands import CANCEL_BOTH, CANCEL_TAKER, FOK, GTC, IOC
 from exchange.core.events import Cancelled, CancelReason, Event, PhaseChanged, Rested, Traded
-from replay.checker import fees, fills, phases
+from replay.checker import fees, fills, phases, presence, quotes
 from replay.checker.admission import room
 from replay.checker.bounds import SWEEP_MAX
 from replay.checker.facts import Account, Order
@@ -22,7 +22,7 @@ from replay.checker.rules import Rule, Taken
 class Meeting:
     """An order that has been let in, the side it meets, and whom its fills have moved so far."""
 
-    __slots__ = ("across", "ledger", "met", "moved", "over", "taker", "yielded")
+    __slots__ = ("across", "ledger", "met", "moved", "over", "taker", "tripped", "yielded")
 
     def __init__(self, ledger: Ledger, taker: Order) -> None:
         self.ledger = ledger
@@ -31,6 +31,7 @@ class Meeting:
         self.moved: dict[int, Account] = {}
         self.met = 0  # fills, and others taken away
         self.over = False  # the order rests or was cancelled
+        self.tripped: list[Event] = []  # what a fill of a quote has brought about and must come next
         self.yielded = False  # an order of the same owner went, and this one must end too
 
     def follow(self, events: Sequence[Event]) -> None:
@@ -38,6 +39,8 @@ class Meeting:
         taker = self.taker
         for event in events:
             kind = type(event)
+            if self.tripped and self._trips(event):
+                continue
             if kind is Traded:
                 self._traded(event)  # type: ignore[arg-type]
             elif kind is Rested:
@@ -122,6 +125,9 @@ class Meeting:
         if maker.account.owner == taker.account.owner:
             sentence = f"order {taker.id} trades with order {maker.id} of the same owner"
             ledger.note(Rule.OWNERS_MUST_DIFFER, sentence, order=maker.id)
+        if presence.dooms(ledger, maker):
+            sentence = f"order {maker.id} is on its way out with others and trades"
+            ledger.note(Rule.MAKER_MUST_NOT_BE_PURGED, sentence, order=maker.id)
         if not self.in_band(price):
             sentence = f"trade {event.trade_id} is outside the band of its series"
             ledger.note(Rule.PRICE_MUST_BE_IN_BAND, sentence, order=taker.id, actual=price)
@@ -200,6 +206,8 @@ class Meeting:
         """The fill as journaled; a maker that is through leaves its place, an iceberg queues its next slice."""
         ledger = self.ledger
         fills.book(ledger, event, maker, self.taker, self.moved)
+        if maker.mandate is not None:
+            self.tripped = quotes.filled(ledger, maker, event.qty)
         if not maker.left:
             ledger.close(maker)
         elif maker.reduce_only and not maker.reducible():
@@ -207,6 +215,18 @@ class Meeting:
         elif not maker.shown:
             ledger.lift(maker)  # the next slice of an iceberg queues behind everybody at its price
             ledger.rest(maker, maker.price, event.trade_id)
+
+    def _trips(self, event: Event) -> bool:
+        """Whether an event is the next of those that a fill of a quote brought about."""
+        due = self.tripped.pop(0)
+        if event != due:
+            sentence = f"a fill of order {self.taker.id} brings a quote to its bound, and something else follows"
+            self.ledger.note(Rule.PROTECTION_MUST_TRIP, sentence, order=self.taker.id, expected=due, actual=event)
+            self.tripped = []
+            return False
+        self.met += 1
+        quotes.follow_trip(self.ledger, event)
+        return True
 
     # -- others taken out of the way ----------------------------------------------------------------------------------
 
@@ -241,6 +261,8 @@ class Meeting:
         if reason is CancelReason.SELF_TRADE:
             holds = maker.account.owner == self.taker.account.owner and self.taker.self_trade != CANCEL_TAKER
             self.yielded = self.taker.self_trade == CANCEL_BOTH
+        elif reason in presence.REASONS.values():
+            holds = reason in presence.dooms(self.ledger, maker)
         elif reason is CancelReason.EXPIRED:
             holds = maker.expiry_s <= self.ledger.now_s
         elif reason is CancelReason.REDUCE_ONLY:
@@ -305,6 +327,9 @@ class Meeting:
     def _finish(self) -> None:
         """The order is filled, rests or was cancelled; nothing lingers; the book has a spread."""
         ledger, taker = self.ledger, self.taker
+        if self.tripped:
+            sentence = f"a fill of order {taker.id} brings a quote to its bound, and nothing follows"
+            ledger.note(Rule.PROTECTION_MUST_TRIP, sentence, order=taker.id, expected=self.tripped[0])
         if taker.tif == FOK and taker.left:
             sentence = f"order {taker.id} was to be filled whole or not at all"
             ledger.note(Rule.FILL_OR_KILL_MUST_FILL, sentence, order=taker.id, expected=0, actual=taker.left)

@@ -47,6 +47,12 @@ class Rule(StrEnum):
     REST_MUST_BE_AT_ITS_PRICE = "rest_must_be_at_its_price"
     REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
     REDUCE_ONLY_MUST_NOT_LINGER = "reduce_only_must_not_linger"
+    # quotes
+    BUDGET_MUST_BOUND_FILLS = "budget_must_bound_fills"
+    PROTECTION_MUST_TRIP = "protection_must_trip"
+    # who is there
+    TIMER_MUST_FIRE = "timer_must_fire"
+    MAKER_MUST_NOT_BE_PURGED = "maker_must_not_be_purged"
     # takers that a venue holds back
     TAKER_MUST_HAVE_WAITED = "taker_must_have_waited"
     TAKERS_MUST_KEEP_THEIR_ORDER = "takers_must_keep_their_order"

@@ -15,31 +15,39 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from journal.record import Record
-from replay.checker import batches, chain, entering, leaving, phases, venue
+from replay.checker import batches, chain, entering, leaving, phases, presence, quotes, venue
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Violation
 from replay.findings import Diverged, Finding, Kind
 from replay.frames import Progress, out_of_order, rare_collections, read_frame, whole_frames
 
 Room: TypeAlias = Callable[[Ledger, Any, Sequence[e.Event]], None]
-ROOMS: Final[dict[type, Room]] = {
-    c.Configure: venue.configure,
-    c.ListUnderlying: venue.underlying,
-    c.ListExpiry: venue.expiry,
-    c.ListSeries: venue.series,
-    c.PostRound: venue.post,
-    c.SetTrading: phases.trading,
-    c.SetAuctions: phases.rules,
-    c.SetPhase: phases.phase,
-    c.TakeDigest: venue.digest,
-    c.Place: entering.place,
-    c.Amend: entering.amend,
-    c.Cancel: leaving.cancel,
-    c.CancelAll: leaving.cancel_all,
-    c.Tick: leaving.tick,
-    c.SealBatch: batches.seal,
-    c.BatchRefused: batches.refused,
-} | dict.fromkeys(get_args(c.Observation), chain.observe)
+ROOMS: Final[dict[type, Room]] = (
+    {
+        c.Configure: venue.configure,
+        c.ListUnderlying: venue.underlying,
+        c.ListExpiry: venue.expiry,
+        c.ListSeries: venue.series,
+        c.PostRound: venue.post,
+        c.SetTrading: phases.trading,
+        c.SetAuctions: phases.rules,
+        c.SetPhase: phases.phase,
+        c.TakeDigest: venue.digest,
+        c.Place: entering.place,
+        c.Amend: entering.amend,
+        c.Cancel: leaving.cancel,
+        c.CancelAll: leaving.cancel_all,
+        c.Tick: leaving.tick,
+        c.SealBatch: batches.seal,
+        c.BatchRefused: batches.refused,
+        c.MassQuote: quotes.mass,
+        c.SetProtection: quotes.protect,
+        c.FreezeQuotes: quotes.freeze,
+        c.CancelQuotes: quotes.cancel,
+    }
+    | dict.fromkeys(get_args(c.Observation), chain.observe)
+    | dict.fromkeys(get_args(c.Presence), presence.present)
+)
 BEFORE_CONFIGURATION: Final = (c.Configure, c.Place, c.Amend, c.Cancel)
 """Commands that are heard before the venue is configured, if only to be refused for what they say."""
 IMPOSSIBLE: Final = (ArithmeticError, LookupError)

@@ -6,7 +6,6 @@ It hears what a reader of the journal reads. The happenings are those of the mac
 from typing import Any
 
 import pytest
-from core_presence import PRESENCE
 from core_profiles import effort
 from hypothesis import Phase, settings
 from hypothesis import strategies as st
@@ -16,9 +15,6 @@ from test_core_machine import HAPPENS, WEIGHTED, LawfulWorld
 from exchange import codec
 from exchange.core import uncross
 from replay.checker import Checker, auctions
-
-# Who is there is another promise.
-WITHOUT = [name for name in WEIGHTED if name not in PRESENCE and name != "nonsense"]
 
 
 class CheckedWorld(LawfulWorld):
@@ -54,7 +50,7 @@ class CheckedHistories(RuleBasedStateMachine):
     def opens(self, batch_trades_max: int) -> None:
         self.world = CheckedWorld(batch_trades_max)
 
-    @rule(what=st.sampled_from(WITHOUT), data=st.data())
+    @rule(what=st.sampled_from(WEIGHTED), data=st.data())
     def happens(self, what: str, data: st.DataObject) -> None:
         HAPPENS[what][1](self.world, lambda bound: data.draw(st.integers(0, 840 * bound - 1)) % bound)
 

@@ -1,0 +1,141 @@
+"""What bounds a maker's fills, counted again: the budget of each mandate, and per group a rolling window.
+
+A fill that brings a figure to its bound is the last: the quotes concerned leave before anything else happens. Imports
+the words of the journal and facts.
+"""
+
+from typing import Final
+
+from exchange.core.commands import Protection, QuoteLeaf, QuoteMandate
+from exchange.core.events import Figure
+from exchange.core.units import QTY_ONE
+from replay.checker.bounds import MOMENTS_MAX
+
+FOREVER: Final = 2**63 - 1
+
+
+class Sums:
+    """Quantity, net delta, net vega and number of some fills; the net figures in 1e-4 of the units of a bound."""
+
+    __slots__ = ("count", "delta", "qty", "vega")
+
+    def __init__(self) -> None:
+        self.qty = self.delta = self.vega = self.count = 0
+
+    def add(self, leaf: QuoteLeaf, qty: int) -> None:
+        """One fill of a quote."""
+        bought = qty if leaf.is_buy else -qty
+        self.qty += qty
+        self.delta += leaf.delta * bought
+        self.vega += leaf.vega * bought
+        self.count += 1
+
+
+class Moment(Sums):
+    """What filled in a group at one time."""
+
+    __slots__ = ("time_ns",)
+
+    def __init__(self, time_ns: int) -> None:
+        super().__init__()
+        self.time_ns = time_ns
+
+
+class Mandate:
+    """A message of quotes under one signature, and what has filled of it."""
+
+    __slots__ = ("covered", "group", "id", "leaves", "signed", "sums")
+
+    def __init__(self, seq: int, signed: QuoteMandate, leaves: tuple[QuoteLeaf, ...], group: "Group") -> None:
+        self.id, self.signed, self.leaves, self.group = seq, signed, leaves, group
+        self.covered = group.bounds.covered
+        self.sums = Sums()
+
+    def reached(self) -> bool:
+        """Whether the budget is used up."""
+        sums = self.sums
+        return _reached(self.signed, sums.qty, abs(sums.delta), abs(sums.vega), sums.count) is not None
+
+
+class Group:
+    """Quotes of a maker that are protected together: its bounds, what filled of late, and the quotes that stand."""
+
+    __slots__ = ("_before", "_record", "_sums", "account", "bounds", "frozen_until_ns", "moments", "name", "quotes")
+
+    def __init__(self, account: int, name: str, bounds: Protection) -> None:
+        self.account, self.name, self.bounds = account, name, bounds
+        self.frozen_until_ns = 0
+        self.moments: list[Moment] = []
+        self.quotes: dict[tuple[int, bool], int] = {}  # series and side -> order
+        self._record = 0
+        self._before: tuple[int, int, int, int, int, int, int] = (0,) * 7
+        self._sums = Sums()
+
+    def is_frozen(self, now_ns: int) -> bool:
+        """Whether it takes no quotes: frozen, or its window is still full."""
+        return now_ns < self.frozen_until_ns or self.tripped(now_ns) is not None
+
+    def freeze(self, now_ns: int) -> None:
+        """A bound was reached."""
+        self.frozen_until_ns = now_ns + self.bounds.frozen_ns if self.bounds.frozen_ns else FOREVER
+
+    def within(self, now_ns: int) -> list[Moment]:
+        """What filled within the interval."""
+        return [moment for moment in self.moments if moment.time_ns > now_ns - self.bounds.interval_ns]
+
+    def tripped(self, now_ns: int) -> tuple[Figure, int, int] | None:
+        """The bound that what filled within the interval has reached."""
+        return self._figure(_span(self.within(now_ns)), Sums(), 0)
+
+    def add(self, seq: int, now_ns: int, leaf: QuoteLeaf, qty: int) -> tuple[Figure, int, int] | None:
+        """Count one fill of a record; the bound it brings the group to.
+
+        Net figures are looked at from every moment of the window on: whichever fills roll out of it first, what is left
+        has not been beyond its bound.
+        """
+        if self._record != seq:
+            self.moments = self.within(now_ns)
+            self._record, self._before, self._sums = seq, _span(self.moments), Sums()
+        if not self.moments or self.moments[-1].time_ns != now_ns:
+            self.moments.append(Moment(now_ns))
+        self.moments[-1].add(leaf, qty)
+        self._sums.add(leaf, qty)
+        return self._figure(self._before, self._sums, 1)
+
+    def _figure(
+        self, before: tuple[int, int, int, int, int, int, int], now: Sums, more: int
+    ) -> tuple[Figure, int, int] | None:
+        qty, count, moments, delta_low, delta_high, vega_low, vega_high = before
+        delta = max(delta_high + now.delta, -delta_low - now.delta)
+        vega = max(vega_high + now.vega, -vega_low - now.vega)
+        found = _reached(self.bounds, qty + now.qty, delta, vega, count + now.count)
+        if found is None and moments + more >= MOMENTS_MAX:
+            return Figure.COUNT, moments + more, MOMENTS_MAX
+        return found
+
+
+def _span(moments: list[Moment]) -> tuple[int, int, int, int, int, int, int]:
+    """Quantity, fills and moments of a window, and how far its net figures range from any moment on."""
+    delta = delta_low = delta_high = vega = vega_low = vega_high = 0
+    for moment in reversed(moments):
+        delta += moment.delta
+        vega += moment.vega
+        delta_low, delta_high = min(delta_low, delta), max(delta_high, delta)
+        vega_low, vega_high = min(vega_low, vega), max(vega_high, vega)
+    qty, count = sum(moment.qty for moment in moments), sum(moment.count for moment in moments)
+    return qty, count, len(moments), delta_low, delta_high, vega_low, vega_high
+
+
+def _reached(
+    bounds: Protection | QuoteMandate, qty: int, delta: int, vega: int, count: int
+) -> tuple[Figure, int, int] | None:
+    """The first figure that is at its bound or beyond, with both; a bound of zero is none."""
+    if 0 < bounds.qty <= qty:
+        return Figure.QTY, qty, bounds.qty
+    if 0 < bounds.delta * QTY_ONE <= delta:
+        return Figure.DELTA, delta // QTY_ONE, bounds.delta
+    if 0 < bounds.vega * QTY_ONE <= vega:
+        return Figure.VEGA, vega // QTY_ONE, bounds.vega
+    if 0 < bounds.count <= count:
+        return Figure.COUNT, count, bounds.count
+    return None
