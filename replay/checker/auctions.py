@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from exchange.core.commands import AUCTION, CANCEL_MAKER, CANCEL_TAKER, UNCROSSING
 from exchange.core.events import Cancelled, CancelReason, Event, PhaseChanged, Traded, Uncrossed
-from replay.checker import fills, phases
+from replay.checker import fills, phases, quotes
 from replay.checker.admission import room
 from replay.checker.bounds import CHANGES_MAX, SWEEP_MAX
 from replay.checker.facts import Account, Auction, Order, Series, Underlying
@@ -155,6 +155,7 @@ class Uncross:
         self.price = auction.price
         self.queues: tuple[deque[Share], deque[Share]] = (deque(), deque())
         self.looked = 0
+        self.tripped: list[Event] = []
 
     def follow(self, events: Sequence[Event]) -> None:
         """Some are taken out, a price is found, orders fill, reduce-only orders with nothing to reduce go, it opens."""
@@ -172,6 +173,8 @@ class Uncross:
         self.looked = max(len(queue) for queue in self.queues)
         while rest and type(rest[0]) is Traded:
             self._traded(rest.pop(0))  # type: ignore[arg-type]
+            if self.tripped:
+                self._trips(rest)
         while rest and type(rest[0]) is Cancelled:
             fills.linger(self.ledger, rest.pop(0), self.moved, self.option)  # type: ignore[arg-type]
         fills.none_lingers(self.ledger, self.moved.values(), self.option)
@@ -200,8 +203,6 @@ class Uncross:
             return order.expiry_s <= self.ledger.now_s
         if reason is CancelReason.REDUCE_ONLY:
             return order.reduce_only and not order.reducible()
-        if reason is CancelReason.QUOTE_IN_AUCTION:
-            return order.mandate is not None
         return reason is CancelReason.SELF_TRADE and self._meets_itself(order)
 
     def _meets_itself(self, order: Order) -> bool:
@@ -260,6 +261,8 @@ class Uncross:
         due = clearing(bids, asks, option.step, option.mark)
         extended = phases.extension(ledger, option, auction, due.price)
         event = rest.pop(0) if rest else None
+        if extended is None and type(event) is PhaseChanged and self._quoted():
+            extended = phases.extension(ledger, option, auction, -1)
         if extended is not None and type(event) is PhaseChanged:
             phases.expect(ledger, event, extended)
             self._only(rest)
@@ -267,15 +270,22 @@ class Uncross:
         if type(event) is not Uncrossed or event.series != option.id:
             _stays(ledger, option.id)
             return False
-        if extended is not None:
+        if extended is not None and not (event.price != due.price and self._quoted()):
             ledger.note(Rule.PHASE_MUST_FOLLOW, "an auction ends at a price outside the band", expected=extended)
-        if (event.price, event.volume, event.surplus) != due:
+        if (event.price, event.volume, event.surplus) != due and not self._quoted():
             sentence = f"series {option.id} uncrosses at another price than trades most (price, volume, surplus)"
             actual = (event.price, event.volume, event.surplus)
             ledger.note(Rule.AUCTION_MUST_CLEAR_AT_BEST, sentence, expected=tuple(due), actual=actual)
         auction.phase, auction.price, auction.volume = UNCROSSING, event.price, event.volume
         self.price = event.price
         self.queues = (self._shares(option.bids), self._shares(option.asks))
+        return True
+
+    def _quoted(self) -> bool:
+        """Whether quotes take part: what their protection cuts may move the price, which is then taken as journaled."""
+        if all(share.order.mandate is None for side in self.queues for share in side):
+            return False
+        self.ledger.take(Taken.AUCTION_QUOTE)
         return True
 
     # -- fills --------------------------------------------------------------------------------------------------------
@@ -291,25 +301,56 @@ class Uncross:
             ledger.note(Rule.MAKER_MUST_BE_OPEN, sentence, order=event.maker_order)
             return
         bids, asks = self.queues
-        due = self._pair(bids, asks)
         bid, ask = (maker, taker) if maker.is_buy else (taker, maker)
+        due = self._due(bid, ask)
         if due is None or (bid, ask) != due[:2]:
             rule, first = self._passed_over(due, bid, ask)
             sentence = f"trade {event.trade_id} of an auction is not between those who stand first"
             expected = due and (due[0].id, due[1].id)
             ledger.note(rule, sentence, order=first, expected=expected, actual=(bid.id, ask.id))
-        elif event.qty != due[2]:
+        elif event.qty != due[2] and not (event.qty < due[2] and self._capped(bid, ask)):
             sentence = f"trade {event.trade_id} of an auction is not for as much as both take part with"
             ledger.note(Rule.FILL_MUST_BE_WHOLE, sentence, order=maker.id, expected=due[2], actual=event.qty)
         self._check(event, maker, taker)
         for queue, order in ((bids, bid), (asks, ask)):
             _consume(queue, order, event.qty)
         fills.book(ledger, event, maker, taker, self.moved)
+        if maker.mandate is not None:
+            self.tripped = quotes.filled(ledger, maker, event.qty)
         for order in (maker, taker):
             if not order.left:
                 ledger.close(order)
             elif not order.shown:
                 order.shown = min(order.display, order.left)  # in an auction all of an iceberg has its place
+
+    def _trips(self, rest: list[Event]) -> None:
+        """What a fill of a quote brings about comes next; the quotes it takes off take no more part."""
+        count = len(self.tripped)
+        quotes.expect_trip(self.ledger, self.tripped, rest[:count])
+        del rest[:count]
+        self.filled += count
+        self.tripped = []
+        for queue in self.queues:
+            kept = [share for share in queue if share.order.id in self.ledger.orders]
+            queue.clear()
+            queue.extend(kept)
+
+    def _due(self, bid: Order, ask: Order) -> tuple[Order, Order, int] | None:
+        """The pair whose turn it is. A quote may take part with less than it shows, where its protection will take it
+        off for what others fill: that it had its part is taken as journaled.
+        """
+        bids, asks = self.queues
+        for queue, order in ((bids, bid), (asks, ask)):
+            while queue and queue[0].order is not order and queue[0].order.mandate is not None:
+                queue.popleft()
+                self.ledger.take(Taken.AUCTION_QUOTE)
+        return self._pair(bids, asks)
+
+    def _capped(self, bid: Order, ask: Order) -> bool:
+        if bid.mandate is None and ask.mandate is None:
+            return False
+        self.ledger.take(Taken.AUCTION_QUOTE)
+        return True
 
     def _pair(self, bids: deque[Share], asks: deque[Share]) -> tuple[Order, Order, int] | None:
         if not bids or not asks:
@@ -334,8 +375,6 @@ class Uncross:
             sentence = f"trade {event.trade_id} of an auction is not at its price"
             ledger.note(Rule.PRICE_MUST_BE_THE_AUCTIONS, sentence, expected=self.price, actual=event.price)
         first, second = sorted((maker, taker), key=lambda one: one.age)
-        if second.post_only:
-            first, second = second, first
         if (maker, taker) != (first, second):
             sentence = f"trade {event.trade_id} of an auction takes from the order that arrived later"
             ledger.note(Rule.AUCTION_MUST_LET_THE_LATER_TAKE, sentence, order=taker.id, expected=second.id)

@@ -363,8 +363,6 @@ class Message:
         series = ledger.series.get(leaf.series)
         if series is None:
             return broken
-        if leaf.series in ledger.auctions:
-            broken.append(Reject.QUOTE_MUST_BE_OUTSIDE_AUCTIONS)
         if self._costs_too_much(series, leaf):
             broken.append(Reject.MAX_FEE_MUST_COVER_FEE)
         if max(abs(leaf.delta), abs(leaf.vega)) * leaf.qty > FILL_MAX or leaf.vega < 0:

@@ -81,6 +81,7 @@ class Taken(StrEnum):
     POSITIONS_BOUND = "positions_bound"  # orders cancelled because one more position would not fit a transaction
     FILL_OR_KILL = "fill_or_kill"  # refused although the book had enough: some of it could not bear the fill
     AUCTION_FEE = "auction_fee"  # orders taken out of an auction for fees at a price that was not taken in the end
+    AUCTION_QUOTE = "auction_quote"  # quotes that take part in an auction with less than they show, and its price then
     VOLATILITY = "volatility"  # auctions begun although the band held enough: some of it could not bear the fill
     ROUND = "round"  # oracle rounds refused, and the marks of those adopted
     LISTING = "listing"  # listings, phases and auction rules refused

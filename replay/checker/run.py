@@ -15,7 +15,7 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from journal.record import Record
-from replay.checker import batches, chain, entering, leaving, phases, presence, quotes, venue
+from replay.checker import batches, chain, entering, leaving, passing, phases, presence, quotes, venue
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Violation
 from replay.findings import Diverged, Finding, Kind
@@ -37,7 +37,7 @@ ROOMS: Final[dict[type, Room]] = (
         c.Amend: entering.amend,
         c.Cancel: leaving.cancel,
         c.CancelAll: leaving.cancel_all,
-        c.Tick: leaving.tick,
+        c.Tick: passing.tick,
         c.SealBatch: batches.seal,
         c.BatchRefused: batches.refused,
         c.MassQuote: quotes.mass,

@@ -92,14 +92,14 @@ class Story:
 
 
 Plot = Callable[[Story], None]
-PLANTED: dict[str, tuple[Rule, Plot]] = {}
+PLANTED: dict[str, tuple[Rule, Plot, Callable[[], Story]]] = {}
 
 
-def planted(rule: Rule) -> Callable[[Plot], Plot]:
-    """Registers a story that ends in a breach of ``rule``."""
+def planted(rule: Rule, begin: Callable[[], Story] = Story) -> Callable[[Plot], Plot]:
+    """Registers a story that ends in a breach of ``rule``, and how it begins."""
 
     def register(plot: Plot) -> Plot:
-        PLANTED[plot.__name__] = (rule, plot)
+        PLANTED[plot.__name__] = (rule, plot, begin)
         return plot
 
     return register

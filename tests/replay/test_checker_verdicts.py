@@ -5,12 +5,26 @@ import random
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from planting import CALL, ONE, USDC, Story, encoded
 
-from exchange.core import admission, backlog, deadlines, fees, matching, pricing, sweep
-from exchange.core.commands import FeeSchedule, ObserveDeposit, Tick
+from exchange.core import (
+    admission,
+    backlog,
+    deadlines,
+    fees,
+    matching,
+    phases,
+    presence,
+    pricing,
+    protection,
+    purging,
+    quoting,
+    sweep,
+)
+from exchange.core.commands import AnyCommand, FeeSchedule, ObserveDeposit, Tick
 from exchange.core.events import Applied
 from exchange.core.units import WAD
 from replay.__main__ import main
@@ -19,11 +33,24 @@ from replay.checker import fees as fees_again
 from replay.checker.facts import Account, Expiry, Order, Series, Underlying
 from replay.checker.ladder import Ladder
 from replay.checker.ledger import FINDINGS_MAX
-from replay.checker.rules import Rule
+from replay.checker.rules import Rule, Taken
+from replay.checker.run import ROOMS
 from replay.findings import Diverged
 
 ROOT = Path(__file__).parents[2]
 WORDS = ("exchange.core", "exchange.core.commands", "exchange.core.events", "exchange.core.units")
+
+
+def test_the_golden_journal_follows_from_the_rules():
+    report = check(ROOT / "tests/golden/venue.journal")
+    assert report.violations == []
+    assert report.trades > 400
+    assert report.entered + report.amended == report.filled + report.cancelled + report.still_open
+    assert set(report.taken) <= set(Taken)
+
+
+def test_every_kind_of_command_has_its_room():
+    assert set(get_args(AnyCommand)) == set(ROOMS)
 
 
 @pytest.fixture
@@ -65,6 +92,17 @@ def test_bounds_are_those_of_the_machine():
     assert bounds.OPEN_ORDERS_MAX == matching.OPEN_ORDERS_MAX
     assert bounds.SWEEP_MAX == sweep.SWEEP_MAX
     assert (bounds.SLICES_MAX, bounds.ATTACHED_MAX) == (admission.SLICES_MAX, admission.ATTACHED_MAX)
+    assert (bounds.CHANGES_MAX, bounds.CALL_MAX_S) == (phases.CHANGES_MAX, phases.CALL_MAX_S)
+    assert (bounds.LEAVES_MAX, bounds.GROUP_MAX, bounds.GROUPS_MAX) == (
+        quoting.LEAVES_MAX,
+        quoting.GROUP_MAX,
+        quoting.GROUPS_MAX,
+    )
+    assert (bounds.MANDATES_MAX, bounds.NAME_MAX) == (quoting.MANDATES_MAX, quoting.NAME_MAX)
+    assert (bounds.INTERVAL_MAX_NS, bounds.BOUND_MAX) == (quoting.INTERVAL_MAX_NS, quoting.BOUND_MAX)
+    assert (bounds.FILL_MAX, bounds.MOMENTS_MAX) == (quoting.FILL_MAX, protection.MOMENTS_MAX)
+    assert (bounds.SESSIONS_MAX, bounds.TIMER_MAX_MS) == (presence.SESSIONS_MAX, presence.TIMER_MAX_MS)
+    assert (bounds.FIRED_MAX, bounds.PURGED_MAX) == (presence.FIRED_MAX, purging.CANCELS_MAX)
     assert bounds.EXPIRED_MAX == deadlines.CANCELS_MAX
     assert bounds.LINEAGE_MAX == matching.LINEAGE_MAX
     assert (bounds.BLOCK_S, bounds.BATCHES_MIN) == (backlog.BLOCK_S, backlog.BATCHES_MIN)
