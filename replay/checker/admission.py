@@ -132,18 +132,20 @@ def _is_dear(ledger: Ledger, auth: Authorisation, series: Series) -> bool:
     return fee > fees.most(auth.max_fee, auth.qty)
 
 
-def settlement_lags(ledger: Ledger) -> bool:
-    """Whether too much waits for the contracts, or for too long, for another order to be filled."""
-    config = ledger.config
+def settlement_lags(ledger: Ledger) -> list[Reject]:
+    """Why no order may be filled now: too much waits for the contracts, or for too long, or the chain is not seen."""
+    config, lags = ledger.config, list[Reject]()
     if config is None:
-        return False
+        return lags
     batches_max = max(BATCHES_MIN, config.settlement_window_s // (2 * BLOCK_S))
-    if ledger.pending:
-        sealed_ns, _ = next(iter(ledger.pending.values()))
-        age_max_s = (config.settlement_window_s - config.batch_age_max_s) // 2
-        if (ledger.time_ns - sealed_ns) // NANOS > age_max_s or len(ledger.pending) >= batches_max:
-            return True
-    return room(ledger) <= 0
+    age_max_s = (config.settlement_window_s - config.batch_age_max_s) // 2
+    sealed_ns, _ = next(iter(ledger.pending.values()), (ledger.time_ns, 0))
+    late = (ledger.time_ns - sealed_ns) // NANOS > age_max_s
+    if late or len(ledger.pending) >= batches_max or room(ledger) <= 0:
+        lags.append(Reject.SETTLEMENT_MUST_KEEP_UP)
+    if ledger.block is not None and ledger.now_s - ledger.block.time_s > age_max_s:
+        lags.append(Reject.CHAIN_MUST_BE_IN_SIGHT)
+    return lags
 
 
 def room(ledger: Ledger) -> int:

@@ -300,7 +300,20 @@ class Uncross:
             sentence = f"trade {event.trade_id} of an auction fills an order that is not open"
             ledger.note(Rule.MAKER_MUST_BE_OPEN, sentence, order=event.maker_order)
             return
-        bids, asks = self.queues
+        self._paired(event, maker, taker)
+        self._check(event, maker, taker)
+        fills.book(ledger, event, maker, taker, self.moved)
+        if maker.mandate is not None:
+            self.tripped = quotes.filled(ledger, maker, event.qty)
+        for order in (maker, taker):
+            if not order.left:
+                ledger.close(order)
+            elif not order.shown:
+                order.shown = min(order.display, order.left)  # in an auction all of an iceberg has its place
+
+    def _paired(self, event: Traded, maker: Order, taker: Order) -> None:
+        """Both must be the first of their sides, and trade all that both take part with."""
+        ledger, (bids, asks) = self.ledger, self.queues
         bid, ask = (maker, taker) if maker.is_buy else (taker, maker)
         due = self._due(bid, ask)
         if due is None or (bid, ask) != due[:2]:
@@ -311,17 +324,8 @@ class Uncross:
         elif event.qty != due[2] and not (event.qty < due[2] and self._capped(bid, ask)):
             sentence = f"trade {event.trade_id} of an auction is not for as much as both take part with"
             ledger.note(Rule.FILL_MUST_BE_WHOLE, sentence, order=maker.id, expected=due[2], actual=event.qty)
-        self._check(event, maker, taker)
         for queue, order in ((bids, bid), (asks, ask)):
             _consume(queue, order, event.qty)
-        fills.book(ledger, event, maker, taker, self.moved)
-        if maker.mandate is not None:
-            self.tripped = quotes.filled(ledger, maker, event.qty)
-        for order in (maker, taker):
-            if not order.left:
-                ledger.close(order)
-            elif not order.shown:
-                order.shown = min(order.display, order.left)  # in an auction all of an iceberg has its place
 
     def _trips(self, rest: list[Event]) -> None:
         """What a fill of a quote brings about comes next; the quotes it takes off take no more part."""

@@ -37,6 +37,22 @@ def observe(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> 
     _facts(ledger, command)
 
 
+def see(ledger: Ledger, command: c.ObserveBlock, events: Sequence[Event]) -> None:
+    """A final block up to which every fact is in the journal; only ever a later one."""
+    known = ledger.block
+    advances = known is None or (command.number > known.number and command.time_s >= known.time_s)
+    first = events[0] if len(events) == 1 else None
+    if type(first) is Rejected:
+        if advances or first.reason is not Reject.CHAIN_BLOCKS_MUST_ADVANCE:
+            ledger.note(Rule.REFUSAL_MUST_HOLD, "a block of the chain is refused though it is a later one")
+    elif type(first) is not Applied:
+        ledger.note(Rule.EVENTS_MUST_FIT, "a block of the chain is neither refused nor applied")
+    else:
+        if not advances:
+            ledger.note(Rule.ADMISSION_MUST_HOLD, "a block of the chain is taken that is not a later one")
+        ledger.block = command
+
+
 def _orders(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> None:
     match command:
         case c.ObserveRevocation():

@@ -47,8 +47,8 @@ class Entry:
             if taker.post_only:
                 if not taker.slides or meeting.slid_price() <= 0:
                     broken.append(Reject.POST_ONLY_MUST_NOT_CROSS)
-            elif taker.series.id not in self.ledger.auctions and settlement_lags(self.ledger):
-                broken.append(Reject.SETTLEMENT_MUST_KEEP_UP)
+            elif taker.series.id not in self.ledger.auctions:
+                broken += settlement_lags(self.ledger)
         return broken
 
     def may_fill(self) -> bool:

@@ -9,7 +9,7 @@ from collections import Counter
 from heapq import heapify, heappush
 from typing import Any, Final
 
-from exchange.core.commands import Authorisation, Configure, SetAuctions
+from exchange.core.commands import Authorisation, Configure, ObserveBlock, SetAuctions
 from exchange.core.units import NO_EXPIRY
 from replay.checker.facts import Account, Auction, Expiry, Order, Series, Signed, Underlying
 from replay.checker.rules import Rule, Taken, Violation
@@ -40,14 +40,10 @@ class Totals:
         self.trades = 0
 
 
-class Ledger:
-    """The checker's books."""
+class Attendance:
+    """Who is there, whose switch is pulled, and when the last order came that was held back."""
 
     def __init__(self) -> None:
-        self.seq = 0
-        self.now_s = 0
-        self.time_ns = 0
-        # who is there
         self.sessions: dict[int, int] = {}  # connection -> what becomes of its orders
         self.by_session: dict[int, dict[int, Order]] = {}
         self.timers: dict[int, int] = {}  # account -> when it fires
@@ -58,6 +54,16 @@ class Ledger:
         self.omitted = 0
         self.taken: Counter[Taken] = Counter()
         self.totals = Totals()
+
+
+class Ledger(Attendance):
+    """The checker's books."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seq = 0
+        self.now_s = 0
+        self.time_ns = 0
         # the venue
         self.config: Configure | None = None
         self.is_open = True
@@ -70,6 +76,7 @@ class Ledger:
         self.auctions: dict[int, Auction] = {}  # series that do not trade continuously
         self.half_hours: dict[int, dict[int, int]] = {}  # underlying -> half hour -> accumulator
         self.action_id = 0
+        self.block: ObserveBlock | None = None  # the newest final one seen
         # orders
         self.orders: dict[int, Order] = {}
         self.arrivals = 0

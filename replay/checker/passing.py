@@ -19,7 +19,7 @@ from replay.checker.rules import Rule
 def tick(ledger: Ledger, command: Tick, events: Sequence[Event]) -> None:
     """Time passes: an old batch is sealed, and orders end whose time has come, as many as one record may end."""
     del command
-    lags = settlement_lags(ledger)
+    lags = bool(settlement_lags(ledger))
     events = batches.sealed(ledger, events, due=batches.old(ledger) or batches.full(ledger), free=False)
     if not events or type(events[-1]) is not Applied:
         ledger.note(Rule.EVENTS_MUST_FIT, "a tick is not said to be applied")

@@ -217,6 +217,15 @@ def _broken_message(ledger: Ledger, command: c.MassQuote) -> list[Reject]:
             broken.append(Reject.QUOTES_MUST_NOT_BE_FROZEN)
         if group.bounds.covered and not mandate.qty:
             broken.append(Reject.QUOTE_BUDGET_MUST_FIT)
+    if round_ is None or ledger.now_s - round_.time_s > config.settlement_window_s:
+        broken.append(Reject.ORACLE_MUST_BE_FRESH)
+    if account is not None and _mandates_kept(ledger, command, account) >= MANDATES_MAX:
+        broken.append(Reject.OPEN_ORDERS_MUST_FIT)
+    return broken + _broken_mandate(ledger, command)
+
+
+def _broken_mandate(ledger: Ledger, command: c.MassQuote) -> list[Reject]:
+    mandate, broken = command.mandate, list[Reject]()
     if not 0 < len(command.leaves) <= LEAVES_MAX:
         broken.append(Reject.QUOTES_MUST_FIT)
     figures = (mandate.qty, mandate.delta, mandate.vega, mandate.count)
@@ -226,12 +235,8 @@ def _broken_message(ledger: Ledger, command: c.MassQuote) -> list[Reject]:
         broken.append(Reject.PRICE_MUST_FIT)
     if not ledger.now_s < mandate.expiry_s <= NO_EXPIRY:
         broken.append(Reject.ORDER_MUST_NOT_BE_EXPIRED)
-    if round_ is None or ledger.now_s - round_.time_s > config.settlement_window_s:
-        broken.append(Reject.ORACLE_MUST_BE_FRESH)
     if command.session and command.session not in ledger.sessions:
         broken.append(Reject.SESSION_MUST_BE_OPEN)
-    if account is not None and _mandates_kept(ledger, command, account) >= MANDATES_MAX:
-        broken.append(Reject.OPEN_ORDERS_MUST_FIT)
     return broken
 
 

@@ -40,6 +40,7 @@ ROOMS: Final[dict[type, Room]] = (
         c.Tick: passing.tick,
         c.SealBatch: batches.seal,
         c.BatchRefused: batches.refused,
+        c.ObserveBlock: chain.see,
         c.MassQuote: quotes.mass,
         c.SetProtection: quotes.protect,
         c.FreezeQuotes: quotes.freeze,

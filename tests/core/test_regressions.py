@@ -1,6 +1,7 @@
 """Faults that were found once: each has a name and its smallest reproducer."""
 
 import msgspec
+from core_quotes import TAKER, ask, quoted, quoting_venue
 from core_venue import HALF_HOUR, T0, USDC, Venue, series_named, standard_venue
 
 from exchange import codec
@@ -8,6 +9,7 @@ from exchange.core import budget, settlement
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.events import CancelReason, Reject
+from exchange.core.machine import apply
 from exchange.core.state import decode, encode
 from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 
@@ -192,3 +194,13 @@ def test_an_account_that_asks_for_all_the_money_there_is_does_not_stop_the_journ
     assert events[-1] == e.Rejected(Reject.ACCOUNT_MUST_HAVE_MARGIN, -CASH_MAX, CASH_MAX)
     assert codec.decode_events(codec.encode_events(events)) == events
     venue.must(c.TakeDigest())
+
+
+def test_a_kill_switch_over_the_venue_takes_quotes_and_orders_alike_after_a_restart():
+    """A restored state has its orders by number, a live one as they came; numbers of quotes are apart from the others'."""
+    venue = quoting_venue()
+    quoted(venue, ask(CALL, 10, 1_000))
+    assert type(venue.place(TAKER, CALL, True, 1_000, 800 * USDC)[-1]) is e.Rested
+    command = c.PullKill(c.KILL_VENUE, 0, b"", b"p" * 20, "test")
+    restored, seq = decode(encode(venue.state)), venue.state.seq + 1
+    assert apply(restored, seq, venue.time_ns, command) == venue.must(command)
