@@ -40,20 +40,42 @@ class Totals:
         self.trades = 0
 
 
-class Attendance:
+class Notebook:
+    """What is found at each record, and what is taken as journaled."""
+
+    def __init__(self) -> None:
+        self.seq = 0
+        self.violations: list[Violation] = []
+        self.omitted = 0
+        self.taken: Counter[Taken] = Counter()
+
+    def note(self, rule: Rule, sentence: str, *, order: int = 0, expected: object = "", actual: object = "") -> None:
+        """A finding about the record at hand."""
+        if len(self.violations) >= FINDINGS_MAX:
+            self.omitted += 1
+            return
+        self.violations.append(
+            Violation(
+                seq=self.seq, rule=rule, sentence=sentence, order=order, expected=str(expected), actual=str(actual)
+            )
+        )
+
+    def take(self, what: Taken) -> None:
+        """One more thing that is taken as journaled."""
+        self.taken[what] += 1
+
+
+class Attendance(Notebook):
     """Who is there, whose switch is pulled, and when the last order came that was held back."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.sessions: dict[int, int] = {}  # connection -> what becomes of its orders
         self.by_session: dict[int, dict[int, Order]] = {}
         self.timers: dict[int, int] = {}  # account -> when it fires
         self.kills: dict[tuple[int, int, bytes, bool], None] = {}
         self.purges: dict[tuple[int, int, bytes], Any] = {}
         self.arrived_ns = 0  # of the last order that a venue held back
-        self.violations: list[Violation] = []
-        self.omitted = 0
-        self.taken: Counter[Taken] = Counter()
-        self.totals = Totals()
 
 
 class Ledger(Attendance):
@@ -61,7 +83,7 @@ class Ledger(Attendance):
 
     def __init__(self) -> None:
         super().__init__()
-        self.seq = 0
+        self.totals = Totals()
         self.now_s = 0
         self.time_ns = 0
         # the venue
@@ -88,23 +110,6 @@ class Ledger(Attendance):
         self.open_since_ns = 0
         self.pending: dict[int, tuple[int, int]] = {}  # batch -> sealed_ns, trades
         self.waiting = 0  # trades not final
-
-    # -- findings -----------------------------------------------------------------------------------------------------
-
-    def note(self, rule: Rule, sentence: str, *, order: int = 0, expected: object = "", actual: object = "") -> None:
-        """A finding about the record at hand."""
-        if len(self.violations) >= FINDINGS_MAX:
-            self.omitted += 1
-            return
-        self.violations.append(
-            Violation(
-                seq=self.seq, rule=rule, sentence=sentence, order=order, expected=str(expected), actual=str(actual)
-            )
-        )
-
-    def take(self, what: Taken) -> None:
-        """One more thing that is taken as journaled."""
-        self.taken[what] += 1
 
     # -- orders -------------------------------------------------------------------------------------------------------
 
