@@ -66,7 +66,7 @@ def test_what_did_not_arrive_is_not_credited(custody, mode, reason):
 
 
 @pytest.mark.parametrize("called", [("deposit", 1, AMOUNT), ("release", bytes(20), AMOUNT)])
-def test_a_token_that_calls_back_is_let_into_nothing(custody, called):
+def test_a_token_that_calls_back_does_not_reach_the_vault(custody, called):
     custody.behave(CALL_BACK, *called)
     assert custody.deposit() == "accepted"
     assert not custody.token.call("answered")
