@@ -153,7 +153,7 @@ def mass_quote(call: Call) -> Work:
             found |= {"orders": shown, "trades": []}
         return found
 
-    return Submit(call.envelope, command, render)
+    return Submit(call.envelope, command, render, minded=True)
 
 
 def _require_in_time(call: Call) -> None:
@@ -179,8 +179,7 @@ def _told(sides: list[Side], outcome: Outcome) -> dict[str, Any]:
 
 
 def _refusal(outcome: Outcome) -> DialectError | None:
-    first = outcome.events[0] if outcome.events else None
-    return refuse(first) if type(first) is Rejected else None
+    return next((refuse(event) for event in outcome.events if type(event) is Rejected), None)
 
 
 def cancel_quotes(call: Call) -> Work:

@@ -8,6 +8,7 @@ from exchange.core.units import NO_EXPIRY
 from exchange.session.session import METHODS
 
 from .conftest import CALL, key_of
+from .test_session_quotes import GROUP, message, two_sided
 
 T, C, Q, RFQ, R = c.SCOPE_TRADE, c.SCOPE_CANCEL, c.SCOPE_QUOTE, 8, c.SCOPE_READ
 SCOPES = (T, C, Q, RFQ, R)
@@ -28,6 +29,12 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/x_kill_switch": (C, {}),
     "private/x_release_kill_switch": (C, {}),  # and the machine wants the wallet
     "private/x_get_kill_switch": (R, {}),
+    "private/mass_quote": (Q | T, {}),  # and the machine wants the quote scope of whoever signs
+    "private/cancel_quotes": (Q | T | C, {"cancel_type": "all"}),
+    "private/set_mmp_config": (Q | T, {"index_name": "btc_usdc", "mmp_group": GROUP, "interval": 1, "frozen_time": 0}),
+    "private/get_mmp_config": (R, {}),
+    "private/get_mmp_status": (R, {}),
+    "private/reset_mmp": (Q | T, {"index_name": "btc_usdc", "mmp_group": GROUP}),
     "private/get_open_orders": (R, {}),
     "private/get_open_orders_by_currency": (R, {"currency": "USDC"}),
     "private/get_open_orders_by_instrument": (R, {"instrument_name": CALL}),
@@ -59,7 +66,9 @@ def test_a_session_key_may_what_its_scope_says_and_no_more(trader, venue, method
     venue.observe(c.ObserveKey, 1, signing.address_of(key), scope, NO_EXPIRY)
     holder.key, holder.nonces = key, owner.nonces
     holder.login()
-    if method in ("private/buy", "private/sell"):
+    if method == "private/mass_quote":
+        params = message(holder, two_sided(CALL, 300, 900))
+    elif method in ("private/buy", "private/sell"):
         params = holder.order(CALL, 0.1, 400, is_buy=method == "private/buy")
     elif method in ("private/edit", "private/cancel", "private/get_order_state"):
         params = {"order_id": resting, **params}
