@@ -10,6 +10,7 @@ TITLES = {
     "book_growth": "The order book alone, by what rests in it",
     "machine": "The machine alone",
     "growth": "The machine alone, by series and resting orders",
+    "quoting": "Messages of a hundred two-sided quotes",
     "auctions": "Auctions: collecting orders and uncrossing them",
     "durable": "Commands journaled and durable",
     "wire": "Signed orders through the WebSocket",

@@ -20,7 +20,9 @@ from exchange.core import (
     listing,
     matching,
     presence,
+    protection,
     purging,
+    quoting,
     sweep,
 )
 from exchange.core.events import Reject
@@ -28,6 +30,7 @@ from exchange.core.invariants import ALL
 from exchange.dialect.errors import Code
 from exchange.publisher import orderlog, publisher
 from exchange.session import access, requests
+from exchange.session import quoting as session_quoting
 from exchange.session.limits import Limits
 from exchange.shell import connection, gateway, outbox, sender, sequencer, watcher
 from exchange.shell.deploy import Terms
@@ -136,6 +139,13 @@ BOUNDS: dict[str, list[float]] = {
     "a frame": [QUEUE.frame_records, QUEUE.frame_bytes / KIB],
     "the write-ahead log": [SqliteSettings().wal_bytes_max / MIB],
     "open orders of an account": [matching.OPEN_ORDERS_MAX],
+    "a message of quotes": [quoting.LEAVES_MAX, session_quoting.QUOTES_MAX],
+    "quotes of a group, groups and mandates of an account": [
+        quoting.GROUP_MAX,
+        quoting.GROUPS_MAX,
+        quoting.MANDATES_MAX,
+    ],
+    "the window of a group": [quoting.INTERVAL_MAX_NS / 10**9, protection.MOMENTS_MAX],
     "a batch": [TERMS.batch_trades_max, budget.ORDERS_MAX, TERMS.batch_age_max_s, budget.GAS_MAX],
     "positions of an account": [budget.POSITIONS_GAS_MAX],
     "fills and cancellations of others one order causes": [sweep.SWEEP_MAX],
