@@ -282,7 +282,7 @@ def settle_signed(
                 extract32(body, unsafe_add(i << 7, 96), output_type=uint256),
                 account_word,
                 oldest,
-                moved & MASK_64,
+                moved,
             )
         word = lanes.add_at(word, lane, delta)
         cash_delta = unsafe_add(cash_delta, convert(convert(moved, bytes32), int256) >> 64)

@@ -44,6 +44,7 @@ exports: (
     accounts.cancel_nonces,
     accounts.account_count,
     accounts.key_state,
+    accounts.key_room,
     accounts.cancelled,
     listings.expiry_count,
     listings.expiry_state,

@@ -16,6 +16,12 @@ MASK_64: constant(uint256) = 2**64 - 1
 MASK_160: constant(uint256) = 2**160 - 1
 HAS_CANCELS: constant(uint256) = 1 << 224
 KEY_KNOWN: constant(uint256) = 1 << 160
+KEY_LIMITED: constant(uint256) = 1 << 161
+LOTS: constant(uint256) = 10**4
+MASK_96: constant(uint256) = 2**96 - 1
+# In place of a room: nothing is counted.
+NO_LIMIT: constant(uint256) = 2**96 - 1
+EVERY: constant(uint256) = 2**64 - 1
 
 SCOPE_TRADE: public(constant(uint32)) = 1
 SCOPE_CANCEL: public(constant(uint32)) = 2
@@ -32,6 +38,9 @@ event KeyRegistered:
     key: indexed(address)
     scopes: uint32
     expiry: uint64
+    underlyings: uint64
+    notional: uint64
+    spend: uint64
 
 event KeyRevoked:
     action_id: uint64
@@ -58,8 +67,12 @@ count: uint256
 # cold read of the cancel bitmap.
 words: HashMap[uint256, uint256]
 
-# (account << 160 | key) -> scopes u32 | expiry u64 | revoked_from u64 | known flag
+# (account << 160 | key) -> scopes u32 | expiry u64 | revoked_from u64 | known flag | limited flag
 keys: HashMap[uint256, uint256]
+
+# (account << 160 | key) -> map of underlyings u64 | notional left u96 in 1e-10 USDC | spend left u96 in 1e-6 USDC,
+# of a key with the limited flag.
+rooms: HashMap[uint256, uint256]
 
 # (account << 64 | nonce >> 8)
 cancels: HashMap[uint256, Cancels]
@@ -116,12 +129,13 @@ def frozen_from(account: uint32) -> uint256:
 
 @internal
 @view
-def check_key(account: uint256, signer: address, filled: bool, scope: uint32):
+def check_key(account: uint256, signer: address, filled: bool, scope: uint32) -> bool:
     """
     @notice Refuse an order that its owner did not sign unless a session key with the scope for it did.
     @param signer The zero address when the signature is malformed.
     @param filled False for an order that is listed only as an ancestor: it moves nothing, so it need not be
            in force any more, nor have kept the scope it had when it signed.
+    @return Whether the key has limits, which `use_key` counts.
     """
     key: uint256 = self.keys[(account << 160) | convert(signer, uint256)]
     if signer == empty(address) or key == 0:
@@ -135,6 +149,32 @@ def check_key(account: uint256, signer: address, filled: bool, scope: uint32):
         if revoked_from != 0:
             if actions.binds(revoked_from):
                 fail.because("key_revoked")
+    return key & KEY_LIMITED != 0
+
+
+@internal
+def use_key(account: uint256, signer: address, underlying: uint256, notional: uint256, spend: uint256):
+    """
+    @notice Take a fill out of what a limited key has left.
+    @dev What is counted only ever grows, so the order in which a batch lists its orders does not matter.
+    @param notional In 1e-10 USDC.
+    @param spend In 1e-6 USDC.
+    """
+    slot: uint256 = (account << 160) | convert(signer, uint256)
+    room: uint256 = self.rooms[slot]
+    if room >> 192 != EVERY and ((room >> 192) >> underlying) & 1 == 0:
+        fail.because("key_underlying")
+    left: uint256 = (room >> 96) & MASK_96
+    if left != NO_LIMIT:
+        if notional > left:
+            fail.because("key_notional")
+        room -= notional << 96
+    left = room & MASK_96
+    if left != NO_LIMIT:
+        if spend > left:
+            fail.because("key_spend")
+        room -= spend
+    self.rooms[slot] = room
 
 
 @internal
@@ -165,9 +205,20 @@ def open_account() -> uint32:
 
 
 @external
-def register_key(account: uint32, key: address, scopes: uint32, expiry: uint64):
+def register_key(
+    account: uint32,
+    key: address,
+    scopes: uint32,
+    expiry: uint64,
+    underlyings: uint64 = 0,
+    notional: uint64 = 0,
+    spend: uint64 = 0,
+):
     """
     @notice Let `key` act for the account until `expiry` (seconds), at once.
+    @param underlyings Bit n allows underlying n; 0 allows all.
+    @param notional Most that strike times quantity of all its fills may come to, in 1e-6 USDC; 0 is no limit.
+    @param spend Most that it may pay for what it buys, fees included, in 1e-6 USDC; 0 is no limit.
     @dev A key in use keeps its terms until it is revoked or expired: narrowing them here would unsettle
          fills that relied on them.
     """
@@ -179,8 +230,27 @@ def register_key(account: uint32, key: address, scopes: uint32, expiry: uint64):
     slot: uint256 = (convert(account, uint256) << 160) | convert(key, uint256)
     if not self._key_is_over(self.keys[slot]):
         fail.because("key_in_use")
-    self.keys[slot] = convert(scopes, uint256) | (convert(expiry, uint256) << 32) | KEY_KNOWN
-    log KeyRegistered(action_id=actions.next(), account=account, key=key, scopes=scopes, expiry=expiry)
+    word: uint256 = convert(scopes, uint256) | (convert(expiry, uint256) << 32) | KEY_KNOWN
+    if underlyings != 0 or notional != 0 or spend != 0:
+        # A mandate to quote has a budget of its own, which knows no underlyings and no cash.
+        if max(underlyings, max(notional, spend)) >= 2**63 or scopes & SCOPE_QUOTE != 0:
+            fail.because("key_limits")
+        word |= KEY_LIMITED
+        room: uint256 = (EVERY if underlyings == 0 else convert(underlyings, uint256)) << 192
+        room |= (NO_LIMIT if notional == 0 else convert(notional, uint256) * LOTS) << 96
+        room |= NO_LIMIT if spend == 0 else convert(spend, uint256)
+        self.rooms[slot] = room
+    self.keys[slot] = word
+    log KeyRegistered(
+        action_id=actions.next(),
+        account=account,
+        key=key,
+        scopes=scopes,
+        expiry=expiry,
+        underlyings=underlyings,
+        notional=notional,
+        spend=spend,
+    )
 
 
 @internal
@@ -261,6 +331,18 @@ def key_state(account: uint256, key: address) -> (uint256, uint256, uint256):
     """
     word: uint256 = self.keys[(account << 160) | convert(key, uint256)]
     return word & (2**32 - 1), (word >> 32) & MASK_64, (word >> 96) & MASK_64
+
+
+@external
+@view
+def key_room(account: uint256, key: address) -> (bool, uint256, uint256, uint256):
+    """
+    @notice Whether a session key has limits; if so its map of underlyings, and the notional in 1e-10 USDC and spend in
+            1e-6 USDC that it has left (all ones: no limit).
+    """
+    slot: uint256 = (account << 160) | convert(key, uint256)
+    room: uint256 = self.rooms[slot]
+    return self.keys[slot] & KEY_LIMITED != 0, room >> 192, (room >> 96) & MASK_96, room & MASK_96
 
 
 @external

@@ -16,12 +16,14 @@
 """
 
 from core import accounts
+from core import listings
 from lib import ecdsa
 from lib import fail
 from lib import fees
 
 uses: accounts
 uses: fees
+uses: listings
 
 ORDER_TYPE: constant(bytes32) = keccak256(
     "Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
@@ -112,19 +114,21 @@ def execute(
     vs: uint256,
     account_word: uint256,
     oldest: uint256,
-    fill: uint256,
+    moved: uint256,
 ) -> int256:
     """
     @notice Check an order and count its fill.
     @param hidden Hash of terms that are the engine's to keep, such as a display size; nothing here reads it.
     @param account_word The account's word in `accounts`.
     @param oldest Expiry in seconds of the oldest orders that may still settle.
-    @param fill Quantity traded in this batch; 0 for an order listed only because a later one replaces it.
+    @param moved Cash the account received in this batch above 64 bits of quantity traded; no quantity for an order
+           listed only because a later one replaces it.
     @return Change of the account's position.
     """
     # Everything in one function: a call costs about 60 gas, and this runs for every order of a batch.
     account: uint256 = a >> 224
     nonce: uint256 = (b >> 128) & MASK_64
+    fill: uint256 = moved & MASK_64
     struct_hash: bytes32 = keccak256(
         abi_encode(
             ORDER_TYPE,
@@ -145,7 +149,8 @@ def execute(
     )
     signer: address = ecdsa.recover(keccak256(concat(b"\x19\x01", domain, struct_hash)), r, vs)
     if signer == empty(address) or convert(signer, uint256) != account_word & MASK_160:
-        accounts.check_key(account, signer, fill != 0, accounts.SCOPE_TRADE)
+        if accounts.check_key(account, signer, fill != 0, accounts.SCOPE_TRADE) and fill != 0:
+            self._count_key(signer, a, moved)
     if fill != 0:
         if (b >> 64) & MASK_64 < oldest:
             fail.because("order_expired")
@@ -169,6 +174,21 @@ def execute(
     if a & BUY != 0:
         return convert(fill, int256)
     return unsafe_sub(0, convert(fill, int256))
+
+
+@internal
+def _count_key(signer: address, a: uint256, moved: uint256):
+    """
+    @notice Count a fill against the limits of the key that signed the order.
+    @dev Notional is strike times quantity: of the batch the contract can vouch for that, not for the index in it.
+    """
+    series: uint256 = (a >> 192) & MASK_32
+    strike: uint256 = (listings.strikes[series >> 2] >> ((series & 3) << 6)) & (2**63 - 1)
+    underlying: uint256 = (listings.expiries[series >> 16] >> 64) & MASK_32
+    paid: int256 = 0
+    if a & BUY != 0:
+        paid = max(-(convert(convert(moved, bytes32), int256) >> 64), 0)
+    accounts.use_key(a >> 224, signer, underlying, strike * (moved & MASK_64), convert(paid, uint256))
 
 
 @internal

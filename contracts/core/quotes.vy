@@ -76,7 +76,8 @@ def check_mandate(
     signer: address = ecdsa.recover(keccak256(concat(b"\x19\x01", domain, struct_hash)), r, vs)
     word: uint256 = accounts.words[account]
     if signer == empty(address) or convert(signer, uint256) != word & MASK_160:
-        accounts.check_key(account, signer, True, accounts.SCOPE_QUOTE)
+        # No key that may quote has limits, see `register_key`.
+        limited: bool = accounts.check_key(account, signer, True, accounts.SCOPE_QUOTE)
     if (head >> 96) & MASK_64 < oldest:
         fail.because("order_expired")
     if word & accounts.HAS_CANCELS != 0:

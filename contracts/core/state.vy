@@ -29,7 +29,7 @@ initializes: standard
 initializes: accounts[actions := actions]
 initializes: listings[actions := actions]
 initializes: portfolio[actions := actions, listings := listings, standard := standard]
-initializes: orders[accounts := accounts, fees := fees]
+initializes: orders[accounts := accounts, fees := fees, listings := listings]
 initializes: quotes[accounts := accounts]
 initializes: exits[actions := actions, accounts := accounts, portfolio := portfolio, rounds := rounds]
 

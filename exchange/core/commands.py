@@ -462,6 +462,9 @@ class ObserveKey(Command, frozen=True, tag=32):
     key: bytes
     scopes: int
     expiry_s: Seconds
+    underlyings: int = 0  # a map of bits; this and what follows as in ``keylimits``
+    notional: Cash = 0
+    spend: Cash = 0
 
 
 class ObserveRevocation(Command, frozen=True, tag=33):

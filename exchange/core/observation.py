@@ -15,6 +15,7 @@ from exchange.core.events import (
     Reject,
     Rejected,
 )
+from exchange.core.keylimits import KeyLimits, is_limited
 from exchange.core.margin import payoff
 from exchange.core.state import TREASURY, State
 from exchange.core.state_types import Account, Key, Trade
@@ -109,7 +110,7 @@ def evolve(state: State, command: c.Observation | c.ObserveBlock) -> None:
             _mirror_cash(state, command.account, command.amount)
             state.mirror.vault += command.amount
         case c.ObserveKey():
-            state.accounts[command.account].keys[command.key] = Key(command.scopes, command.expiry_s)
+            state.accounts[command.account].keys[command.key] = Key(_scopes(command), command.expiry_s)
         case c.ObserveRevocation():
             state.accounts[command.account].keys.pop(command.key, None)
         case c.ObserveCancellation():
@@ -124,6 +125,13 @@ def evolve(state: State, command: c.Observation | c.ObserveBlock) -> None:
             _settle_expiry(state, command)
         case _:
             _evolve_leaving(state, command)
+
+
+def _scopes(command: c.ObserveKey) -> int:
+    """What a key may do here: one with limits signs no orders, because only the contract counts what it has left."""
+    if is_limited(KeyLimits(command.underlyings, command.notional, command.spend)):
+        return command.scopes & ~c.SCOPE_TRADE
+    return command.scopes
 
 
 def _evolve_leaving(state: State, command: c.Observation) -> None:

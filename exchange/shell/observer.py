@@ -18,7 +18,14 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "AccountOpened": lambda a: c.ObserveAccount(a["action_id"], a["account"], to_address(a["owner"])),
     "Deposited": lambda a: c.ObserveDeposit(a["action_id"], a["account"], a["amount"]),
     "KeyRegistered": lambda a: c.ObserveKey(
-        a["action_id"], a["account"], to_address(a["key"]), a["scopes"], a["expiry"]
+        a["action_id"],
+        a["account"],
+        to_address(a["key"]),
+        a["scopes"],
+        a["expiry"],
+        a["underlyings"],
+        a["notional"],
+        a["spend"],
     ),
     "KeyRevoked": lambda a: c.ObserveRevocation(a["action_id"], a["account"], to_address(a["key"])),
     "NoncesCancelled": lambda a: c.ObserveCancellation(

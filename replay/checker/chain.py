@@ -83,7 +83,9 @@ def _facts(ledger: Ledger, command: c.Observation) -> None:
             accounts[command.account].cash -= command.amount
             ledger.totals.paid_in -= command.amount
         case c.ObserveKey():
-            accounts[command.account].keys[command.key] = (command.scopes, command.expiry_s)
+            limited = command.underlyings or command.notional or command.spend
+            scopes = command.scopes & ~c.SCOPE_TRADE if limited else command.scopes  # only the contract counts limits
+            accounts[command.account].keys[command.key] = (scopes, command.expiry_s)
         case c.ObserveRevocation():
             accounts[command.account].keys.pop(command.key, None)
         case c.ObserveCancellation():
