@@ -429,6 +429,20 @@ class SetPhase(Command, frozen=True, tag=56):
     authoriser: str
 
 
+class SetBands(Command, frozen=True, tag=51):
+    """How far beyond its corners an order for an underlying's options may be signed; all zero: as far as one likes.
+
+    A buyer's corner is the price with ``spot`` moved against a seller and ``vol`` up, a seller's with both the other
+    way; neither is nearer to the mark than ``floor`` of the spot. Fractions in wad.
+    """
+
+    underlying: int
+    spot: Wad
+    vol: Wad
+    floor: Wad
+    authoriser: str
+
+
 class Fire(Command, frozen=True, tag=50):
     """Let the order enter whose trigger was reached first of those that are due."""
 
@@ -681,6 +695,7 @@ AnyCommand: TypeAlias = (
     | BatchRefused
     | SetAuctions
     | SetPhase
+    | SetBands
     | Fire
     | ObserveBlock
     | Observation

@@ -36,6 +36,7 @@ class Reject(StrEnum):
     ROUND_MUST_CONTINUE_ACCUMULATOR = "round_must_continue_accumulator"
     ROUND_MARKS_MUST_FOLLOW = "round_marks_must_follow"
     # phases
+    BANDS_MUST_FIT = "bands_must_fit"
     AUCTION_TERMS_MUST_FIT = "auction_terms_must_fit"
     PHASE_MUST_FOLLOW = "phase_must_follow"
     # who
@@ -85,6 +86,7 @@ class Reject(StrEnum):
     TRIGGERS_MUST_FIT = "triggers_must_fit"
     # how it would trade
     REDUCE_ONLY_MUST_REDUCE = "reduce_only_must_reduce"
+    PRICE_MUST_BE_IN_BAND = "price_must_be_in_band"
     POST_ONLY_MUST_NOT_CROSS = "post_only_must_not_cross"
     SETTLEMENT_MUST_KEEP_UP = "settlement_must_keep_up"
     CHAIN_MUST_BE_IN_SIGHT = "chain_must_be_in_sight"

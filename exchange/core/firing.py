@@ -79,7 +79,7 @@ def _enter(state: State, order: Order, now_s: Seconds) -> tuple[Event, ...]:
     live = order.qty - order.held
     if order.reduce_only and not admission.closes(state.accounts[order.account], auth):
         return (triggered, Cancelled(order.id, CancelReason.REDUCE_ONLY, live))
-    entry = matching.Entry(order.id, live, (triggered,), slide=triggers.signed(state, order).slide)
+    entry = matching.Entry(order.id, live, (triggered,), slide=triggers.signed(state, order).slide, bends=True)
     events = matching.enter(state, auth, entry, now_s)
     first = events[0]
     if isinstance(first, Rejected):

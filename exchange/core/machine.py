@@ -7,6 +7,7 @@ suffice to evolve, so folding and re-executing a journal must agree. Imports eve
 
 from exchange.core import (
     admission,
+    bands,
     deadlines,
     firing,
     invariants,
@@ -105,8 +106,8 @@ def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) 
             return settlement.decide_seal(state, command)
         case c.BatchRefused():
             return settlement.decide_refused(state, command)
-        case c.SetAuctions() | c.SetPhase():
-            return phases.decide(state, command)
+        case c.SetAuctions() | c.SetPhase() | c.SetBands():
+            return _decide_rules(state, command)
         case c.Tick():
             return _tick(state, seq, seconds_of(time_ns))
         case c.TakeDigest():
@@ -115,6 +116,10 @@ def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) 
             return _decide_presence(state, seq, command)
         case _:
             return observation.decide(state, command)  # type: ignore[arg-type]
+
+
+def _decide_rules(state: State, command: c.SetAuctions | c.SetPhase | c.SetBands) -> tuple[e.Event, ...]:
+    return bands.decide(state, command) if isinstance(command, c.SetBands) else phases.decide(state, command)
 
 
 def _digest(state: State) -> tuple[e.Event, ...]:
@@ -248,8 +253,8 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             listing.evolve_series(state, command)
         case c.SetTrading():
             listing.evolve_trading(state, command)
-        case c.SetAuctions() | c.SetPhase():
-            phases.evolve(state, command)
+        case c.SetAuctions() | c.SetPhase() | c.SetBands():
+            (bands.evolve if type(command) is c.SetBands else phases.evolve)(state, command)  # type: ignore[arg-type]
         case c.BatchRefused():
             settlement.evolve_refused(state, command)
         case c.SetProtection() | c.FreezeQuotes() | c.CancelQuotes():

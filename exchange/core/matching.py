@@ -6,7 +6,7 @@ Imports state, admission, sweep, orders, backlog, settlement, events.
 
 import msgspec
 
-from exchange.core import admission, backlog, budget, links, orders, phases, presence, purging, settlement
+from exchange.core import admission, backlog, bands, budget, links, orders, phases, presence, purging, settlement
 from exchange.core.book import Side
 from exchange.core.commands import (
     FOK,
@@ -85,10 +85,16 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     admitted: tuple[Event, ...]
     slide: bool = False
     replaced: Order | None = None
+    bends: bool = False  # it goes as far as its band if it was signed for more
 
 
 def enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> tuple[Event, ...]:
     """Match an admitted order and dispose of the rest; or refuse it, alone."""
+    edge = bands.edge_for(state, auth)
+    if edge is not None:
+        if not (entry.bends or auth.reduce_only):
+            return (Rejected(Reject.PRICE_MUST_BE_IN_BAND, auth.price, edge),)
+        auth = msgspec.structs.replace(auth, price=edge)  # better for whoever signed the other one
     opposite = state.books[auth.series].side(is_buy=not auth.is_buy)
     price = auth.price
     meets = opposite.meets(price)

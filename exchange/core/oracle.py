@@ -16,6 +16,7 @@ class RoundView:
     """Prices of one round, indexed for margin: spot per underlying; mark and short units per series."""
 
     __slots__ = (
+        "bands",
         "confs",
         "forwards",
         "id",
@@ -39,6 +40,7 @@ class RoundView:
         self.vols: dict[int, Wad] = {}
         self.im_units: dict[int, Risk] = {}  # of one short 1e-4 contract, contingencies included
         self.mm_units: dict[int, Risk] = {}
+        self.bands: dict[int, tuple[Price, Price]] = {}  # of series that somebody asked for
 
 
 def view_of(

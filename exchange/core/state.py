@@ -12,7 +12,7 @@ from typing import Final, TypeAlias, TypeVar
 import msgspec
 
 from exchange.core.book import Book
-from exchange.core.commands import Configure, ObserveBlock, PostRound, SetAuctions, Spot, terms_of
+from exchange.core.commands import Configure, ObserveBlock, PostRound, SetAuctions, SetBands, Spot, terms_of
 from exchange.core.oracle import RoundView, view_of
 from exchange.core.state_types import (
     Account,
@@ -125,6 +125,7 @@ class StateImage(msgspec.Struct, array_like=True):
     kills: list[Kill] = []
     purges: list[Purge] = []
     due: list[Due] = []
+    band_rules: list[SetBands] = []
     block: ObserveBlock | None = None
 
 
@@ -137,6 +138,7 @@ class State:
         "auction_rules",
         "auctions",
         "auths",
+        "band_rules",
         "batches",
         "block",
         "books",
@@ -192,6 +194,7 @@ class State:
         self.orders: dict[int, Order] = {}  # matching
         self.deadlines: list[tuple[int, int]] = []  # deadlines: heap of (expiry_s, order id)
         self.due: dict[int, Due] = {}  # triggers: reached and not yet fired, in the order to fire them
+        self.band_rules: dict[int, SetBands] = {}  # bands
         self.lookouts: dict[tuple[int, int], Lookout] = {}  # triggers: what is watched -> who waits for it
         self.groups: dict[int, list[int]] = {}  # links: order -> open orders that came with it, itself included
         self.auths: dict[int, AuthEntry] = {}  # settlement
@@ -249,6 +252,7 @@ def image(state: State) -> StateImage:
         kills=[state.kills[key] for key in sorted(state.kills)],
         purges=list(state.purges.values()),  # in the order in which they are worked off
         due=list(state.due.values()),
+        band_rules=[state.band_rules[key] for key in sorted(state.band_rules)],
         block=state.block,
     )
 
@@ -354,6 +358,7 @@ def restore(source: StateImage) -> State:
     state.books = {key: Book() for key in state.series}
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
     state.due = {item.id: item for item in source.due}
+    state.band_rules = {rules.underlying: rules for rules in source.band_rules}
     _restore_orders(state)
     _restore_parked(state)
     _restore_waiting(state)

@@ -25,6 +25,7 @@ class Code(Enum):
     PRICE_TOO_LOW = (10005, "price_too_low")
     PRICE_TOO_HIGH = (10007, "price_too_high")
     NOT_ENOUGH_FUNDS = (10009, "not_enough_funds")
+    PRICE_NOT_ALLOWED = (10011, "price_not_allowed")
     BOOK_CLOSED = (10012, "book_closed")
     TOO_MANY_OPEN_ORDERS = (10015, "pme_max_option_open_orders")
     INVALID_INSTRUMENT = (10020, "invalid_or_unsupported_instrument")
@@ -126,6 +127,7 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.ROUND_MUST_COVER_LISTINGS: Refusal(Code.BAD_REQUEST, "A round prices every live listing.", _ADMIN),
     Reject.ROUND_MUST_CONTINUE_ACCUMULATOR: Refusal(Code.BAD_REQUEST, "A round continues the integral.", _ADMIN),
     Reject.ROUND_MARKS_MUST_FOLLOW: Refusal(Code.BAD_REQUEST, "Marks follow from forward and vol.", _ADMIN),
+    Reject.BANDS_MUST_FIT: Refusal(Code.BAD_REQUEST, "Bands are fractions of at most one.", _ADMIN),
     Reject.AUCTION_TERMS_MUST_FIT: Refusal(
         Code.BAD_REQUEST, "Auctions last up to a day; bands are fractions; a scope is known.", _ADMIN
     ),
@@ -321,6 +323,13 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Check the position, or drop reduce_only.",
         contracts,
         contracts,
+    ),
+    Reject.PRICE_MUST_BE_IN_BAND: Refusal(
+        Code.PRICE_NOT_ALLOWED,
+        "An order is signed within the price band of its series, unless it only reduces.",
+        "Sign data.limit, the last price inside, or wait for the next oracle round.",
+        usdc,
+        usdc,
     ),
     Reject.POST_ONLY_MUST_NOT_CROSS: Refusal(
         Code.POST_ONLY_REJECT,

@@ -53,7 +53,7 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.IN_TURN
         case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire():
             return Turn.IN_TURN
-        case c.SetProtection() | c.SetAuctions() | c.SetPhase():
+        case c.SetProtection() | c.SetAuctions() | c.SetPhase() | c.SetBands():
             return Turn.IN_TURN  # an order that came before the uncross is in it
         case _ if isinstance(command, c.Observation):
             return Turn.AHEAD  # revocations, withdrawals, exits, and what the contracts did

@@ -148,6 +148,10 @@ class Stage:
         spots = dict.fromkeys(self.venue.state.underlyings, usdc(words.take()))
         return self.venue.do(self.venue.round_of(spots, **terms))
 
+    def do_bands(self, words: Words) -> tuple[Any, ...]:
+        spot, vol, floor = (wad(words.option(name) or "0") for name in ("spot", "vol", "floor"))
+        return self.venue.do(c.SetBands(BTC, spot, vol, floor, "test"))
+
     def do_tick(self, words: Words) -> tuple[Any, ...]:
         del words
         return self.venue.do(c.Tick())

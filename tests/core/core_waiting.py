@@ -11,7 +11,7 @@ from exchange.core import events as e
 from exchange.core.firing import ready
 from exchange.core.state_types import attached_id
 from exchange.core.triggers import price_now
-from exchange.core.units import U64_MAX
+from exchange.core.units import U64_MAX, WAD
 
 
 def trigger_at(world: World, pick: int, watch: int, above: bool, permille: int) -> c.Terms:
@@ -43,6 +43,14 @@ def trade_linked(
     if type(events[-1]) is not e.Rejected:
         world.order_ids += [attached_id(world.state.seq, place) for place in range(count + 1)]
     return events
+
+
+@happening(2)
+def banding(world: World, draw: Draw) -> None:
+    """Bands that bind, bands that hardly do, and none."""
+    spot, vol, floor = ((0, 0, 0), (WAD // 50, WAD // 10, WAD // 1_000), (WAD // 4, WAD, 0))[draw(3)]
+    world.must(c.SetBands(0, spot, vol, floor, "operator"))
+    world.rejected(c.SetBands(draw(2), WAD + 1, 0, 0, "operator"))
 
 
 @happening(3)

@@ -16,8 +16,9 @@ from exchange import codec
 from exchange.core import uncross
 from replay.checker import Checker, auctions
 
-# Orders that wait are another promise's.
-KNOWN = [name for name in WEIGHTED if name not in ("waiting", "linked", "firing", "misfits", "nonsense")]
+# Orders that wait, and price bands, are other promises'.
+OTHERS = ("waiting", "linked", "firing", "misfits", "banding", "nonsense")
+KNOWN = [name for name in WEIGHTED if name not in OTHERS]
 
 
 class CheckedWorld(LawfulWorld):

@@ -84,6 +84,11 @@ def allow_no_triggers(_: Venue, patch: Patch) -> None:
     patch.setattr(matching, "TRIGGERS_MAX", 0)
 
 
+def narrow(venue: Venue, _: Patch) -> None:
+    """The mark is far below any of the prices here."""
+    venue.must(c.SetBands(0, 0, 0, 1, "test"))
+
+
 REACHED: Final = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=62_000 * USDC)
 AHEAD: Final = replace(REACHED, trigger_price=70_000 * USDC)
 
@@ -127,6 +132,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.OPEN_ORDERS_MUST_FIT: Break({}, allow_no_more_orders),
     R.TRIGGERS_MUST_FIT: Break({"terms": AHEAD}, allow_no_triggers),
     R.REDUCE_ONLY_MUST_REDUCE: Break({"reduce_only": True}),
+    R.PRICE_MUST_BE_IN_BAND: Break({}, narrow),
     R.POST_ONLY_MUST_NOT_CROSS: Break({"post_only": True, "price": TOUCH}),
     R.SETTLEMENT_MUST_KEEP_UP: Break({"price": TOUCH}, fall_behind),
     R.CHAIN_MUST_BE_IN_SIGHT: Break({"price": TOUCH}, lose_sight),
@@ -193,6 +199,7 @@ OF_NO_ORDER: Final = (
     R.ROUND_MUST_COVER_LISTINGS,
     R.ROUND_MUST_CONTINUE_ACCUMULATOR,
     R.ROUND_MARKS_MUST_FOLLOW,
+    R.BANDS_MUST_FIT,
     R.AUCTION_TERMS_MUST_FIT,
     R.PHASE_MUST_FOLLOW,
     R.SESSIONS_MUST_FIT,
