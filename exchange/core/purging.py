@@ -91,7 +91,7 @@ def step(state: State, purges: Iterable[Purge], gone: Iterable[Cancelled] = ()) 
 def _reach(state: State, purge: Purge) -> Iterator[Order]:
     """Open orders a purge could be about, the oldest of each account first."""
     if purge.kind == OF_VENUE:
-        yield from _by_age(state.orders)
+        yield from state.orders.values()  # as they were entered, here and in a restored state
     elif purge.kind == OF_SESSION:
         yield from _by_age(state.by_session.get(purge.number, {}))
     elif purge.kind == OF_OWNER:

@@ -31,7 +31,7 @@ from exchange.core.events import (
     Rejected,
 )
 from exchange.core.state import State, side_of
-from exchange.core.state_types import Account, AuthEntry, Mandate, OpenInterest, Order, QuoteGroup
+from exchange.core.state_types import QUOTE_BIT, Account, AuthEntry, Mandate, OpenInterest, Order, QuoteGroup
 from exchange.core.units import (
     NO_EXPIRY,
     RISK_ONE,
@@ -57,7 +57,6 @@ BOUND_MAX: Final = 2**47  # of a net figure: with its four decimals and one more
 FILL_MAX: Final = (
     2**54
 )  # greeks of a whole leaf in 1e-4 of their unit: all leaves of a message add up to a journal integer
-QUOTE_BIT: Final = 1 << 62  # order ids of quotes, apart from those of orders, which are the seq of their record
 
 
 KINDS: Final = (MassQuote, SetProtection, FreezeQuotes, CancelQuotes)

@@ -34,6 +34,7 @@ from exchange.core.state_types import (
     Session,
     Trade,
     Underlying,
+    entered,
     lookout_key,
 )
 from exchange.core.units import NO_EXPIRY, Cash, Nanos, Price, Qty
@@ -348,6 +349,8 @@ def restore(source: StateImage) -> State:
         setattr(state, name, getattr(source, name))
     for name in _BY_ID:
         setattr(state, name, {item.id: item for item in getattr(source, name)})
+    # As they were entered, so that whoever takes them one after another need not sort a whole venue.
+    state.orders = {key: state.orders[key] for key in sorted(state.orders, key=entered)}
     state.spots = {spot.underlying: spot for spot in source.spots}
     state.rounds = {round_.round_id: round_ for round_ in source.rounds}
     state.acc_at = {key: OrderedDict(value) for key, value in source.acc_at}

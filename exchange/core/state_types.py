@@ -51,6 +51,16 @@ class Order(msgspec.Struct, gc=False):
 ATTACHED_SHIFT: Final = 48  # an id's low bits are the record that brought the order; these count those that came along
 
 
+QUOTE_BIT: Final = 1 << 62  # order ids of quotes, apart from those of orders, which are the seq of their record
+
+
+def entered(order_id: int) -> tuple[int, int]:
+    """The record that brought an order, and its place among those that it brought: ids sort otherwise."""
+    if order_id & QUOTE_BIT:
+        return (order_id ^ QUOTE_BIT) >> 8, order_id & 0xFF
+    return order_id & ((1 << ATTACHED_SHIFT) - 1), order_id >> ATTACHED_SHIFT
+
+
 def attached_id(seq: int, place: int) -> int:
     """The id of the order that came along as the ``place``-th with the one of a record; place 0 is that one's own."""
     return place << ATTACHED_SHIFT | seq

@@ -166,6 +166,7 @@ class LawfulWorld(World):
             assert account.orders == other.orders
             assert sorted(account.reducing) == sorted(other.reducing)
             assert self.state.owned == restored.owned
+            assert list(self.state.orders) == list(restored.orders)
             assert (account.quotes, account.standing) == (other.quotes, other.standing)
             assert sorted(account.covers) == sorted(other.covers)
         assert self.state.groups == restored.groups
