@@ -31,7 +31,7 @@ def margins_of(state: State, account: Account) -> Margins:
     if view is None:
         return Margins(0, 0, 0)
     risk.refresh(state, account)
-    reserved = div_up(account.reserved, RISK_ONE)
+    reserved = div_up(account.reserved + risk.covers_of(state, account), RISK_ONE)
     initial = risk.requirement_of(state, view, account.positions, Kind.INITIAL)
     maintenance = risk.requirement_of(state, view, account.positions, Kind.MAINTENANCE)
     return Margins(initial + reserved, maintenance, reserved)

@@ -55,7 +55,7 @@ class Stream:
         self.channel = channel
         self.listeners: dict[Listener, None] = {}
         self._gathered: list[dict[str, Any]] = []
-        self._alone = channel.family is Family.ORDERS and channel.interval == "raw"
+        self._alone = channel.family in (Family.ORDERS, Family.PROTECTION) and channel.interval == "raw"
 
     def hear(self, note: Note) -> None:
         """Send at once, or keep for the next beat."""

@@ -106,10 +106,11 @@ class Quote(NamedTuple):
 
     def params(self) -> dict[str, Any]:
         """Its form in ``private/mass_quote``."""
-        shown: dict[str, Any] = {"instrument_name": self.instrument, "x_delta": self.delta, "x_vega": self.vega}
+        greeks = {"x_delta": _number(self.delta), "x_vega": _number(self.vega)}
+        shown: dict[str, Any] = {"instrument_name": self.instrument} | greeks
         for name, side in (("bid", self.bid), ("ask", self.ask)):
             if side is not None:
-                shown[name] = {"price": side[0], "amount": side[1]}
+                shown[name] = {"price": _number(side[0]), "amount": _number(side[1])}
         return shown
 
 
@@ -186,6 +187,11 @@ def exact_price(value: Number) -> Price:
 def exact_qty(value: Number) -> Qty:
     """An amount as 1e-4 contract. Raises NotExact when it is finer."""
     return qty_units(_decimal(value))
+
+
+def _number(value: Number) -> Number:
+    """As JSON has it: text is a number too."""
+    return Decimal(value) if isinstance(value, str) else value
 
 
 def _decimal(value: Number) -> Decimal:

@@ -1,0 +1,62 @@
+"""Messages of quotes in a journal: the audit builds the root again, and only what was signed fits the signature."""
+
+import pytest
+from msgspec.structs import replace
+
+from exchange import codec, signing
+from exchange.core import commands as c
+from exchange.core.units import NO_EXPIRY, WAD
+from journal.record import Record
+from replay.findings import Kind
+from replay.signatures import Signatures
+
+KEY = b"\x22" * 32
+LEAVES = tuple(c.QuoteLeaf(1 << 16 | place, place % 2 == 0, 100, 5_000_000, -7, 9) for place in range(5))
+FEES = c.FeeSchedule(0, 0, WAD)
+OPENING = c.Configure("test", 1, b"C" * 20, b"O" * 20, b"P" * 20, 1_800, 64, 900, FEES, c.StandardModel(*[WAD] * 12))
+
+
+def message() -> c.MassQuote:
+    mandate = c.QuoteMandate(1, 7, NO_EXPIRY, 0, 500, 0, 0, 3, signing.address_of(KEY), b"")
+    domain = signing.domain_separator(OPENING.chain_id, OPENING.clearing)
+    digest = signing.mandate_digest(domain, mandate, signing.mandate_root(LEAVES))
+    return c.MassQuote(replace(mandate, signature=signing.sign(KEY, digest)), LEAVES, "front")
+
+
+def findings(command: c.MassQuote) -> list[Kind]:
+    records = [Record(seq, seq, codec.encode_command(one), b"") for seq, one in enumerate((OPENING, command), 1)]
+    return [finding.kind for finding in Signatures().check(records)]
+
+
+def with_leaves(*leaves: c.QuoteLeaf) -> c.MassQuote:
+    return replace(message(), leaves=leaves)
+
+
+def with_mandate(**terms: object) -> c.MassQuote:
+    return replace(message(), mandate=replace(message().mandate, **terms))
+
+
+def test_a_message_that_was_signed_has_no_finding():
+    assert findings(message()) == []
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        with_leaves(*LEAVES[:4]),
+        with_leaves(*LEAVES, LEAVES[0]),
+        with_leaves(LEAVES[1], LEAVES[0], *LEAVES[2:]),
+        with_leaves(replace(LEAVES[0], price=5_000_001), *LEAVES[1:]),
+        with_leaves(*LEAVES[:4], replace(LEAVES[4], delta=-8)),
+        with_leaves(replace(LEAVES[0], series=-1), *LEAVES[1:]),
+        with_leaves(),
+        with_mandate(qty=501),
+        with_mandate(count=0),
+        with_mandate(nonce=8),
+        with_mandate(account=2),
+        with_mandate(signer=b"x" * 20),
+        with_mandate(signature=bytes(65)),
+    ],
+)
+def test_a_message_of_quotes_that_was_altered_is_found(altered):
+    assert findings(altered) == [Kind.ORDER_NOT_SIGNED]
