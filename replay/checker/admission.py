@@ -17,6 +17,7 @@ from exchange.core.commands import (
     Authorisation,
     QuoteMandate,
     Terms,
+    terms_of,
 )
 from exchange.core.events import Reject
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
@@ -81,7 +82,7 @@ def _what(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reje
     if auction is not None:
         if auction.phase != AUCTION:
             broken.append(Reject.SERIES_MUST_TAKE_ORDERS)
-        if auth.tif != GTC:
+        if auth.tif != GTC and not terms_of(auth).trigger:
             broken.append(Reject.TIF_MUST_SUIT_AUCTION)
     if auth.qty % series.step.lot:
         broken.append(Reject.QTY_MUST_BE_ON_LOT)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from exchange.core.commands import CANCEL_MAKER, FOK, GTC, Amend, Authorisation, Place, terms_of
-from exchange.core.events import Accepted, Amended, Event, Reject, Rejected
-from replay.checker import batches, presence
+from exchange.core.events import Accepted, Amended, Event, Parked, Reject, Rejected
+from replay.checker import batches, presence, triggers
 from replay.checker.admission import broken_by, settlement_lags
 from replay.checker.bounds import LINEAGE_MAX, OPEN_ORDERS_MAX
 from replay.checker.facts import Order
@@ -41,9 +41,11 @@ class Entry:
         if meeting is None:
             return broken
         taker = meeting.taker
+        if taker.terms.trigger:
+            return broken  # it is judged when it enters
         if taker.reduce_only and not taker.reducible():
             broken.append(Reject.REDUCE_ONLY_MUST_REDUCE)
-        if meeting.first() is not None:
+        if meeting.first() is not None and not meeting.bends:
             if taker.post_only:
                 if not taker.slides or meeting.slid_price() <= 0:
                     broken.append(Reject.POST_ONLY_MUST_NOT_CROSS)
@@ -78,9 +80,11 @@ def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
     broken = broken_by(ledger, command.auth)
     broken += entry.broken()
     broken += _gone(ledger, command)
+    for item in command.attached:
+        broken += broken_by(ledger, item.auth)
     if command.auth.replaces:
         broken.append(Reject.AMEND_MUST_NAME_REPLACED_NONCE)
-    if entry.account is not None and len(entry.account.orders) >= OPEN_ORDERS_MAX:
+    if entry.account is not None and len(entry.account.orders) + len(command.attached) >= OPEN_ORDERS_MAX:
         broken.append(Reject.OPEN_ORDERS_MUST_FIT)
     admitted = _answer(ledger, entry, events, broken)
     if type(admitted) is not Accepted or entry.meeting is None:
@@ -89,7 +93,11 @@ def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
         ledger.note(Rule.EVENTS_MUST_FIT, "an order's number is that of its record", order=admitted.order_id)
     ledger.enter(entry.meeting.taker, command.auth)
     presence.mind(ledger, entry.meeting.taker, command.session)
-    entry.meeting.follow(events[1:])
+    rest = triggers.parked(ledger, command, entry.meeting.taker, events[1:])
+    if not entry.meeting.taker.watch:
+        entry.meeting.follow(rest)
+    elif rest:
+        ledger.note(Rule.EVENTS_MUST_FIT, "an order that waits meets nobody", order=ledger.seq)
 
 
 def _first(ledger: Ledger, command: Place | Amend, events: Sequence[Event]) -> Sequence[Event]:
@@ -135,7 +143,8 @@ def _broken_by_amendment(order: Order, auth: Authorisation) -> list[Reject]:
         broken.append(Reject.QUOTE_MUST_BE_QUOTED_ANEW)
     if order.account.id != auth.account:
         broken.append(Reject.ORDER_MUST_BE_OWN)
-    if order.series.id != auth.series or order.is_buy != auth.is_buy or auth.tif != GTC:
+    tif, alike = order.tif if order.watch else GTC, bool(order.watch) != bool(terms_of(auth).trigger)
+    if order.series.id != auth.series or order.is_buy != auth.is_buy or auth.tif != tif or alike:
         broken.append(Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE)
     if auth.replaces != order.nonce + 1:
         broken.append(Reject.AMEND_MUST_NAME_REPLACED_NONCE)
@@ -154,15 +163,21 @@ def _keeps(order: Order, auth: Authorisation) -> bool:
 
 def _stand(ledger: Ledger, order: Order, auth: Authorisation, event: Amended, rest: Sequence[Event]) -> None:
     """The order under its new terms, where the journal leaves it."""
-    kept = _keeps(order, auth)
+    kept = not order.watch and _keeps(order, auth)
     if event.kept != kept:
         word = "keeps its place" if event.kept else "loses its place"
         sentence = f"amended order {order.id} {word}, and the rule says otherwise"
         ledger.note(Rule.AMEND_MUST_QUEUE_BY_RULE, sentence, order=order.id, expected=kept, actual=event.kept)
     if not event.kept:
         ledger.lift(order)
+    waited = order.watch
     ledger.amend(order, auth)
-    if not event.kept:
+    if waited:
+        order.age = (ledger.seq, 0)
+        triggers.park(order)
+        if list(rest) != [Parked(order.id)]:
+            ledger.note(Rule.EVENTS_MUST_FIT, "an order that waits is amended and meets somebody", order=order.id)
+    elif not event.kept:
         Meeting(ledger, order).follow(rest)
     elif rest:
         ledger.note(Rule.EVENTS_MUST_FIT, "an order that keeps its place meets nobody", order=order.id)
@@ -214,8 +229,26 @@ def _not_filled(ledger: Ledger, entry: Entry) -> bool:
     return True
 
 
+def _of_triggers(ledger: Ledger, entry: Entry) -> bool:
+    """What may wait, and come together, is taken as journaled."""
+    del entry
+    ledger.take(Taken.TRIGGER)
+    return True
+
+
+def _of_bands(ledger: Ledger, entry: Entry) -> bool:
+    """Where a band ends is priced from the surface."""
+    ledger.take(Taken.BAND)
+    series = ledger.series.get(entry.auth.series)
+    return series is not None and series.underlying in ledger.banded
+
+
 RESTS_ON: Final[dict[Reject, Callable[[Ledger, Entry], bool]]] = {
     Reject.ACCOUNT_MUST_HAVE_MARGIN: _short_of_margin,
     Reject.FILL_OR_KILL_MUST_FILL: _not_filled,
+    Reject.TRIGGER_MUST_LIE_AHEAD: _of_triggers,
+    Reject.TRIGGERS_MUST_FIT: _of_triggers,
+    Reject.PRICE_MUST_BE_IN_BAND: _of_bands,
+    Reject.LINKS_MUST_MATCH: _of_triggers,
 }
 """Refusals that rest on more than the order and the book."""

@@ -130,6 +130,8 @@ class Order:
         "display",
         "expiry_s",
         "filled",
+        "group",
+        "held",
         "id",
         "is_buy",
         "label",
@@ -148,7 +150,9 @@ class Order:
         "shown",
         "signed",
         "slides",
+        "terms",
         "tif",
+        "watch",
     )
 
     def __init__(self, order_id: int, account: Account, series: Series, auth: Authorisation) -> None:
@@ -160,6 +164,7 @@ class Order:
         self.mandate: Any = None  # of a quote, with its leaf
         self.leaf: Any = None
         self.label = ""
+        self.watch = self.held = self.group = 0  # what it waits for; what is held back; whom it came with
         self.session = 0  # the connection that minds it
         self.filled = self.shown = self.expiry_s = 0
         self.left = auth.qty
@@ -169,7 +174,7 @@ class Order:
         """The order says this from now on; what is left of it is another matter."""
         self.price, self.max_fee, self.nonce, self.tif = auth.price, auth.max_fee, auth.nonce, auth.tif
         self.post_only, self.reduce_only = auth.post_only, auth.reduce_only
-        terms = terms_of(auth)
+        terms = self.terms = terms_of(auth)
         self.display, self.self_trade = terms.display, terms.self_trade
         self.slides = terms.slide and auth.post_only
 

@@ -94,6 +94,7 @@ class Ledger(Attendance):
         self.series: dict[int, Series] = {}
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}
         self.round: Round | None = None
+        self.banded: dict[int, None] = {}  # underlyings whose prices are bounded by the surface
         self.auction_rules: dict[int, SetAuctions] = {}
         self.auctions: dict[int, Auction] = {}  # series that do not trade continuously
         self.half_hours: dict[int, dict[int, int]] = {}  # underlying -> half hour -> accumulator
@@ -116,6 +117,7 @@ class Ledger(Attendance):
     def enter(self, order: Order, auth: Authorisation) -> None:
         """A new order; it stands nowhere yet."""
         self.orders[order.id] = order.account.orders[order.id] = order
+        order.age = (self.seq, 0)
         self.totals.entered += auth.qty
         self.bind(order, auth)
 

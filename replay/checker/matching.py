@@ -22,14 +22,16 @@ from replay.checker.rules import Rule, Taken
 class Meeting:
     """An order that has been let in, the side it meets, and whom its fills have moved so far."""
 
-    __slots__ = ("across", "ledger", "met", "moved", "over", "taker", "tripped", "yielded")
+    __slots__ = ("across", "bends", "ledger", "met", "moved", "over", "taker", "tripped", "yielded")
 
-    def __init__(self, ledger: Ledger, taker: Order) -> None:
+    def __init__(self, ledger: Ledger, taker: Order, *, fired: bool = False) -> None:
         self.ledger = ledger
         self.taker = taker
         self.across: Ladder = taker.series.asks if taker.is_buy else taker.series.bids
         self.moved: dict[int, Account] = {}
         self.met = 0  # fills, and others taken away
+        # It goes no further than its band, though it was signed for more; where that ends is taken as journaled.
+        self.bends = taker.series.underlying in ledger.banded and (fired or taker.reduce_only)
         self.over = False  # the order rests or was cancelled
         self.tripped: list[Event] = []  # what a fill of a quote has brought about and must come next
         self.yielded = False  # an order of the same owner went, and this one must end too
@@ -290,7 +292,10 @@ class Meeting:
             ledger.note(rule, f"order {taker.id} was for this moment only and rests", order=taker.id)
         self._goes_on()
         due = self.slid_price() if taker.slides and self.first() is not None else taker.price
-        if event.price != due:
+        inside = event.price <= taker.price if taker.is_buy else event.price >= taker.price
+        if event.price != due and self.bends and inside:
+            ledger.take(Taken.BAND)
+        elif event.price != due:
             sentence = f"order {taker.id} rests at another price than it should"
             ledger.note(Rule.REST_MUST_BE_AT_ITS_PRICE, sentence, order=taker.id, expected=due, actual=event.price)
         ledger.rest(taker, event.price)
@@ -315,6 +320,9 @@ class Meeting:
 
     def _why_ended(self, reason: CancelReason) -> None:
         ledger, taker, first = self.ledger, self.taker, self.first()
+        if reason is CancelReason.IMMEDIATE_REMAINDER and taker.tif != GTC and self.bends:
+            ledger.take(Taken.BAND)
+            return
         if reason is CancelReason.IMMEDIATE_REMAINDER and first is not None and not taker.slides:
             sentence = f"order {taker.id} ends though order {first.id} stands within its limit"
             ledger.note(Rule.NOBODY_MUST_BE_PASSED_OVER, sentence, order=first.id, actual=reason)

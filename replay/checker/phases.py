@@ -55,6 +55,14 @@ def rules(ledger: Ledger, command: c.SetAuctions, events: Sequence[Event]) -> No
         ledger.auction_rules[command.underlying] = command
 
 
+def bands(ledger: Ledger, command: c.SetBands, events: Sequence[Event]) -> None:
+    """Prices of an underlying are bounded by the surface from here on, or no longer."""
+    if _set(ledger, events):
+        ledger.banded.pop(command.underlying, None)
+        if command.spot or command.vol or command.floor:
+            ledger.banded[command.underlying] = None
+
+
 def phase(ledger: Ledger, command: c.SetPhase, events: Sequence[Event]) -> None:
     """The series of a scope are in a phase; those that trade on may not be crossed."""
     if not _set(ledger, events):

@@ -24,6 +24,8 @@ class Rule(StrEnum):
     NOBODY_MUST_BE_PASSED_OVER = "nobody_must_be_passed_over"
     FILL_MUST_BE_WHOLE = "fill_must_be_whole"
     AMEND_MUST_QUEUE_BY_RULE = "amend_must_queue_by_rule"
+    # orders that wait
+    TRIGGER_MUST_BE_REACHED = "trigger_must_be_reached"
     # auctions
     PHASE_MUST_FOLLOW = "phase_must_follow"
     PRICE_MUST_BE_IN_BAND = "price_must_be_in_band"
@@ -83,6 +85,9 @@ class Taken(StrEnum):
     AUCTION_FEE = "auction_fee"  # orders taken out of an auction for fees at a price that was not taken in the end
     AUCTION_QUOTE = "auction_quote"  # quotes that take part in an auction with less than they show, and its price then
     VOLATILITY = "volatility"  # auctions begun although the band held enough: some of it could not bear the fill
+    BAND = "band"  # prices refused, or bent, for the edge of a band that the surface makes
+    TRIGGER = "trigger"  # which waiting order is due, and that it may wait
+    LINK = "link"  # what linked orders hold of each other
     ROUND = "round"  # oracle rounds refused, and the marks of those adopted
     LISTING = "listing"  # listings, phases and auction rules refused
     BATCH_CUT = "batch_cut"  # batches sealed before a new round, or cut short, for the margin or gas of what they hold

@@ -15,7 +15,7 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from journal.record import Record
-from replay.checker import batches, chain, entering, leaving, passing, phases, presence, quotes, venue
+from replay.checker import batches, chain, entering, leaving, passing, phases, presence, quotes, triggers, venue
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Violation
 from replay.findings import Diverged, Finding, Kind
@@ -31,10 +31,12 @@ ROOMS: Final[dict[type, Room]] = (
         c.PostRound: venue.post,
         c.SetTrading: phases.trading,
         c.SetAuctions: phases.rules,
+        c.SetBands: phases.bands,
         c.SetPhase: phases.phase,
         c.TakeDigest: venue.digest,
         c.Place: entering.place,
         c.Amend: entering.amend,
+        c.Fire: triggers.fire,
         c.Cancel: leaving.cancel,
         c.CancelAll: leaving.cancel_all,
         c.Tick: passing.tick,
@@ -105,8 +107,10 @@ class Checker:
         if ledger.config is None and type(command) not in BEFORE_CONFIGURATION:
             venue.unconfigured(ledger, events)
             return
+        told, linked = triggers.split(events)
         try:
-            room(ledger, command, events)
+            room(ledger, command, told)
+            triggers.follow(ledger, linked)
         except IMPOSSIBLE as error:
             what = f"{type(error).__name__}: {error}"
             ledger.note(Rule.EVENTS_MUST_FIT, f"a {type(command).__name__} that cannot be followed ({what})")

@@ -16,10 +16,6 @@ from exchange import codec
 from exchange.core import uncross
 from replay.checker import Checker, auctions
 
-# Orders that wait, and price bands, are other promises'.
-OTHERS = ("waiting", "linked", "firing", "misfits", "banding", "nonsense")
-KNOWN = [name for name in WEIGHTED if name not in OTHERS]
-
 
 class CheckedWorld(LawfulWorld):
     """A world that a stranger watches."""
@@ -54,7 +50,7 @@ class CheckedHistories(RuleBasedStateMachine):
     def opens(self, batch_trades_max: int) -> None:
         self.world = CheckedWorld(batch_trades_max)
 
-    @rule(what=st.sampled_from(KNOWN), data=st.data())
+    @rule(what=st.sampled_from(WEIGHTED), data=st.data())
     def happens(self, what: str, data: st.DataObject) -> None:
         HAPPENS[what][1](self.world, lambda bound: data.draw(st.integers(0, 840 * bound - 1)) % bound)
 

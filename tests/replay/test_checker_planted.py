@@ -8,6 +8,7 @@ import planted_auctions
 import planted_books
 import planted_makers
 import planted_matching
+import planted_waiting
 import pytest
 from planting import ONE, OTHER, PLANTED, encoded
 
@@ -16,7 +17,13 @@ from replay.__main__ import main
 from replay.checker import Checker, check
 from replay.checker.rules import Rule
 
-assert {planted_auctions, planted_books, planted_makers, planted_matching}  # to import them is to plant
+assert {
+    planted_auctions,
+    planted_books,
+    planted_makers,
+    planted_matching,
+    planted_waiting,
+}  # to import them is to plant
 
 
 @pytest.mark.parametrize("name", list(PLANTED))
