@@ -262,14 +262,14 @@ BOUNDS = (
     {"count": 4, "interval_ns": 5 * SECOND, "frozen_ns": SECOND},
     {"qty": 90 * LOT, "delta": 3_000, "vega": 80 * 10**6, "count": 6, "interval_ns": 9 * SECOND, "frozen_ns": SECOND},
 )
-BURSTS = 10_000 if SOAK else 200
 PER_VENUE = 20
+LONG = (pytest.mark.soak, pytest.mark.skipif(not SOAK, reason="soak: run make soak"), pytest.mark.timeout(3_600))
 
 
-@pytest.mark.timeout(3_600 if SOAK else 120)
-def test_no_window_of_any_burst_goes_beyond_its_bound_by_more_than_the_fill_that_reached_it():
+@pytest.mark.parametrize("bursts", [200, pytest.param(10_000, marks=LONG)])
+def test_no_window_of_any_burst_goes_beyond_its_bound_by_more_than_the_fill_that_reached_it(bursts):
     seen = {"fills": 0, "ProtectionTriggered": 0, "budgets": 0}
-    for number in range(BURSTS // PER_VENUE):
+    for number in range(bursts // PER_VENUE):
         dice = random.Random(number)
         bounds = BOUNDS[number % len(BOUNDS)]
         venue = quoting_venue(**bounds)
@@ -286,7 +286,7 @@ def test_no_window_of_any_burst_goes_beyond_its_bound_by_more_than_the_fill_that
         seen["budgets"] += sum(
             type(event) is e.Cancelled and event.reason is CancelReason.QUOTE_BUDGET for event in told
         )
-    assert all(count > BURSTS // 20 for count in seen.values()), seen
+    assert all(count > bursts // 20 for count in seen.values()), seen
 
 
 def test_the_slow_count_notices_a_bound_that_was_ignored():
