@@ -17,6 +17,7 @@ from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core import settlement
 from exchange.core.events import Accepted, ExpiryFixed, Uncrossed
+from exchange.core.firing import ready
 from exchange.core.margin import settlement_value
 from exchange.core.units import NO_EXPIRY, TWAP_SECONDS
 from exchange.shell.boot import GENESIS
@@ -54,6 +55,7 @@ class Story:
             self.trade(self.steps // rounds)
             self.walk()
             events = self.venue.round(time_s, self.spots, self.vol)
+            self.fire()
             self.settle(lag=2)
             self.venue.must(c.ObserveBlock(number, time_s, hashlib.sha256(b"block %d" % number).digest()))
             for event in events:
@@ -261,6 +263,7 @@ class Story:
             16: lambda: self.venue.must(c.SetTrading(is_open=False, cause="a drill")),
             17: lambda: self.venue.must(c.SetTrading(is_open=True, cause="the drill is over")),
             18: self.auction,
+            19: self.wait_for_a_price,
             20: lambda: self.venue.observe(c.ObserveExit, 6),
             22: self.presence,
             24: lambda: self.venue.observe(c.ObserveExitCleared, 6),
@@ -283,6 +286,28 @@ class Story:
         first = self.venue.must(c.Tick())  # which may have to end orders before
         ended = first + self.venue.must(c.Tick())
         assert any(type(event) is Uncrossed for event in ended), ended
+
+    def wait_for_a_price(self) -> None:
+        """Bands are set and lifted; two orders wait for the index, on either side of it, a third for a fill of its own."""
+        self.venue.must(c.SetBands(ETH, CENT, CENT, CENT, "operator"))
+        self.venue.must(c.SetBands(ETH, 0, 0, 0, "operator"))
+        view = self.venue.state.view
+        assert view is not None
+        for above in (True, False):
+            price = view.spots[ETH] + (1 if above else -1)
+            terms = c.Terms(trigger=c.INDEX, trigger_above=above, trigger_price=price)
+            self.venue.must(c.Place(self.venue.order(self.wallets[4], 3 << 16, True, 1_000, USDC, terms=terms)))
+        series, linked = 3 << 16, c.Terms(link=c.BRACKET, attached=1)
+        self.venue.must(c.Place(self.venue.order(self.wallets[3], series, False, 2_000, self.price(series, 101))))
+        first = self.venue.order(self.wallets[4], series, True, 1_000, self.price(series, 110), terms=linked)
+        terms = c.Terms(trigger=c.INDEX, trigger_above=False, trigger_price=1, link=c.BRACKET, parent=first.nonce + 1)
+        exit_ = self.venue.order(self.wallets[4], 3 << 16, False, 1_000, USDC, terms=terms, reduce_only=True, tif=c.IOC)
+        self.venue.must(c.Place(first, attached=(c.Attached(exit_),)))
+
+    def fire(self) -> None:
+        """Whoever waits for a price that has been reached enters."""
+        while order_id := ready(self.venue.state, self.venue.time_ns // 10**9):
+            self.venue.must(c.Fire(order_id))
 
     def presence(self) -> None:
         """Connections are lost, a timer fires, a kill switch is pulled and released."""
