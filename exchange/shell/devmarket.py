@@ -10,7 +10,7 @@ from statistics import median
 from typing import Final
 
 from exchange.core import commands as c
-from exchange.core.units import QTY_ONE, TWAP_SECONDS, USDC_ONE, Cash, Price, Seconds, Wad
+from exchange.core.units import QTY_ONE, TWAP_SECONDS, USDC_ONE, WAD, Cash, Price, Seconds, Wad
 from exchange.shell import recording
 from exchange.shell.chain import DevControls
 from exchange.shell.keys import dev_key
@@ -35,6 +35,8 @@ BTC: Final = c.ListUnderlying(
     tick_above=USDC_ONE,
     tick_step=1_000 * USDC_ONE,
 )
+
+BANDS: Final = c.SetBands(UNDERLYING, spot=WAD // 10, vol=WAD // 2, floor=WAD // 50, authoriser="development venue")
 
 
 class Feed:
@@ -83,6 +85,7 @@ async def list_missing(venue: Venue, spot: Price, now_s: Seconds) -> None:
     await venue.adopt_listings()
     if await venue.sequencer.read(lambda state: not state.underlyings):
         await venue.apply(BTC)
+        await venue.apply(BANDS)
     listed = {listing.expiry_s: listing for listing in await venue.listings()}
     for expiry_s in _next_deliveries(now_s):
         known = listed.get(expiry_s)
