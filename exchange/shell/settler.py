@@ -4,6 +4,7 @@ It keeps no state of its own that matters: what is still to do is read from the 
 contracts, so a restart or a reorganisation only makes it look again. Imports deploy, sender, sequencer, calldata.
 """
 
+from collections.abc import Collection
 from typing import Final, NamedTuple
 
 import structlog
@@ -13,7 +14,7 @@ from exchange.core import commands as c
 from exchange.core import settlement
 from exchange.core.commands import Authorisation, PostRound
 from exchange.core.state import State
-from exchange.core.state_types import AuthEntry
+from exchange.core.state_types import Mandate
 from exchange.core.units import Seconds, expiry_of, seconds_of
 from exchange.shell.chain import Reverted
 from exchange.shell.clock import Clock
@@ -55,14 +56,22 @@ class Job(NamedTuple):
     accounts: tuple[int, ...] = ()
 
 
+class Shown(NamedTuple):
+    """What the contract is to be shown of an authorisation: a signed order, or a quote of a message signed as one."""
+
+    auth: Authorisation
+    mandate: Mandate | None
+    leaf: int
+
+
 class BatchJob(NamedTuple):
-    """A sealed batch, ready to encode."""
+    """A sealed batch, to be encoded once it is sent. ``orders`` and ``trades`` are in order of their fills."""
 
     batch_id: int
     round_id: int
     sealed_seq: int
     deadline: Seconds
-    orders: list[calldata.Entry]
+    orders: list[Shown]
     trades: list[calldata.Trade]
     expiries: tuple[int, ...]
 
@@ -70,17 +79,18 @@ class BatchJob(NamedTuple):
 # -- planning: reads the machine --------------------------------------------------------------------------------------
 
 
-def plan(state: State, deadline_s: Seconds) -> list[Job]:
-    """Rounds, batches and fixings the contracts have not confirmed, in the order they must be sent."""
+def plan(state: State, deadline_s: Seconds, sent: Collection[tuple[int, ...]] = ()) -> list[Job]:
+    """Rounds, batches and fixings the contracts have not confirmed, in the order they must be sent.
+
+    It runs in the sequencer's turn, so it only collects: batches whose keys are in ``sent`` come without what is in
+    them, and nothing is hashed here.
+    """
+    pending = _pending_expiries(state)
     jobs = [Job((key, ROUND, 0), *_round(state, key)) for key in state.rounds]
-    jobs += [
-        Job(
-            (batch.round_id, BATCH, batch.id),
-            *_round(state, batch.round_id),
-            batch=_batch_job(state, batch.id, deadline_s),
-        )
-        for batch in state.batches.values()
-    ]
+    for batch in state.batches.values():
+        key = (batch.round_id, BATCH, batch.id)
+        draft = None if key in sent else _batch_job(state, batch.id, deadline_s, pending)
+        jobs.append(Job(key, *_round(state, batch.round_id), batch=draft))
     jobs += [
         Job((round_id, FIXING, expiry_id), *_round(state, round_id), expiry_id=expiry_id)
         for expiry_id, round_id in state.fixings.items()
@@ -93,10 +103,10 @@ def _round(state: State, round_id: int) -> tuple[PostRound, calldata.Round]:
     return round_, chain_round(state, round_)
 
 
-def _batch_job(state: State, batch_id: int, deadline_s: Seconds) -> BatchJob:
+def _batch_job(state: State, batch_id: int, deadline_s: Seconds, pending: dict[int, dict[int, None]]) -> BatchJob:
     batch = state.batches[batch_id]
     places: dict[int, int] = {}
-    orders: list[calldata.Entry] = []
+    orders: list[Shown] = []
     trades: list[calldata.Trade] = []
     expiries: dict[int, None] = {}
     for trade_id in range(batch.first_trade, batch.last_trade + 1):
@@ -105,33 +115,44 @@ def _batch_job(state: State, batch_id: int, deadline_s: Seconds) -> BatchJob:
             for link in settlement.lineage(state, auth_id, batch_id):
                 if link.id not in places:
                     places[link.id] = len(orders)
-                    orders.append(_entry(state, link))
-                    expiries |= _held_expiries(state, link.auth)
+                    orders.append(Shown(link.auth, state.mandates[link.mandate] if link.mandate else None, link.leaf))
+                    expiries |= _held_expiries(state, link.auth) | pending.get(link.auth.account, {})
         trades.append(
             calldata.Trade(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index)
         )
-    arranged, renamed = calldata.arrange(orders, trades)
     deadline = seconds_of(batch.sealed_ns) + deadline_s
-    return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, arranged, renamed, tuple(sorted(expiries)))
+    return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, orders, trades, tuple(sorted(expiries)))
 
 
 def _held_expiries(state: State, auth: Authorisation) -> dict[int, None]:
     """Expiries an account may hold on chain when its order settles: what it holds there now, here, and trades."""
     here = state.accounts[auth.account].positions
     there = state.mirror.positions.get(auth.account, {})
-    pending = [
-        trade.series for trade in state.trades.values() if auth.account in (trade.maker_account, trade.taker_account)
-    ]
-    return dict.fromkeys(expiry_of(series) for series in (*here, *there, *pending, auth.series))
+    return dict.fromkeys(expiry_of(series) for series in (*here, *there, auth.series))
 
 
-def _entry(state: State, link: AuthEntry) -> calldata.Entry:
-    """What the contract is shown: a signed order, or a quote with its proof under the mandate that was signed."""
-    if not link.mandate:
-        return signed_order(link.auth)
-    mandate = state.mandates[link.mandate]
-    root, proofs = mandate_root(mandate.leaves), mandate_proofs(mandate.leaves)
-    return calldata.SignedQuote(mandate.quote, root, link.leaf, mandate.leaves[link.leaf], tuple(proofs[link.leaf]))
+def _pending_expiries(state: State) -> dict[int, dict[int, None]]:
+    """By account, the expiries in which it has fills that have yet to settle."""
+    pending: dict[int, dict[int, None]] = {}
+    for trade in state.trades.values():
+        for account in (trade.maker_account, trade.taker_account):
+            pending.setdefault(account, {})[expiry_of(trade.series)] = None
+    return pending
+
+
+def entries(batch: BatchJob) -> list[calldata.Entry]:
+    """What the contract is shown, in order of the fills: signed orders, and quotes with their proofs."""
+    trees: dict[int, tuple[bytes, list[list[bytes]]]] = {}
+    found: list[calldata.Entry] = []
+    for auth, mandate, leaf in batch.orders:
+        if mandate is None:
+            found.append(signed_order(auth))
+            continue
+        if mandate.id not in trees:
+            trees[mandate.id] = mandate_root(mandate.leaves), mandate_proofs(mandate.leaves)
+        root, proofs = trees[mandate.id]
+        found.append(calldata.SignedQuote(mandate.quote, root, leaf, mandate.leaves[leaf], tuple(proofs[leaf])))
+    return found
 
 
 def signed_order(auth: Authorisation) -> calldata.SignedOrder:
@@ -180,12 +201,13 @@ class Settler:
 
     async def step(self) -> int:
         """Send what has not been sent; the number of jobs still open. Raises BatchRefusedByContract."""
-        jobs = await self._sequencer.read(lambda state: plan(state, self._deadline_s))
+        sent = {key for key in self._sent if self._in_flight(key)}
+        jobs = await self._sequencer.read(lambda state: plan(state, self._deadline_s, sent))
         head = await self._contracts.chain.block("latest")
         for job in jobs:
             if job.round.time_s > head.time_s:
                 break  # to the contracts this round lies in the future, and what follows names later ones
-            if not self._in_flight(job.key) and not await self._send(job):
+            if job.key not in sent and not await self._send(job):
                 break
         self._sequencer.anchors.forget_before(await self._sequencer.read(_oldest_sealed))
         settlements = await self._sequencer.read(due_settlements)
@@ -229,7 +251,8 @@ class Settler:
 
     def _settle_args(self, job: Job, batch: BatchJob) -> calldata.SettleArgs:
         deployment = self._contracts.deployment
-        body = calldata.batch_body(batch.orders, batch.trades)
+        orders, trades = calldata.arrange(entries(batch), batch.trades)
+        body = calldata.batch_body(orders, trades)
         header = BatchHeader(
             batch_id=batch.batch_id,
             round_id=batch.round_id,
