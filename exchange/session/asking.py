@@ -11,7 +11,7 @@ import msgspec
 
 from exchange.core.commands import BRACKET, GTC, IOC, OCO, UNLINKED, UNTRIGGERED, Terms
 from exchange.core.events import Reject
-from exchange.core.units import QTY_MAX, U63_MAX, Price, Qty
+from exchange.core.units import QTY_MAX, U63_MAX, U64_MAX, Price, Qty
 from exchange.dialect.errors import REFUSALS, Code, DialectError
 from exchange.dialect.listed import Listed
 from exchange.dialect.numbers import NotExact, contracts, millis, price_units, qty_units, usdc
@@ -114,6 +114,8 @@ def linked(params: Params, first: Asked, nonce: int) -> tuple[Asked, list[tuple[
             raise wrong("linked_order_type", "required")
         return first, []
     name = params.choice("linked_order_type", tuple(_LINKS))
+    if nonce == U64_MAX:  # those that come along name it by the number after it
+        raise wrong("authorization.nonce", "too_large", limit=U64_MAX - 1)
     if params.text("trigger_fill_condition", _FILL_CONDITION) != _FILL_CONDITION:
         raise DialectError(Code.NOT_IMPLEMENTED, param="trigger_fill_condition", rule="Only incremental is offered.")
     more = []

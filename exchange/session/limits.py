@@ -10,6 +10,7 @@ class Costs(NamedTuple):
     """Credits per request."""
 
     matching: int = 250
+    quote: int = 8  # each pair of a mass quote, besides
     query: int = 500
     listing: int = 2_000
     login: int = 1_000

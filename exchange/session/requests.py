@@ -212,6 +212,11 @@ class Params:
             raise wrong(name, "too_many", limit=count_max)
         return [Params(item) for item in value]
 
+    def count(self, name: str) -> int:
+        """How many items a list has; 0 for what is no list."""
+        value = self._structured(name) if self.given(name) else None
+        return len(value) if isinstance(value, list) else 0
+
     def blob(self, name: str, *, bytes_max: int) -> bytes:
         """Bytes written as 0x and hexadecimal digits."""
         value = self.text(name, chars_max=2 + 2 * bytes_max)

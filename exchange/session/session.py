@@ -164,10 +164,8 @@ class Session:
     def handle(self, request: Request, now_ns: Nanos) -> Work:
         """A well-formed request in, one piece of work out."""
         envelope = self._envelope(request.id, now_ns)
-        error = self._charged(self._cost_of(request.method), now_ns)
-        if error is not None:
-            return envelope.error(error, now_ns)
         try:
+            self._bucket.spend(self._cost_of(request), now_ns)
             return self._dispatch(request, envelope, now_ns)
         except DialectError as refused:
             return envelope.error(refused, now_ns)
@@ -216,8 +214,10 @@ class Session:
             return error
         return None
 
-    def _cost_of(self, method: str) -> int:
-        costs = self._limits.costs
+    def _cost_of(self, request: Request) -> int:
+        costs, method = self._limits.costs, request.method
+        if method == "private/mass_quote":
+            return costs.matching + costs.quote * request.params.count("quotes")
         if method in _MATCHING:
             return costs.matching
         if method == "public/auth":

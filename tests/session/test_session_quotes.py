@@ -9,6 +9,7 @@ from exchange.core.units import NO_EXPIRY
 from exchange.dialect.channels import parse_channel
 from exchange.publisher.notes import Note
 from exchange.session import Submit
+from exchange.session.limits import Costs, Limits
 from exchange.shell.wallet import NO_BUDGET, Budget, Quote, sign_quotes
 from exchange.signing import domain_separator, mandate_digest, mandate_proofs, mandate_root, recover
 
@@ -60,6 +61,22 @@ def test_a_hundred_two_sided_quotes_fit_a_message(trader):
     configured(maker)
     reply = maker.ask("private/mass_quote", **message(maker, *[two_sided(CALL, 490, 510)] * 100))
     assert (reply["x_standing"], reply["errors_count"]) == (2, 198)
+
+
+def test_a_message_costs_by_the_quotes_in_it(trader, venue):
+    """The single writer works on every one of them."""
+    costs = Costs()
+    each = costs.matching + 100 * costs.quote
+    maker = trader(1, limits=Limits(credits_max=20_000, refill_per_s=each))
+    configured(maker)
+    sent = message(maker, *[two_sided(CALL, 490, 510)] * 100)
+    taken = 0
+    while maker.call("private/mass_quote", **sent).get("error", {}).get("code") != 10028:
+        sent = message(maker, *[two_sided(CALL, 490, 510)] * 100)
+        taken += 1
+    assert (20_000 - 10 * costs.login) // each <= taken <= 20_000 // each
+    venue.advance(1)
+    maker.ask("private/mass_quote", **sent)
 
 
 @pytest.mark.parametrize(

@@ -193,3 +193,12 @@ def test_an_order_for_the_day_is_signed_to_end_with_it(trader, venue):
     params = maker.order(CALL, 0.5, 400, is_buy=True, expiry=end_s + 1)
     code, data = maker.refused("private/buy", time_in_force="good_til_day", **params)
     assert (code, data["reason"], data["limit"]) == (-32602, "must_end_with_the_day", end_s)
+
+
+def test_the_last_nonce_leaves_no_number_for_linked_orders_to_name(trader):
+    one = trader(1)
+    params = one.order(CALL, 0.1, 400, is_buy=True)
+    params["authorization"]["nonce"] = 2**64 - 1
+    other = params | INDEX_UP | {"direction": "sell", "type": "stop_limit", "price": 300}
+    code, data = one.refused("private/buy", **params, linked_order_type="one_triggers_other", otoco_config=[other])
+    assert (code, data["reason"], data["limit"]) == (-32602, "too_large", 2**64 - 2)
