@@ -57,6 +57,7 @@ class Revert(StrEnum):
     ORDER_REPLACED = "order_replaced"
     ORDER_OVERFILLED = "order_overfilled"
     POSITION_RANGE = "position_range"
+    MARK_MISSING = "mark_missing"
     ACCOUNT_MARGIN = "account_margin"
     # Clearing: accounts, keys, listings, exits
     ONLY_OWNER = "only_owner"
@@ -77,6 +78,7 @@ class Revert(StrEnum):
     EXPIRY_EARLY = "expiry_early"
     SERIES_RANGE = "series_range"
     SERIES_LISTED = "series_listed"
+    LISTING_FULL = "listing_full"
     AMOUNT_RANGE = "amount_range"
     WITHDRAWAL_PENDING = "withdrawal_pending"
     WITHDRAWAL_UNKNOWN = "withdrawal_unknown"

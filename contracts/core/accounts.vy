@@ -55,11 +55,13 @@ event NoncesCancelled:
     mask: uint256
     effective: uint64
 
-# Nonces cancelled in one word of 256: those in force, and those that join them at `pending_from`.
+# Nonces cancelled in one word of 256: those in force, those that join them at `pending_from`, and those that were
+# cancelled while others were pending and join them one window after those.
 struct Cancels:
     bound: uint256
     pending: uint256
     pending_from: uint256
+    later: uint256
 
 count: uint256
 
@@ -187,6 +189,8 @@ def check_nonce(account: uint256, nonce: uint256):
     bits: uint256 = entry.bound
     if entry.pending != 0 and actions.binds(entry.pending_from):
         bits |= entry.pending
+        if entry.later != 0 and actions.binds(entry.pending_from + actions.window()):
+            bits |= entry.later
     if (bits >> (nonce & 255)) & 1 != 0:
         fail.because("order_cancelled")
 
@@ -284,19 +288,27 @@ def revoke_key(account: uint32, key: address):
 def cancel_nonces(account: uint32, word: uint64, mask: uint256):
     """
     @notice Cancel the orders whose nonces are word * 256 + i for every bit i of `mask`, from the binding time
-            on. The owner or a session key with cancel scope may call.
-    @dev What was still pending in the word joins the newer time; what was in force stays in force.
+            on, or from one window after the binding time of what is still pending in the word. The owner or a
+            session key with cancel scope may call.
+    @dev Nobody can postpone what is pending: what comes later has a time of its own, at most two windows away.
     """
     if self.owner_of(account) != msg.sender:
         self._check_cancel_scope(account)
     key: uint256 = (convert(account, uint256) << 64) | convert(word, uint256)
     entry: Cancels = self.cancels[key]
-    if entry.pending != 0 and actions.binds(entry.pending_from):
-        entry.bound |= entry.pending
-        entry.pending = 0
+    for _: uint256 in range(2):
+        if entry.pending != 0 and actions.binds(entry.pending_from):
+            entry.bound |= entry.pending
+            entry.pending = entry.later
+            entry.pending_from += actions.window()
+            entry.later = 0
     effective: uint256 = actions.binding_time()
-    entry.pending |= mask
-    entry.pending_from = effective
+    if entry.pending == 0:
+        entry.pending = mask
+        entry.pending_from = effective
+    else:
+        entry.later |= mask
+        effective = entry.pending_from + actions.window()
     self.cancels[key] = entry
     self.words[convert(account, uint256)] |= HAS_CANCELS
     log NoncesCancelled(

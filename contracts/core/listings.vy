@@ -16,10 +16,15 @@ uses: actions
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 FIXED: constant(uint256) = 1 << 192
+GROUPS_AT: constant(uint256) = 200
 FIXING_WINDOW: constant(uint256) = 1800
 MAX_GROUPS: constant(uint256) = 64
-# Live expiries of an account are bits of one word, so an id 128 later takes over the bit.
+# Live expiries of an account are bits of one word, so an id 128 later takes over the bit, once that is over for good.
 RING: constant(uint256) = 128
+# What an exit can show: hashes of the sheets of a round, and sheets of all expiries that an account may hold.
+MAX_LIVE: constant(uint256) = 64
+MAX_SHEET_WORDS: constant(uint256) = 512
+HEAD_WORDS: constant(uint256) = 2
 
 event ExpiryListed:
     action_id: uint64
@@ -40,7 +45,12 @@ event ExpiryFixed:
 
 count: uint256
 
-# expiry u64 | underlying u32 | number of accounts with positions u32 | fixing price u64 | fixed flag
+# Expiries that are not fixed, and the words of their sheets, which the sheets of a round must fit.
+live: uint256
+sheet_words: uint256
+
+# expiry u64 | underlying u32 | number of accounts with positions u32 | fixing price u64 | fixed flag | 0 u7 |
+# number of groups u8
 expiries: HashMap[uint256, uint256]
 
 # (series >> 2) -> four lanes of strike | is_call << 63
@@ -50,7 +60,7 @@ strikes: HashMap[uint256, uint256]
 @internal
 def list_expiry(expiry_id: uint16, underlying: uint32, expiry: uint64):
     """
-    @notice List the next expiry.
+    @notice List the next expiry, if its bit is free and every exit could still show its sheets.
     """
     number: uint256 = convert(expiry_id, uint256)
     if number != self.count + 1:
@@ -60,8 +70,13 @@ def list_expiry(expiry_id: uint16, underlying: uint32, expiry: uint64):
     if convert(expiry, uint256) <= block.timestamp:
         fail.because("expiry_time")
     if number > RING:
-        if (self.expiries[number - RING] >> 96) & MASK_32 != 0:
+        # Nobody holds it, and nobody can any more: of two expiries on one bit, margin would see neither.
+        earlier: uint256 = self.expiries[number - RING]
+        if (earlier >> 96) & MASK_32 != 0 or earlier & FIXED == 0:
             fail.because("expiry_held")
+        if (earlier & MASK_64) + actions.window() >= block.timestamp:
+            fail.because("expiry_held")
+    self._make_room(1, HEAD_WORDS)
     self.count = number
     self.expiries[number] = convert(expiry, uint256) | (convert(underlying, uint256) << 64)
     log ExpiryListed(action_id=actions.next(), expiry_id=expiry_id, underlying=underlying, expiry=expiry)
@@ -70,7 +85,7 @@ def list_expiry(expiry_id: uint16, underlying: uint32, expiry: uint64):
 @internal
 def list_group(expiry_id: uint16, group: uint8, strikes: uint256):
     """
-    @notice List series of an expiry, or fill lanes that a listed group left empty.
+    @notice List the next group of series of an expiry, or fill lanes that a listed group left empty.
     """
     info: uint256 = self.expiries[convert(expiry_id, uint256)]
     if info & MASK_64 <= block.timestamp:
@@ -88,8 +103,21 @@ def list_group(expiry_id: uint16, group: uint8, strikes: uint256):
             fail.because("series_range")
     if strikes == listed:
         fail.because("series_listed")
+    if listed == 0:
+        if convert(group, uint256) != info >> GROUPS_AT:
+            fail.because("series_range")
+        self._make_room(0, 1)
+        self.expiries[convert(expiry_id, uint256)] = info + (1 << GROUPS_AT)
     self.strikes[key] = strikes
     log SeriesListed(action_id=actions.next(), expiry_id=expiry_id, group=group, strikes=strikes)
+
+
+@internal
+def _make_room(expiries: uint256, words: uint256):
+    self.live += expiries
+    self.sheet_words += words
+    if self.live > MAX_LIVE or self.sheet_words > MAX_SHEET_WORDS:
+        fail.because("listing_full")
 
 
 @internal
@@ -98,7 +126,10 @@ def fix(expiry_id: uint16, price: uint256):
     @notice Record the settlement price of an expiry.
     """
     number: uint256 = convert(expiry_id, uint256)
-    self.expiries[number] |= FIXED | (price << 128)
+    info: uint256 = self.expiries[number]
+    self.expiries[number] = info | FIXED | (price << 128)
+    self.live -= 1
+    self.sheet_words -= HEAD_WORDS + (info >> GROUPS_AT)
     log ExpiryFixed(action_id=actions.next(), expiry_id=expiry_id, price=convert(price, uint64))
 
 

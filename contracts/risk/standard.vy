@@ -12,6 +12,7 @@
 @custom:kill Stateless apart from its immutable parameters; a new set is a new deployment.
 """
 
+from lib import fail
 from lib import lanes
 
 W: constant(uint256) = 10**18
@@ -65,7 +66,7 @@ def to_cash(scaled: uint256) -> uint256:
 @view
 def isolated(position: uint256, strikes: uint256, marks: uint256, spot: uint256, initial: bool) -> (uint256, uint256):
     """
-    @notice Sum of the isolated requirements of four lanes, in 1e-28 USDC, and the quantity sold.
+    @notice Sum of the isolated requirements of four lanes, in 1e-28 USDC, and the quantity sold. A mark of 0 is none.
     @dev With the contingencies this bounds the requirement from above: netting only lowers it.
     """
     total: uint256 = 0
@@ -77,6 +78,9 @@ def isolated(position: uint256, strikes: uint256, marks: uint256, spot: uint256,
         if positions == 0:
             break
         if positions & SHORT != 0:
+            # A lane that was empty when the round was signed: what is owed there has no price.
+            if prices & MASK_64 == 0:
+                fail.because("mark_missing")
             sold: uint256 = unsafe_sub(2**64, positions & MASK_64)
             shorts = unsafe_add(shorts, sold)
             unit: uint256 = self._short_unit(terms & STRIKE_MASK, terms & CALL != 0, prices & MASK_64, spot, initial)

@@ -74,7 +74,7 @@ def decide_expiry(state: State, command: ListExpiry) -> tuple[Event, ...]:
     if command.expiry_s % TWAP_SECONDS != 0:
         return (Rejected(Reject.EXPIRY_MUST_END_A_HALF_HOUR, command.expiry_s),)
     earlier = state.expiries.get(command.expiry_id - EXPIRY_SLOTS)
-    if earlier is not None and (earlier.fixing < 0 or _held_on_chain(state, earlier.id)):
+    if earlier is not None and not _is_over(state, earlier):
         return (Rejected(Reject.EXPIRY_SLOT_MUST_BE_FREE, command.expiry_id, earlier.id),)
     return (_refuse_size(state) or Applied(),)
 
@@ -87,6 +87,13 @@ def _refuse_size(state: State) -> Rejected | None:
     if _sheet_words(state) + SHEET_HEAD_WORDS + 1 > SHEET_WORDS_MAX:
         return Rejected(Reject.LISTING_MUST_FIT_A_BATCH, _sheet_words(state), SHEET_WORDS_MAX)
     return None
+
+
+def _is_over(state: State, expiry: Expiry) -> bool:
+    """Nobody holds the expiry on the contracts, and no batch may bring positions in it any more."""
+    assert state.config is not None
+    fills_until_s = expiry.expiry_s + state.config.settlement_window_s
+    return expiry.fixing >= 0 and fills_until_s < seconds_of(state.time_ns) and not _held_on_chain(state, expiry.id)
 
 
 def _held_on_chain(state: State, expiry_id: int) -> bool:

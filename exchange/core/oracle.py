@@ -5,11 +5,15 @@ cover every live listing, continue the accumulator and carry exactly the marks i
 Imports units, commands, margin, fixedmath.
 """
 
+from typing import Final
+
 from exchange.core.commands import PostRound, Sheet, StandardModel
 from exchange.core.fixedmath import black76_mark
 from exchange.core.margin import Leg, contingency_rate, short_units
 from exchange.core.state_types import Expiry, Series
 from exchange.core.units import TWAP_SECONDS, Price, Risk, Seconds, Wad, div_down, years_of
+
+MARK_MIN: Final[Price] = 1
 
 
 class RoundView:
@@ -73,10 +77,13 @@ def _index_sheet(
 
 
 def implied_marks(sheet: Sheet, expiry: Expiry, series: dict[int, Series], time_s: Seconds) -> tuple[Price, ...]:
-    """Marks that follow from a sheet's forward and vols at the round's time."""
+    """Marks that follow from a sheet's forward and vols at the round's time, at least 1e-6 USDC.
+
+    The contract reads 0 as no mark at all: as the lane of a series that is newer than the round.
+    """
     years = years_of(expiry.expiry_s - time_s)
     return tuple(
-        black76_mark(sheet.forward, series[sid].strike, vol, years, is_call=series[sid].is_call)
+        max(black76_mark(sheet.forward, series[sid].strike, vol, years, is_call=series[sid].is_call), MARK_MIN)
         for sid, vol in zip(expiry.series, sheet.vols, strict=True)
     )
 

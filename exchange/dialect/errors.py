@@ -112,7 +112,7 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.EXPIRY_MUST_END_A_HALF_HOUR: Refusal(Code.BAD_REQUEST, "An expiry ends a half hour.", _ADMIN),
     Reject.EXPIRY_SLOT_MUST_BE_FREE: Refusal(
         Code.BAD_REQUEST,
-        "An expiry takes the slot of the one listed 128 before it, once that is fixed and held by nobody.",
+        "An expiry takes the slot of the one listed 128 before it, once that is over: fixed, and all fills settled.",
         _ADMIN,
     ),
     Reject.LISTING_MUST_FIT_A_BATCH: Refusal(

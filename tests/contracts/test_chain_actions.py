@@ -6,7 +6,7 @@ import pytest
 from contract_venue import LOT, OPERATOR_TIMEOUT, USDC, WINDOW, address
 
 from exchange import calldata
-from exchange.calldata import Revert
+from exchange.calldata import Revert, Trade
 from exchange.shell.chain import Reverted
 
 PRICE = 700 * USDC
@@ -114,10 +114,40 @@ def test_cancels_join_and_stay(market):
     first = cancel(0b001)
     assert first == venue.now + WINDOW
     second = cancel(0b010)
-    assert venue.clearing.call("cancelled", account, 9) == (0, 0b011, second)
-    venue.chain.set_time(second)
+    assert second == first + WINDOW
+    assert venue.clearing.call("cancelled", account, 9) == (0, 0b001, first, 0b010)
+    venue.chain.set_time(first)
     third = cancel(0b100)
-    assert venue.clearing.call("cancelled", account, 9) == (0b011, 0b100, third)
+    assert third == second + WINDOW
+    assert venue.clearing.call("cancelled", account, 9) == (0b001, 0b010, second, 0b100)
+    venue.chain.set_time(third)
+    fourth = cancel(0b1000)
+    assert fourth == venue.now + WINDOW
+    assert venue.clearing.call("cancelled", account, 9) == (0b111, 0b1000, fourth, 0)
+
+
+def test_nobody_postpones_what_is_pending(market):
+    """A key that may only cancel cancels something in the same word, again and again."""
+    venue, account = market.venue, market.taker.account
+    venue.send("taker", venue.clearing, "register_key", account, address("session"), 2, venue.now + 36_000)
+    orders = [venue.sign(venue.order(market.taker, market.call, -LOT, 700 * USDC, nonce=nonce)) for nonce in (5, 6)]
+    cancel = ("cancel_nonces", account, 0)
+
+    def fill(order) -> str:
+        buyer = venue.sign(venue.order(market.maker, market.call, LOT, 700 * USDC))
+        venue.post(venue.round())
+        return venue.settle_refusal(venue.batch([buyer, order], [Trade(0, 1, LOT, 700 * USDC, 0)]))
+
+    venue.send("taker", venue.clearing, *cancel, 1 << 5)
+    first = venue.now + WINDOW
+    venue.send("session", venue.clearing, *cancel, 1 << 200)
+    venue.send("taker", venue.clearing, *cancel, 1 << 6)
+    venue.send("session", venue.clearing, *cancel, 1 << 200)
+    venue.chain.set_time(first)
+    assert fill(orders[0]) == Revert.ORDER_CANCELLED
+    venue.send("session", venue.clearing, *cancel, 1 << 200)
+    venue.chain.set_time(first + WINDOW)
+    assert fill(orders[1]) == Revert.ORDER_CANCELLED
 
 
 def test_who_may_cancel(market):

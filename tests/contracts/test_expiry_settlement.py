@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 from contract_venue import LOT, OPERATOR_TIMEOUT, USDC, WINDOW, Trade
 
-from exchange import calldata
 from exchange.calldata import Revert
 
 PRICE = 700 * USDC
@@ -118,29 +117,3 @@ def test_a_batch_between_fixing_and_the_end_of_the_window_settles(market):
     assert batch.sheets == b""
     venue.settle(batch)
     assert venue.positions(market.maker.account) == {market.call: LOT}
-
-
-def test_a_listing_bit_is_free_again_after_settlement(market):
-    """Expiry ids share a bit with the one `RING` listings before; it must have no holders."""
-    venue = market.venue
-    venue.settle(venue.cross(market.maker, market.taker, market.call, LOT, PRICE))
-    ring = 128
-    expiry = venue.expiries[market.expiry_id]
-    for number in range(2, ring + 1):
-        venue.send("operator", venue.clearing, "list_expiry", number, 1, expiry)
-    next_one = ("list_expiry", ring + 1, 1, expiry + 1800 * 100)
-    assert venue.refusal("operator", venue.clearing, *next_one) == Revert.EXPIRY_HELD
-    venue.fix_at(market.expiry_id, 66_000 * USDC)
-    venue.chain.set_time(venue.now + WINDOW + 2)
-    venue.send("keeper", venue.clearing, "settle_expiry", market.expiry_id, [1, 2])
-    venue.send("operator", venue.clearing, *next_one)
-    word = calldata.strikes_word([(60_000 * USDC, True)])
-    venue.send("operator", venue.clearing, "list_group", ring + 1, 0, word)
-    venue.expiries[ring + 1] = expiry + 1800 * 100
-    series = calldata.series_id(ring + 1, 0)
-    venue.strikes[series] = (60_000 * USDC, True)
-    round_ = venue.post(venue.round(expiry_ids=[market.expiry_id, ring + 1]))
-    maker = venue.sign(venue.order(market.maker, series, LOT, PRICE))
-    taker = venue.sign(venue.order(market.taker, series, -LOT, PRICE))
-    venue.settle(venue.batch([maker, taker], [Trade(0, 1, LOT, PRICE, INDEX)], round_=round_))
-    assert venue.clearing.call("account_state", market.maker.account)[3] == 1 << ((ring + 1) % ring)

@@ -72,10 +72,10 @@ class Draw:
         sign = draw.choice((-1, 1))
         if style == "realistic":
             strike = max(spot * draw.randrange(50, 151) // 100 // USDC, 1) * USDC
-            return Leg(sign * draw.randrange(1, 10**6), strike, draw.random() < 0.5, draw.randrange(spot // 2 + 1))
+            return Leg(sign * draw.randrange(1, 10**6), strike, draw.random() < 0.5, 1 + draw.randrange(spot // 2 + 1))
         most = 2**62 if style == "huge" else 40
         quantity = sign * (1 + self.amount(most))
-        return Leg(quantity, 1 + self.amount(most), draw.random() < 0.5, self.amount(most))
+        return Leg(quantity, 1 + self.amount(most), draw.random() < 0.5, 1 + self.amount(most))
 
     def book(self, style: str) -> ExpiryBook:
         draw = self.random
