@@ -180,7 +180,7 @@ MUTANTS: tuple[tuple[Any, str, str, str], ...] = (
     (E, "nearest", "<= tick", "> tick"),
     (U, "_settle_on", "_at(fixed, bids, asks) if fixed else ", ""),
     (U, "_settle_on", "self.removed |= pairs.unable", "pass"),
-    (U, "_part_owners", "if mode != CANCEL_MAKER", "if mode == CANCEL_MAKER"),
+    (U, "_part_owners", "self.removed[later.id]", "self.removed[earlier.id]"),
     (U, "_offers", "max(closable - filled, 0)", "max(closable, 0)"),
     (U, "_stale", "<= 0", "< -1"),
     (U, "_fills", "min(record_room, backlog.room(self.state))", "record_room"),
@@ -222,6 +222,10 @@ def test_a_planted_bug_spoils_a_play(
     for spoiled in PLAYS:
         try:
             spoiled()
-        except (AssertionError, ArithmeticError, Refused, KeyError, TypeError, pytest.fail.Exception):
+        except (AssertionError, ArithmeticError, Refused, KeyError, TypeError):
+            return
+        except pytest.fail.Exception as failed:
+            if "Timeout" in str(failed):  # a bug that only never ends proves nothing
+                raise
             return
     pytest.fail("nobody noticed")
