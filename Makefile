@@ -17,7 +17,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	-$(BIN)/python -m exchange.shell.anvil
-	$(BIN)/python -m pytest -q --numprocesses auto --dist loadfile
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .
