@@ -1,9 +1,10 @@
 """Whether an order may enter: who signed it, what it says, and whether its account can bear it.
 
-Deciding only reads. The order of the checks is the order of ``Reject``. Imports state, risk, fees, events.
+Deciding only reads. The order of the checks is the order of ``Reject``. Imports state, risk, fees,
+keyroom, events.
 """
 
-from exchange.core import fees, kill, risk, triggers
+from exchange.core import fees, keyroom, kill, risk, triggers
 from exchange.core.commands import (
     AUCTION,
     BRACKET,
@@ -113,6 +114,9 @@ def _refuse_terms(auth: Authorisation, terms: Terms, lot: Qty) -> Rejected | Non
 
 
 def _refuse_signed(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+    refused = keyroom.refuse(state, auth)
+    if refused is not None:
+        return refused
     if not now_s < auth.expiry_s <= NO_EXPIRY:
         return Rejected(Reject.ORDER_MUST_NOT_BE_EXPIRED, auth.expiry_s, now_s)
     account = state.accounts[auth.account]

@@ -64,6 +64,9 @@ class Reject(StrEnum):
     PRICE_MUST_FIT = "price_must_fit"
     TERMS_MUST_BE_KNOWN = "terms_must_be_known"
     DISPLAY_MUST_FIT = "display_must_fit"
+    KEY_MUST_ALLOW_UNDERLYING = "key_must_allow_underlying"
+    KEY_MUST_HAVE_NOTIONAL = "key_must_have_notional"
+    KEY_MUST_HAVE_SPEND = "key_must_have_spend"
     ORDER_MUST_NOT_BE_EXPIRED = "order_must_not_be_expired"
     NONCE_MUST_BE_FRESH = "nonce_must_be_fresh"
     ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"
@@ -131,6 +134,7 @@ class CancelReason(StrEnum):
     POST_ONLY = "post_only"
     LINKED = "linked"
     AT_TRIGGER = "at_trigger"
+    KEY_LIMIT = "key_limit"
 
 
 class PhaseCause(StrEnum):

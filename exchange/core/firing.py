@@ -2,12 +2,12 @@
 
 It enters as if it were placed now, under the terms that were signed then: margin, position, book and band are judged
 now. What would have refused a new order ends this one. While the venue as a whole takes no orders it stays due.
-Imports state, matching, triggers, links, backlog, events.
+Imports state, matching, triggers, links, keyroom, backlog, events.
 """
 
 from typing import Final
 
-from exchange.core import admission, backlog, links, matching, purging, triggers
+from exchange.core import admission, backlog, keyroom, links, matching, purging, triggers
 from exchange.core.commands import AUCTION, GTC, Fire
 from exchange.core.events import Cancelled, CancelReason, Event, Reject, Rejected, Triggered
 from exchange.core.state import State
@@ -79,6 +79,8 @@ def _enter(state: State, order: Order, now_s: Seconds) -> tuple[Event, ...]:
     live = order.qty - order.held
     if order.reduce_only and not admission.closes(state.accounts[order.account], auth):
         return (triggered, Cancelled(order.id, CancelReason.REDUCE_ONLY, live))
+    if keyroom.refuse(state, auth) is not None:
+        return (triggered, Cancelled(order.id, CancelReason.KEY_LIMIT, live))
     entry = matching.Entry(order.id, live, (triggered,), slide=triggers.signed(state, order).slide, bends=True)
     events = matching.enter(state, auth, entry, now_s)
     first = events[0]

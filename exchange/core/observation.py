@@ -1,11 +1,11 @@
 """What the chain said: dense, final, applied once to the live ledger and to the mirror of the contracts.
 
 The live ledger runs ahead of the chain by the trades that have not settled; the mirror holds exactly what the contracts
-should hold, so reconciliation is an equality, not a tolerance. Imports state, orders, settlement.
+should hold, so reconciliation is an equality, not a tolerance. Imports state, keyroom, orders, settlement.
 """
 
 from exchange.core import commands as c
-from exchange.core import orders, settlement
+from exchange.core import keyroom, orders, settlement
 from exchange.core.events import (
     Applied,
     Cancelled,
@@ -15,10 +15,9 @@ from exchange.core.events import (
     Reject,
     Rejected,
 )
-from exchange.core.keylimits import KeyLimits, is_limited
 from exchange.core.margin import payoff
 from exchange.core.state import TREASURY, State
-from exchange.core.state_types import Account, Key, Trade
+from exchange.core.state_types import Account, Trade
 from exchange.core.units import QTY_ONE, U64_MAX, Cash, Qty, expiry_of, premium_of
 
 # -- deciding ---------------------------------------------------------------------------------------------------------
@@ -110,7 +109,7 @@ def evolve(state: State, command: c.Observation | c.ObserveBlock) -> None:
             _mirror_cash(state, command.account, command.amount)
             state.mirror.vault += command.amount
         case c.ObserveKey():
-            state.accounts[command.account].keys[command.key] = Key(_scopes(command), command.expiry_s)
+            state.accounts[command.account].keys[command.key] = keyroom.registered(state, command)
         case c.ObserveRevocation():
             state.accounts[command.account].keys.pop(command.key, None)
         case c.ObserveCancellation():
@@ -125,13 +124,6 @@ def evolve(state: State, command: c.Observation | c.ObserveBlock) -> None:
             _settle_expiry(state, command)
         case _:
             _evolve_leaving(state, command)
-
-
-def _scopes(command: c.ObserveKey) -> int:
-    """What a key may do here: one with limits signs no orders, because only the contract counts what it has left."""
-    if is_limited(KeyLimits(command.underlyings, command.notional, command.spend)):
-        return command.scopes & ~c.SCOPE_TRADE
-    return command.scopes
 
 
 def _evolve_leaving(state: State, command: c.Observation) -> None:

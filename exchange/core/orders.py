@@ -1,10 +1,10 @@
 """Open orders as they change: entered, amended, resting, filled, cancelled, gone.
 
-Evolving writes what was decided and never refuses. Imports state, ledger, risk, deadlines, protection, settlement,
-events.
+Evolving writes what was decided and never refuses. Imports state, ledger, risk, deadlines, keyroom, protection,
+settlement, events.
 """
 
-from exchange.core import deadlines, ledger, links, protection, risk, settlement, triggers
+from exchange.core import deadlines, keyroom, ledger, links, protection, risk, settlement, triggers
 from exchange.core.commands import Amend, Authorisation, Place, terms_of
 from exchange.core.events import Amended, Cancelled, CancelReason, Event, Held, Parked, Rested, Traded, Triggered
 from exchange.core.state import State
@@ -194,6 +194,7 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
     )
     _fill(state, event, maker, taker)
     settlement.open_trade(state, trade)
+    keyroom.count_trade(state, trade)
     ledger.book_trade(state, trade)
     _print(state, trade)
     for order in (maker, taker):

@@ -1,6 +1,6 @@
 """The nouns of the machine: small mutable records, each owned by one feature module.
 
-They hold facts only; rules live in the modules that use them. Imports units and commands.
+They hold facts only; rules live in the modules that use them. Imports units, commands and keylimits.
 """
 
 from bisect import bisect_left, insort
@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from exchange.core.commands import INDEX, Authorisation, Protection, QuoteLeaf, QuoteMandate, Terms
+from exchange.core.keylimits import KeyLimits
 from exchange.core.units import Cash, Nanos, Price, Qty, Risk, Seconds
 
 
@@ -171,10 +172,17 @@ class Batch(msgspec.Struct, gc=False):
 
 
 class Key(msgspec.Struct, gc=False):
-    """A delegated session key."""
+    """A delegated session key, its limits, and what of them it has used since it was registered.
+
+    ``notional`` is in whole 1e-6 USDC and ``rest`` what there is besides, in 1e-10 USDC. What has no limit stays zero.
+    """
 
     scopes: int
     expiry_s: Seconds
+    limits: KeyLimits = KeyLimits()
+    notional: Cash = 0
+    rest: int = 0
+    spend: Cash = 0
 
 
 class Session(msgspec.Struct, gc=False):

@@ -1,7 +1,7 @@
 """The planned fills of one incoming order: who it meets, at what fees, and what everybody concerned can bear.
 
 Planning only reads; running totals stand for what has not moved yet. It is bounded, because what one command writes is
-one record and has to settle. Imports state, risk, fees, backlog, budget, protection, events.
+one record and has to settle. Imports state, risk, fees, backlog, budget, keyroom, protection, events.
 """
 
 from collections import deque
@@ -11,6 +11,7 @@ from typing import Final
 from exchange.core import backlog, budget, fees, phases, purging, risk
 from exchange.core.commands import CANCEL_MAKER, CANCEL_TAKER, Authorisation, terms_of
 from exchange.core.events import Cancelled, CancelReason, Event, Traded
+from exchange.core.keyroom import KeyRoom
 from exchange.core.protection import Watch
 from exchange.core.state import State
 from exchange.core.state_types import Order
@@ -28,6 +29,7 @@ class Sweep:
         "cancelled",
         "events",
         "filled",
+        "keys",
         "left",
         "moved",
         "now_s",
@@ -53,6 +55,7 @@ class Sweep:
         self.moved: dict[int, risk.Moved] = {}  # account -> cash and quantity of the series, so far
         self.filled: dict[int, Qty] = {}  # maker order -> quantity, so far
         self.cancelled: dict[int, None] = {}  # maker orders taken out of the way
+        self.keys = KeyRoom(state)
         self.watch = Watch(state, self.filled, self.cancelled)
 
     def run(self) -> None:
@@ -159,13 +162,17 @@ class Sweep:
             self.stopped = CancelReason.FEE
         elif not fees.fits(maker_fee, maker.max_fee, qty):
             self._cancel(maker, CancelReason.FEE)
+        elif not self.keys.allows(auth, price, qty, taker_fee):
+            self.stopped = CancelReason.KEY_LIMIT
+        elif not self.keys.allows(state.auths[maker.auth_id].auth, price, qty, maker_fee):
+            self._cancel(maker, CancelReason.KEY_LIMIT)
         elif (made := self._borne(maker.account, paid - maker_fee, -signed, self.watch.keep(maker))) is None:
             self._cancel(maker, CancelReason.MARGIN)
         elif (taken := self._borne(auth.account, -paid - taker_fee, signed, self._kept())) is None:
             self.stopped = CancelReason.MARGIN
         else:
             self.moved[maker.account], self.moved[auth.account] = made, taken
-            self._write(Traded(self.trade_id, maker.id, qty, price, taker_fee, maker_fee, index))
+            self._write(maker, Traded(self.trade_id, maker.id, qty, price, taker_fee, maker_fee, index))
             if maker.mandate:
                 self.events += self.watch.note(maker, qty)
 
@@ -175,8 +182,10 @@ class Sweep:
             self.state, self.state.accounts[account_id], self.auth.series
         )
 
-    def _write(self, fill: Traded) -> None:
+    def _write(self, maker: Order, fill: Traded) -> None:
         self.events.append(fill)
+        self.keys.note(self.auth, fill.price, fill.qty, fill.taker_fee)
+        self.keys.note(self.state.auths[maker.auth_id].auth, fill.price, fill.qty, fill.maker_fee)
         self.trade_id += 1
         self.left -= fill.qty
         self.filled[fill.maker_order] = self.filled.get(fill.maker_order, 0) + fill.qty

@@ -2,7 +2,7 @@
 
 Who cannot trade is taken out first and the price found anew, until everybody it counts can bear what they get. Then the
 price is fixed, and as many records as it takes fill at it; cancels in between take effect on what has not filled.
-Deciding only reads. Imports state, phases, equilibrium, risk, fees, backlog, budget, events.
+Deciding only reads. Imports state, phases, equilibrium, risk, fees, backlog, budget, keyroom, events.
 """
 
 from collections.abc import Iterator
@@ -13,6 +13,7 @@ from exchange.core import backlog, budget, fees, phases, risk
 from exchange.core.commands import AUCTION, CANCEL_MAKER, CANCEL_TAKER, UNCROSSING, terms_of
 from exchange.core.equilibrium import Equilibrium, equilibrium
 from exchange.core.events import Cancelled, CancelReason, Event, Traded, Uncrossed
+from exchange.core.keyroom import KeyRoom
 from exchange.core.protection import Watch
 from exchange.core.state import State
 from exchange.core.state_types import Auction, Order
@@ -275,6 +276,7 @@ class Pairs:
         self.moved: dict[int, risk.Moved] = {}
         self.filled: dict[int, Qty] = {}
         self.gone: dict[int, None] = {}  # quotes that a fill has taken off the book
+        self.keys = KeyRoom(state)
         self.watch = Watch(state, self.filled, self.gone)
         self.complete = False  # one side has nothing more to trade at this price
 
@@ -325,12 +327,15 @@ class Pairs:
                 return order, CancelReason.POSITIONS_BOUND
             if not fees.fits(fee, order.max_fee, qty):
                 return order, CancelReason.FEE
+            if not self.keys.allows(self.state.auths[order.auth_id].auth, self.price, qty, fee):
+                return order, CancelReason.KEY_LIMIT
         made, taken = self._borne(maker, maker_fee, qty), self._borne(taker, taker_fee, qty)
         if made is None or taken is None:
             return maker if made is None else taker, CancelReason.MARGIN
         self.moved[maker.account], self.moved[taker.account] = made, taken
-        for order in (maker, taker):
+        for order, fee in ((maker, maker_fee), (taker, taker_fee)):
             self.filled[order.id] = self.filled.get(order.id, 0) + qty
+            self.keys.note(self.state.auths[order.auth_id].auth, self.price, qty, fee)
         trade_id = self.state.next_trade + self.count
         self.events.append(Traded(trade_id, maker.id, qty, self.price, taker_fee, maker_fee, self.index, taker.id))
         self.count += 1

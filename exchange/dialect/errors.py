@@ -234,6 +234,25 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         contracts,
         contracts,
     ),
+    Reject.KEY_MUST_ALLOW_UNDERLYING: Refusal(
+        Code.FORBIDDEN,
+        "The underlying is in the map of the session key that signed.",
+        "Sign with the wallet, or with a key registered for it.",
+    ),
+    Reject.KEY_MUST_HAVE_NOTIONAL: Refusal(
+        Code.FORBIDDEN,
+        "The session key has not used up its notional: strike times amount of all its fills.",
+        "Sign with the wallet or another key; data.limit is the key's, for all its life.",
+        usdc,
+        usdc,
+    ),
+    Reject.KEY_MUST_HAVE_SPEND: Refusal(
+        Code.FORBIDDEN,
+        "The session key has not used up what it may pay for purchases, fees included.",
+        "Sell, or sign with the wallet or another key; data.limit is the key's, for all its life.",
+        usdc,
+        usdc,
+    ),
     Reject.ORDER_MUST_NOT_BE_EXPIRED: Refusal(
         Code.TIMED_OUT, "The signed expiry lies ahead, before 2106.", "Sign again with a later expiry (seconds)."
     ),

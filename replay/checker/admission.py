@@ -21,7 +21,7 @@ from exchange.core.commands import (
 )
 from exchange.core.events import Reject
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
-from replay.checker import fees
+from replay.checker import fees, keys
 from replay.checker.bounds import ATTACHED_MAX, BATCHES_MIN, BLOCK_S, SLICES_MAX
 from replay.checker.facts import Series
 from replay.checker.ledger import TREASURY, Ledger
@@ -36,7 +36,7 @@ def broken_by(ledger: Ledger, auth: Authorisation) -> list[Reject]:
     if not ledger.is_open or ledger.config is None:
         broken.append(Reject.TRADING_MUST_BE_OPEN)
     broken_who(ledger, auth, SCOPE_TRADE, broken)
-    broken += broken_terms(ledger, auth)
+    broken += broken_terms(ledger, auth) + keys.broken_by(ledger, auth)
     series = ledger.series.get(auth.series)
     if series is not None and _is_dear(ledger, auth, series):
         broken.append(Reject.MAX_FEE_MUST_COVER_FEE)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from exchange.core.commands import AUCTION, CANCEL_MAKER, CANCEL_TAKER, UNCROSSING
 from exchange.core.events import Cancelled, CancelReason, Event, PhaseChanged, Traded, Uncrossed
-from replay.checker import fills, phases, quotes
+from replay.checker import fills, keys, phases, quotes
 from replay.checker.admission import room
 from replay.checker.bounds import CHANGES_MAX, SWEEP_MAX
 from replay.checker.facts import Account, Auction, Order, Series, Underlying
@@ -25,6 +25,7 @@ from replay.checker.rules import Rule, Taken
 TRUSTED: Final = {
     CancelReason.MARGIN: Taken.MARGIN,
     CancelReason.FEE: Taken.AUCTION_FEE,
+    CancelReason.KEY_LIMIT: Taken.AUCTION_KEY,
     CancelReason.POSITIONS_BOUND: Taken.POSITIONS_BOUND,
 }
 
@@ -191,7 +192,7 @@ class Uncross:
         ledger, order = self.ledger, self.ledger.orders.get(event.order_id)
         if order is not None:
             reason = event.reason
-            if reason in TRUSTED:
+            if reason in TRUSTED and (reason is not CancelReason.KEY_LIMIT or keys.bound_of(order) is not None):
                 ledger.take(TRUSTED[reason])
             elif order.series is not self.option or not self._cannot_trade(order, reason):
                 sentence = f"order {order.id} is taken out of the auction of series {self.option.id} without a reason"

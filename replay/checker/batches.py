@@ -109,3 +109,5 @@ def settled(ledger: Ledger, batch_id: int) -> None:
     """A batch is final: its trades no longer wait."""
     _, count = ledger.pending.pop(batch_id, (0, 0))
     ledger.waiting -= count
+    for _ in range(min(count, len(ledger.unsettled))):
+        ledger.unsettled.popleft()

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from exchange.core import commands as c
 from exchange.core.events import Applied, CancelReason, ChainDisagreed, Event, Reject, Rejected
 from exchange.core.units import U64_MAX
-from replay.checker import batches
+from replay.checker import batches, keys
 from replay.checker.facts import Account
 from replay.checker.leaving import leave
 from replay.checker.ledger import Ledger
@@ -83,11 +83,13 @@ def _facts(ledger: Ledger, command: c.Observation) -> None:
             accounts[command.account].cash -= command.amount
             ledger.totals.paid_in -= command.amount
         case c.ObserveKey():
-            limited = command.underlyings or command.notional or command.spend
-            scopes = command.scopes & ~c.SCOPE_TRADE if limited else command.scopes  # only the contract counts limits
+            keys.register(ledger, command)
+            limited = command.key in accounts[command.account].bounds
+            scopes = command.scopes & ~c.SCOPE_QUOTE if limited else command.scopes
             accounts[command.account].keys[command.key] = (scopes, command.expiry_s)
         case c.ObserveRevocation():
             accounts[command.account].keys.pop(command.key, None)
+            accounts[command.account].bounds.pop(command.key, None)
         case c.ObserveCancellation():
             if command.word <= U64_MAX >> 8:
                 accounts[command.account].spend(command.word, int.from_bytes(command.mask, "big"))

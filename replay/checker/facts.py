@@ -2,7 +2,7 @@
 the journal.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from exchange.core.commands import Authorisation, terms_of
 
@@ -77,10 +77,34 @@ class Auction:
         self.ends_s = self.every_s = self.extended = self.price = self.volume = 0
 
 
+class Weight(NamedTuple):
+    """What a fill counts for the key that signed its order: notional in 1e-10 USDC, spend in 1e-6 USDC."""
+
+    account: int
+    key: bytes
+    notional: int
+    spend: int
+
+
+class Bound:
+    """The limits of a session key in the units of ``Weight`` (0: none), and what it has used of them."""
+
+    __slots__ = ("notional", "spend", "underlyings", "used")
+
+    def __init__(self, underlyings: int, notional: int, spend: int) -> None:
+        self.underlyings, self.notional, self.spend = underlyings, notional, spend
+        self.used = (0, 0)
+
+    def names(self, underlying: int) -> bool:
+        """Whether its map has the underlying; the empty map has all."""
+        return not self.underlyings or self.underlyings >> underlying & 1 == 1
+
+
 class Account:
     """Who owns it and may sign for it, what it holds, what it has open and which nonces are gone."""
 
     __slots__ = (
+        "bounds",
         "cancels",
         "cash",
         "exiting",
@@ -102,6 +126,7 @@ class Account:
         self.cash = 0
         self.positions: dict[int, int] = {}
         self.keys: dict[bytes, tuple[int, int]] = {}  # key -> scopes, end
+        self.bounds: dict[bytes, Bound] = {}  # of the keys with limits
         self.nonces: dict[int, int] = {}  # nonce >> 8 -> mask of the 256 in it
         self.groups: dict[str, Any] = {}  # groups of quotes
         self.orders: dict[int, Order] = {}

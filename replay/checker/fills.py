@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from exchange.core.events import Cancelled, CancelReason, Traded
 from exchange.core.units import premium_of
-from replay.checker import fees
+from replay.checker import fees, keys
 from replay.checker.facts import Account, Order, Series
 from replay.checker.ledger import TREASURY, Ledger
 from replay.checker.rules import Rule
@@ -66,6 +66,7 @@ def book(ledger: Ledger, event: Traded, maker: Order, taker: Order, moved: dict[
     if not ledger.unsealed:
         ledger.open_since_ns = ledger.time_ns
     ledger.unsealed.append((maker.signed, taker.signed))
+    keys.count(ledger, event, maker, taker)
     ledger.waiting += 1
 
 

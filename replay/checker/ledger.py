@@ -5,13 +5,13 @@ open orders, accounts with their positions and nonces, listings, and trades that
 of the journal.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from heapq import heapify, heappush
 from typing import Any, Final
 
 from exchange.core.commands import Authorisation, Configure, ObserveBlock, SetAuctions
 from exchange.core.units import NO_EXPIRY
-from replay.checker.facts import Account, Auction, Expiry, Order, Series, Signed, Underlying
+from replay.checker.facts import Account, Auction, Expiry, Order, Series, Signed, Underlying, Weight
 from replay.checker.rules import Rule, Taken, Violation
 
 TREASURY: Final = 0
@@ -111,6 +111,7 @@ class Ledger(Attendance):
         self.open_since_ns = 0
         self.pending: dict[int, tuple[int, int]] = {}  # batch -> sealed_ns, trades
         self.waiting = 0  # trades not final
+        self.unsettled: deque[tuple[Weight, ...]] = deque()  # what each of them counts for session keys
 
     # -- orders -------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from exchange.core.commands import CANCEL_BOTH, CANCEL_TAKER, FOK, GTC, IOC
 from exchange.core.events import Cancelled, CancelReason, Event, PhaseChanged, Rested, Traded
-from replay.checker import fees, fills, phases, presence, quotes
+from replay.checker import fees, fills, keys, phases, presence, quotes
 from replay.checker.admission import room
 from replay.checker.bounds import SWEEP_MAX
 from replay.checker.facts import Account, Order
@@ -273,6 +273,10 @@ class Meeting:
             qty = self.due(maker)
             charged = fills.charges(self.ledger, maker.series, maker.price, qty)
             holds = charged[2] > fees.most(maker.max_fee, qty)
+        elif reason is CancelReason.KEY_LIMIT:
+            qty = self.due(maker)
+            charged = fills.charges(self.ledger, maker.series, maker.price, qty)
+            holds = keys.beyond(maker, maker.price, qty, charged[2])
         if not holds:
             sentence = f"order {maker.id} is taken out of the way of order {self.taker.id}, and {reason} does not hold"
             self.ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=maker.id, actual=reason)
@@ -376,6 +380,14 @@ def _dear(meeting: Meeting, first: Order | None) -> bool:
     return charged[1] > fees.most(meeting.taker.max_fee, qty)
 
 
+def _bound(meeting: Meeting, first: Order | None) -> bool:
+    if first is None:
+        return False
+    qty = meeting.due(first)
+    charged = fills.charges(meeting.ledger, first.series, first.price, qty)
+    return keys.beyond(meeting.taker, first.price, qty, charged[1])
+
+
 def _reduced(meeting: Meeting, first: Order | None) -> bool:
     del first
     return meeting.taker.reduce_only and not meeting.taker.reducible()
@@ -404,6 +416,7 @@ STOPS: Final[dict[CancelReason, Callable[[Meeting, Order | None], bool]]] = {
     CancelReason.IMMEDIATE_REMAINDER: _immediate,
     CancelReason.SELF_TRADE: _own,
     CancelReason.FEE: _dear,
+    CancelReason.KEY_LIMIT: _bound,
     CancelReason.REDUCE_ONLY: _reduced,
     CancelReason.SWEEP_BOUND: _bounded,
     CancelReason.VOLATILITY: _outside,

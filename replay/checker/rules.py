@@ -68,6 +68,7 @@ class Rule(StrEnum):
     QUANTITIES_MUST_ADD_UP = "quantities_must_add_up"
     FEE_MUST_FOLLOW_THE_SCHEDULE = "fee_must_follow_the_schedule"
     FEE_MUST_BE_SIGNED = "fee_must_be_signed"
+    KEY_MUST_HAVE_ROOM = "key_must_have_room"
     TRADE_IDS_MUST_BE_DENSE = "trade_ids_must_be_dense"
     BATCH_MUST_FOLLOW = "batch_must_follow"
     BATCH_MUST_BE_COMPLETE = "batch_must_be_complete"
@@ -83,6 +84,7 @@ class Taken(StrEnum):
     POSITIONS_BOUND = "positions_bound"  # orders cancelled because one more position would not fit a transaction
     FILL_OR_KILL = "fill_or_kill"  # refused although the book had enough: some of it could not bear the fill
     AUCTION_FEE = "auction_fee"  # orders taken out of an auction for fees at a price that was not taken in the end
+    AUCTION_KEY = "auction_key"  # orders of limited keys taken out of an auction: what its fills would have used
     AUCTION_QUOTE = "auction_quote"  # quotes that take part in an auction with less than they show, and its price then
     VOLATILITY = "volatility"  # auctions begun although the band held enough: some of it could not bear the fill
     BAND = "band"  # prices refused, or bent, for the edge of a band that the surface makes

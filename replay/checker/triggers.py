@@ -18,7 +18,7 @@ from exchange.core.events import (
     Rejected,
     Triggered,
 )
-from replay.checker import batches, presence
+from replay.checker import batches, keys, presence
 from replay.checker.admission import settlement_lags
 from replay.checker.facts import Order
 from replay.checker.ledger import Ledger
@@ -138,6 +138,9 @@ def _refuses(ledger: Ledger, meeting: Meeting, reason: CancelReason) -> bool:
         return order.reduce_only and not order.reducible()
     if reason is CancelReason.POST_ONLY:
         return order.post_only and meeting.first() is not None
+    if reason is CancelReason.KEY_LIMIT:
+        bound = keys.bound_of(order)
+        return bound is not None and bool(keys.used_up(bound, order.series.underlying, is_buy=order.is_buy))
     if reason in (CancelReason.MARGIN, CancelReason.AT_TRIGGER):
         ledger.take(Taken.MARGIN if reason is CancelReason.MARGIN else Taken.TRIGGER)
         return True

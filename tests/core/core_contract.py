@@ -26,6 +26,7 @@ class Option(NamedTuple):
     strike: int
     is_call: bool
     expiry_s: int
+    underlying: int = 0
 
 
 class Fill(NamedTuple):
@@ -70,6 +71,27 @@ class Spent(NamedTuple):
         return Spent(self.qty + qty, self.delta + leaf.delta * signed, self.vega + leaf.vega * signed, self.count + 1)
 
 
+class Room:
+    """What a key has left of its limits; None is no limit. Notional in 1e-10 USDC, spend in 1e-6 USDC."""
+
+    def __init__(self, underlyings: int, notional: int, spend: int) -> None:
+        self.underlyings = underlyings
+        self.notional = notional * ONE if notional else None
+        self.spend = spend or None
+
+    def use(self, underlying: int, notional: int, spend: int) -> None:
+        if self.underlyings and not self.underlyings >> underlying & 1:
+            raise Refused("key_underlying")
+        if self.notional is not None:
+            self.notional -= notional
+            if self.notional < 0:
+                raise Refused("key_notional")
+        if self.spend is not None:
+            self.spend -= spend
+            if self.spend < 0:
+                raise Refused("key_spend")
+
+
 class Owned:
     """What the chain knows about an account."""
 
@@ -78,6 +100,7 @@ class Owned:
         self.cash = 0
         self.positions: dict[int, int] = {}
         self.keys: dict[bytes, list[int]] = {}  # scopes, expiry, revoked from (0: not)
+        self.rooms: dict[bytes, Room] = {}  # of the keys that have limits
         self.lanes: dict[int, int] = {}  # nonce -> filled, or DEAD
         self.leaves: dict[tuple[int, int], int] = {}  # nonce of a mandate and place of a quote -> filled
         self.spent: dict[int, Spent] = {}  # nonce of a mandate -> what filled under it
@@ -186,6 +209,7 @@ class Contract:
         before = {key: self._may_trade(self.accounts[key], self.rounds[round_id], now_s) for key in touched}
         for place, order in enumerate(orders):
             self._execute(order, filled[place], now_s, quotes.get(place))
+            self._use_key(order, filled[place], self._paid(orders, fills, place))
         for (key, nonce), sums in spent.items():
             self.accounts[key].spent[nonce] = sums
         for key, cash in moved.items():
@@ -302,6 +326,22 @@ class Contract:
             raise Refused("key_expired")
         if qty and revoked_from and revoked_from <= now_s:
             raise Refused("key_revoked")
+
+    def _paid(self, orders: list[Authorisation], fills: list[Fill], place: int) -> int:
+        """What an order's fills in a batch cost its account: premium if it buys, and fees."""
+        paid = 0
+        for fill in fills:
+            if place in (fill.maker, fill.taker):
+                premium = fill.price * fill.qty // ONE
+                paid += premium if orders[place].is_buy else -premium
+                paid += fees_of(self.config.fees, fill)[place == fill.maker]
+        return paid
+
+    def _use_key(self, order: Authorisation, qty: int, paid: int) -> None:
+        room = self.accounts[order.account].rooms.get(order.signer)
+        if room is not None and qty:
+            underlying = self.options[order.series].underlying
+            room.use(underlying, self.options[order.series].strike * qty, max(paid, 0) if order.is_buy else 0)
 
     def _count_leaf(self, account: Owned, quote: Shown, qty: int) -> None:
         key = (quote.mandate.nonce, quote.place)

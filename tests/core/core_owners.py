@@ -1,6 +1,6 @@
 """What owners and the operator do in the world of ``core_world``: money in and out, keys, listings, digests, snapshots."""
 
-from core_venue import HALF_HOUR
+from core_venue import HALF_HOUR, USDC
 from core_world import TRADERS, Draw, World
 
 from exchange.core import commands as c
@@ -31,9 +31,23 @@ def depositing(world: World, draw: Draw) -> None:
 def delegating(world: World, draw: Draw) -> None:
     if draw(3):
         scopes = (c.SCOPE_TRADE, c.SCOPE_TRADE | c.SCOPE_QUOTE, c.SCOPE_CANCEL, c.SCOPE_QUOTE)[draw(4)]
-        world.delegate(TRADERS[draw(4)], (60, 900, 7_200)[draw(3)], scopes)
+        limits = (draw(8) and 1, (0, 700_000, 70_000)[draw(3)] * USDC, (0, 2_000, 100)[draw(3)] * USDC)
+        if scopes & c.SCOPE_QUOTE or draw(2):
+            limits = (0, 0, 0)
+        world.delegate(TRADERS[draw(4)], (60, 900, 7_200)[draw(3)], scopes, limits)
     else:
         world.revoke(TRADERS[draw(4)])
+
+
+def thrift(world: World, draw: Draw) -> None:
+    """Somebody gets a key with little room, if it is free to be given one, and trades by it with another."""
+    at, pick, lots = draw(4), draw(9), (10, 100)[draw(2)]
+    world.delegate(TRADERS[at], 900, c.SCOPE_TRADE, (0, (0, 61_000, 130_000)[draw(3)] * USDC, draw(2) * 500 * USDC))
+    world.finalise(len(world.unseen))
+    sides = [(TRADERS[at], True), (TRADERS[(at + 1 + draw(3)) % 4], False)]
+    is_buy = draw(2) == 0
+    for account, by_key in sides if draw(2) else sides[::-1]:
+        world.trade(account, pick, is_buy == by_key, lots, 100, by_key=by_key)
 
 
 def nonce_cancelled(world: World, draw: Draw) -> None:
@@ -65,6 +79,7 @@ OWNERS = {
     "leaving": (1, leaving),
     "depositing": (2, depositing),
     "delegating": (3, delegating),
+    "thrift": (4, thrift),
     "nonce_cancelled": (2, nonce_cancelled),
     "expiry_paid": (2, expiry_paid),
     "listed": (2, listed),

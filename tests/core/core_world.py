@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
-from core_contract import Contract, Fill, Owned, Spent, shown
+from core_contract import Contract, Fill, Owned, Room, Spent, shown
 from core_quotes import protect
 from core_venue import BTC, HALF_HOUR, USDC, Venue, configuration, wallet
 
@@ -161,7 +161,7 @@ class World(Venue):
         self.chain.expiries[expiry_id] = expiry.expiry_s
         for series in expiry.series:
             option = self.state.series[series]
-            self.chain.options[series] = Option(option.strike, option.is_call, option.expiry_s)
+            self.chain.options[series] = Option(option.strike, option.is_call, option.expiry_s, option.underlying)
 
     # -- traders ------------------------------------------------------------------------------------------------------
 
@@ -328,13 +328,18 @@ class World(Venue):
             facts.append((c.ObserveWithdrawal, account, free))
         self.happen_together(*facts)
 
-    def delegate(self, account: int, life: int, scopes: int = c.SCOPE_TRADE) -> None:
-        """One session key per account: registered anew once the old one is over."""
+    def delegate(
+        self, account: int, life: int, scopes: int = c.SCOPE_TRADE, limits: tuple[int, int, int] = (0, 0, 0)
+    ) -> None:
+        """One session key per account: registered anew, under limits of its own, once the old one is over."""
         owned, key = self.chain.accounts[account], bytes([100 + account]) * 20
         known = owned.keys.get(key)
         if known is None or (known[2] and known[2] <= self.now_s) or known[1] + WINDOW < self.now_s:
             owned.keys[key] = [scopes, self.now_s + life, 0]
-            self.happen(c.ObserveKey, account, key, scopes, self.now_s + life)
+            owned.rooms.pop(key, None)
+            if any(limits):
+                owned.rooms[key] = Room(*limits)
+            self.happen(c.ObserveKey, account, key, scopes, self.now_s + life, *limits)
 
     def revoke(self, account: int) -> None:
         for key, entry in self.chain.accounts[account].keys.items():
@@ -424,8 +429,19 @@ class World(Venue):
         for held in self.state.mandates.values():
             spent = chain.accounts[held.quote.account].spent.get(held.quote.nonce, Spent())
             assert spent == (held.qty, held.delta, held.vega, held.count)
+        self._compare_keys()
         if all(expiry in chain.fixings or not self._held(expiry) for expiry in chain.expiries):
             self._compare_cash()
+
+    def _compare_keys(self) -> None:
+        """What a limited key has left is the same on both layers, to the unit."""
+        for account, owned in self.chain.accounts.items():
+            for key, room in owned.rooms.items():
+                known = self.state.accounts[account].keys.get(key)
+                if known is not None:  # revoked keys are over here before they are on chain
+                    limits, used = known.limits, known.notional * 10_000 + known.rest
+                    assert room.notional == (limits.notional * 10_000 - used if limits.notional else None), account
+                    assert room.spend == (limits.spend - known.spend if limits.spend else None), account
 
     def run_out(self) -> None:
         """Nothing is listed any more and all expiries settle: then both layers hold the same cash and no position."""

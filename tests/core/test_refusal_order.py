@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from exchange.core import backlog, matching
 from exchange.core import commands as c
 from exchange.core.events import Reject
+from exchange.core.state_types import Key
 from exchange.core.units import QTY_MAX, U63_MAX
 
 R = Reject
@@ -97,6 +98,32 @@ def lose_sight(venue: Venue, _: Patch) -> None:
     venue.state.block = c.ObserveBlock(1, 0, bytes(32))
 
 
+KEY_NAME: Final = b"\x77" * 20
+KEY: Final[Terms] = {"signer": KEY_NAME}
+
+
+def bound(venue: Venue, **limits: int) -> Key:
+    """My session key has these limits, beside those it may have."""
+    keys = venue.state.accounts[ME].keys
+    if KEY_NAME not in keys:
+        venue.observe(c.ObserveKey, ME, KEY_NAME, c.SCOPE_TRADE, venue.now_s + 10**8)
+    key = keys[KEY_NAME]
+    key.limits = replace(key.limits, **limits)
+    return key
+
+
+def name_another_underlying(venue: Venue, _: Patch) -> None:
+    bound(venue, underlyings=2)
+
+
+def use_up_notional(venue: Venue, _: Patch) -> None:
+    bound(venue, notional=5).notional = 5
+
+
+def use_up_spend(venue: Venue, _: Patch) -> None:
+    bound(venue, spend=5).spend = 5
+
+
 BREAKS: Final[dict[Reject, Break]] = {
     R.TRADING_MUST_BE_OPEN: Break({}, halt),
     R.ACCOUNT_MUST_EXIST: Break({"account": NOBODY}),
@@ -116,6 +143,9 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.PRICE_MUST_FIT: Break({"max_fee": -1}),
     R.TERMS_MUST_BE_KNOWN: Break({"terms": c.Terms(self_trade=3)}),
     R.DISPLAY_MUST_FIT: Break({"terms": c.Terms(display=50)}),
+    R.KEY_MUST_ALLOW_UNDERLYING: Break(KEY, name_another_underlying),
+    R.KEY_MUST_HAVE_NOTIONAL: Break(KEY, use_up_notional),
+    R.KEY_MUST_HAVE_SPEND: Break(KEY, use_up_spend),
     R.ORDER_MUST_NOT_BE_EXPIRED: Break({"expiry_s": 0}),
     R.NONCE_MUST_BE_FRESH: Break({"nonce": -1}),
     R.ORACLE_MUST_BE_FRESH: Break({}, grow_stale),
@@ -213,6 +243,8 @@ OF_NO_ORDER: Final = (
     R.CHAIN_BLOCKS_MUST_ADVANCE,
 )
 
+KEY_RULES: Final = (R.KEY_MUST_ALLOW_UNDERLYING, R.KEY_MUST_HAVE_NOTIONAL, R.KEY_MUST_HAVE_SPEND)
+
 # Rule -> rules it cannot be broken together with, and why. Later rules only, unless a sentence holds both ways.
 NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
     (
@@ -222,9 +254,11 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
             R.KILL_SWITCH_MUST_BE_RELEASED,
             R.OPEN_ORDERS_MUST_FIT,
             R.ACCOUNT_MUST_HAVE_MARGIN,
+            *KEY_RULES,
         ),
-        "an account that does not exist neither leaves nor has a switch, orders or money",
+        "an account that does not exist neither leaves nor has a switch, keys, orders or money",
     ),
+    (R.SIGNER_MUST_BE_AUTHORISED, KEY_RULES, "who may not sign is no key with limits"),
     (
         R.SERIES_MUST_EXIST,
         (
@@ -238,8 +272,9 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
             R.SETTLEMENT_MUST_KEEP_UP,
             R.CHAIN_MUST_BE_IN_SIGHT,
             R.ACCOUNT_MUST_HAVE_MARGIN,
+            *KEY_RULES,
         ),
-        "a series that does not exist has no expiry, lot, tick, index, book or margin",
+        "a series that does not exist has no underlying, expiry, lot, tick, index, book or margin",
     ),
     (
         R.SERIES_MUST_TAKE_ORDERS,

@@ -206,6 +206,27 @@ def the_taker_pays_more_than_it_signed(story: Story) -> None:
     story.plant(order, e.Accepted(story.seq), story.fill(bid, 890))
 
 
+def delegated(story: Story, spend: int) -> bytes:
+    """Account 4 has a session key that may pay so many USDC."""
+    key = b"k" * 20
+    story.venue.observe(c.ObserveKey, 4, key, c.SCOPE_TRADE, story.venue.now_s + 3_600, 0, 0, spend * USDC)
+    return key
+
+
+@planted(Rule.KEY_MUST_HAVE_ROOM)
+def a_key_pays_more_than_it_may(story: Story) -> None:
+    _, first, _ = story.book()
+    order = story.order("buy", 900, signer=delegated(story, 899))
+    story.plant(order, e.Accepted(story.seq), story.fill(first, 900))
+
+
+@planted(Rule.CANCEL_MUST_HAVE_A_REASON)
+def a_key_is_said_to_have_no_room_and_has(story: Story) -> None:
+    story.book()
+    order = story.order("buy", 900, signer=delegated(story, 2_000))
+    story.plant(order, e.Accepted(story.seq), e.Cancelled(story.seq, e.CancelReason.KEY_LIMIT, ONE))
+
+
 @planted(Rule.BATCH_MUST_BE_COMPLETE)
 def a_trade_is_missing_from_its_batch(story: Story) -> None:
     story.book()
