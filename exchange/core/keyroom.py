@@ -87,7 +87,7 @@ def count_trade(state: State, trade: Trade) -> None:
 def _write(key: Key, use: KeyUse) -> None:
     """Only what is bounded is kept: that fits a journal integer, because it stays within its bound."""
     if key.limits.notional:
-        key.notional, key.rest = divmod(use.notional, QTY_ONE)
+        key.notional, key.rest = use.notional // QTY_ONE, use.notional % QTY_ONE
     if key.limits.spend:
         key.spend = use.spend
 
