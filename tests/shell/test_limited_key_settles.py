@@ -29,38 +29,44 @@ async def notional_left(floor: Floor, owner: Owner) -> int:
     return int(left)
 
 
+async def delegated(floor: Floor, owner: Owner) -> None:
+    """The strike is the spot, so the limit is one contract."""
+    terms = (owner.account, address_of(SESSION), SCOPE_TRADE | 16, START_S + 86_400, 0, SPOT, 0)
+    await owner._send(floor.venue.contracts.clearing, "register_key", *terms)
+    await floor.until_settled()
+
+
+async def trade(maker: Client, keyed: Client, name: str) -> None:
+    """As maker and as taker the key comes to its limit, and the machine lets it do no more."""
+    await keyed.sell(name, "0.4", 900)
+    await maker.buy(name, "0.4", 900)
+    await maker.sell(name, 1, 900)
+    beyond = await keyed.buy(name, "0.61", 900)
+    assert beyond.trades == []
+    assert beyond.order["x_cancel_reason"] == "key_limit"
+    assert len((await keyed.buy(name, "0.6", 900)).trades) == 1
+    with pytest.raises(Refused) as refused:
+        await keyed.buy(name, "0.01", 900)
+    assert refused.value.data["reason"] == "key_must_have_notional"
+
+
 async def test_a_limited_key_trades_to_its_limit_and_the_contract_takes_not_a_unit_more(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     settings = Settings(tmp_path / "venue.journal", Parameters(), ManualClock(START_S), finality_depth=4)
     async with opened(settings) as floor, contextlib.AsyncExitStack() as stack:
         owner = (await open_market(floor))[1]
-        clearing, until = floor.venue.contracts.clearing, START_S + 86_400
-        terms = (owner.account, address_of(SESSION), SCOPE_TRADE | 16, until, 0, SPOT, 0)
-        await owner._send(clearing, "register_key", *terms)
-        await floor.until_settled()
+        await delegated(floor, owner)
         gateway = await stack.enter_async_context(floor.venue.gateway(limits=UNLIMITED))
         maker, keyed = [await stack.enter_async_context(await Client.connect(gateway.url)) for _ in KEYS]
         await maker.login(KEYS[0])
         await keyed.login(SESSION)
         name = {item.series: name for name, item in (await maker.instruments()).items()}[CALL]
-
-        # As maker and as taker: the strike is the spot, so its limit is one contract.
-        await keyed.sell(name, "0.4", 900)
-        await maker.buy(name, "0.4", 900)
-        await maker.sell(name, 1, 900)
-        beyond = await keyed.buy(name, "0.61", 900)
-        assert beyond.trades == []
-        assert beyond.order["x_cancel_reason"] == "key_limit"
-        assert len((await keyed.buy(name, "0.6", 900)).trades) == 1
-        with pytest.raises(Refused) as refused:
-            await keyed.buy(name, "0.01", 900)
-        assert refused.value.data["reason"] == "key_must_have_notional"
+        await trade(maker, keyed, name)
         await floor.venue.apply(SealBatch())
         await floor.until_settled()
         assert await floor.batches_settled() == 1
         assert await notional_left(floor, owner) == 0
-
         # A machine that does not look would be refused by the contract for the smallest fill.
         monkeypatch.setattr(keyroom, "refuse", lambda *_: None)
         monkeypatch.setattr(KeyRoom, "allows", lambda *_: True)
