@@ -17,6 +17,7 @@ MASK_160: constant(uint256) = 2**160 - 1
 HAS_CANCELS: constant(uint256) = 1 << 224
 KEY_KNOWN: constant(uint256) = 1 << 160
 KEY_LIMITED: constant(uint256) = 1 << 161
+KEY_TRADED: constant(uint256) = 1 << 162
 LOTS: constant(uint256) = 10**4
 MASK_96: constant(uint256) = 2**96 - 1
 # In place of a room: nothing is counted.
@@ -69,7 +70,8 @@ count: uint256
 # cold read of the cancel bitmap.
 words: HashMap[uint256, uint256]
 
-# (account << 160 | key) -> scopes u32 | expiry u64 | revoked_from u64 | known flag | limited flag
+# (account << 160 | key) -> scopes u32 | expiry u64 | revoked_from u64 | known flag | limited flag | flag: has had the
+# scope to trade
 keys: HashMap[uint256, uint256]
 
 # (account << 160 | key) -> map of underlyings u64 | notional left u96 in 1e-10 USDC | spend left u96 in 1e-6 USDC,
@@ -136,13 +138,16 @@ def check_key(account: uint256, signer: address, filled: bool, scope: uint32) ->
     @notice Refuse an order that its owner did not sign unless a session key with the scope for it did.
     @param signer The zero address when the signature is malformed.
     @param filled False for an order that is listed only as an ancestor: it moves nothing, so it need not be
-           in force any more, nor have kept the scope it had when it signed.
+           in force any more, nor have kept the scope to trade, but it must once have had it.
     @return Whether the key has limits, which `use_key` counts.
     """
     key: uint256 = self.keys[(account << 160) | convert(signer, uint256)]
     if signer == empty(address) or key == 0:
         fail.because("order_signature")
-    if filled:
+    if not filled:
+        if key & KEY_TRADED == 0:
+            fail.because("key_scope")
+    else:
         if key & convert(scope, uint256) == 0:
             fail.because("key_scope")
         if ((key >> 32) & MASK_64) + actions.window() < block.timestamp:
@@ -232,9 +237,12 @@ def register_key(
     if convert(expiry, uint256) <= block.timestamp:
         fail.because("key_expired")
     slot: uint256 = (convert(account, uint256) << 160) | convert(key, uint256)
-    if not self._key_is_over(self.keys[slot]):
+    before: uint256 = self.keys[slot]
+    if not self._key_is_over(before):
         fail.because("key_in_use")
-    word: uint256 = convert(scopes, uint256) | (convert(expiry, uint256) << 32) | KEY_KNOWN
+    word: uint256 = convert(scopes, uint256) | (convert(expiry, uint256) << 32) | KEY_KNOWN | (before & KEY_TRADED)
+    if scopes & SCOPE_TRADE != 0:
+        word |= KEY_TRADED
     if underlyings != 0 or notional != 0 or spend != 0:
         # A mandate to quote has a budget of its own, which knows no underlyings and no cash.
         if max(underlyings, max(notional, spend)) >= 2**63 or scopes & SCOPE_QUOTE != 0:

@@ -258,6 +258,17 @@ def test_an_ancestor_needs_no_scope_any_more(market):
     venue.settle(fill(market, [by_key, last], [0, LOT]))
 
 
+def test_a_key_that_never_traded_writes_no_ancestors(market):
+    """Or whoever holds it could move what the owner's order has filled out of the reach of its replacement."""
+    venue = market.venue
+    venue.send("maker", venue.clearing, "register_key", market.maker.account, address("session"), 16, venue.now + 60)
+    venue.settle(fill(market, [amended(market, 21, 0)], [LOT]))
+    forged = venue.sign(amended(market, 99, 21).order, by="session")
+    last = amended(market, 23, 0)
+    assert venue.settle_refusal(fill(market, [forged, last], [0, LOT])) == Revert.KEY_SCOPE
+    venue.settle(fill(market, [amended(market, 22, 21)], [LOT]))
+
+
 # -- margin --------------------------------------------------------------------------------------------------------
 
 

@@ -1,11 +1,13 @@
 """What may be listed is what the contracts can price, fix and settle."""
 
+import msgspec
 import pytest
 from core_venue import HALF_HOUR, T0, Venue
 
 from exchange.core import commands as c
-from exchange.core.events import Reject, Rejected
-from exchange.core.listing import LIVE_EXPIRIES_MAX
+from exchange.core.events import Applied, Reject, Rejected
+from exchange.core.listing import EXPIRY_SLOTS, LIVE_EXPIRIES_MAX
+from exchange.core.units import seconds_of
 
 
 @pytest.fixture
@@ -39,3 +41,22 @@ def test_as_many_expiries_are_live_as_a_round_can_carry(empty):
         empty.wait(HALF_HOUR)
         empty.round(60_000)
     empty.must(one_more)
+
+
+def test_a_slot_is_free_when_the_last_fills_of_its_expiry_had_to_settle(empty):
+    """The contracts take them until then, and positions on a bit that another expiry has taken would need no margin."""
+    first = empty.list_expiry(T0 + 2 * HALF_HOUR, (60_000,))
+    for _ in range(2):
+        empty.wait(HALF_HOUR)
+        empty.round(60_000)
+    ended = empty.state.expiries[first]
+    assert ended.fixing > 0
+    for number in range(first + 1, first + EXPIRY_SLOTS):
+        empty.state.expiries[number] = msgspec.structs.replace(ended, id=number, series=[])
+    again = c.ListExpiry(first + EXPIRY_SLOTS, 0, T0 + 200 * HALF_HOUR)
+    window_s = empty.state.config.settlement_window_s
+    assert seconds_of(empty.state.time_ns) == ended.expiry_s
+    empty.wait(window_s)
+    assert empty.do(again) == (Rejected(Reject.EXPIRY_SLOT_MUST_BE_FREE, again.expiry_id, first),)
+    empty.wait(1)
+    assert empty.do(again) == (Applied(),)
