@@ -137,7 +137,8 @@ def _tick(state: State, seq: int, now_s: Seconds) -> tuple[e.Event, ...]:
     """What time alone brings about. Auctions wait for a tick that takes nothing off the books before them."""
     ended = deadlines.expired(state, now_s)
     left = presence.tick(state, seq, ended)
-    moved = [] if ended or left or not state.auctions else phases.opened(state) or uncross.decide_due(state, now_s)
+    waits = ended or presence.takes_off(left) or not state.auctions
+    moved = [] if waits else phases.opened(state) or uncross.decide_due(state, now_s)
     return (*_aged(state), *ended, *left, *moved, e.Applied())
 
 

@@ -99,6 +99,15 @@ def tick(state: State, seq: int, ended: list[Cancelled]) -> list[Event]:
     return events + purging.step(state, _merged(state, begun), ended)
 
 
+def takes_off(events: list[Event]) -> bool:
+    """Whether orders leave the books in this tick, or may in the next for a timer that is over already.
+
+    Timers of those who have no orders must not keep anything else waiting: they may fire in every tick.
+    """
+    fired = sum(type(event) is TimerFired for event in events)
+    return fired == FIRED_MAX or any(type(event) is Cancelled for event in events)
+
+
 def _merged(state: State, begun: list[Purge]) -> list[Purge]:
     """Purges in force with new ones in; a new one takes the place of an unfinished one about the same."""
     purges = dict(state.purges)

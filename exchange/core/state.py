@@ -444,6 +444,8 @@ def _restore_orders(state: State) -> None:
         account.orders[order.id] = order
         if order.expiry_s != NO_EXPIRY:
             state.deadlines.append((order.expiry_s, order.id))
+        if order.session:
+            state.by_session.setdefault(order.session, {})[order.id] = order
         if order.watch:
             continue
         if order.mandate:
@@ -452,8 +454,6 @@ def _restore_orders(state: State) -> None:
             _restore_open(account, order)
         if order.reduce_only:
             account.reducing[order.id] = order
-        if order.session:
-            state.by_session.setdefault(order.session, {})[order.id] = order
         side = state.books[order.series].side(is_buy=order.is_buy)
         side.add(order)
         if order.hidden:

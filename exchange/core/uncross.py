@@ -149,19 +149,26 @@ class _Uncross:
         """The price at which everybody counted can be filled, and those fills; who cannot is removed on the way.
 
         None if nothing trades, or if that took too many passes: then those found so far go, and the next record looks.
+        Where each pass trips another bound, the quotes tripped last go with them: so every record takes some out.
         """
+        tripped: dict[int, Qty] = {}
         for _ in range(PASSES_MAX):
             bids, asks = self._offers(self.bids), self._offers(self.asks)
             found = _at(fixed, bids, asks) if fixed else self._equilibrium(bids, asks)
             if found is None:
                 return None
-            pairs = Pairs(self.state, self.auction.id, found.price, SWEEP_MAX if fixed else WHOLE)
+            pairs = self._pairs(found.price, SWEEP_MAX if fixed else WHOLE)
             pairs.run(bids, asks)
-            if not pairs.unable and pairs.cut().items() <= self.caps.items():
+            tripped = {key: qty for key, qty in pairs.cut().items() if self.caps.get(key) != qty}
+            if not pairs.unable and not tripped:
                 return found, pairs
             self.removed |= pairs.unable
-            self.caps |= pairs.cut()
+            self.caps |= tripped
+        self.removed |= dict.fromkeys(tripped, CancelReason.SWEEP_BOUND)
         return None
+
+    def _pairs(self, price: Price, limit: int) -> "Pairs":
+        return Pairs(self.state, self.auction.id, price, limit, self.removed)
 
     def _equilibrium(self, bids: list[Offer], asks: list[Offer]) -> Equilibrium | None:
         view = risk.view_now(self.state)
@@ -202,7 +209,7 @@ class _Uncross:
         """As many fills as this record holds and settlement has room for; afterwards the series opens."""
         limit = min(record_room, backlog.room(self.state))
         if len(pairs.events) > limit:
-            pairs = Pairs(self.state, self.auction.id, pairs.price, limit)
+            pairs = self._pairs(pairs.price, limit)
             pairs.run(self._offers(self.bids), self._offers(self.asks))
             assert not pairs.unable  # the same fills in the same order were found bearable just now
         events: list[Event] = [*pairs.events, *self._stale(pairs)]
@@ -262,7 +269,7 @@ def _at(price: Price, bids: list[Offer], asks: list[Offer]) -> Equilibrium | Non
 class Pairs:
     """Fills at one price between two sides in price-time order, with running totals of everyone they touch."""
 
-    def __init__(self, state: State, series: int, price: Price, limit: int) -> None:
+    def __init__(self, state: State, series: int, price: Price, limit: int, removed: Removed) -> None:
         assert state.config is not None
         self.state = state
         self.series = series
@@ -275,8 +282,10 @@ class Pairs:
         self.unable: Removed = {}  # orders that could not be filled as their turn came
         self.moved: dict[int, risk.Moved] = {}
         self.filled: dict[int, Qty] = {}
-        self.gone: dict[int, None] = {}  # quotes that a fill has taken off the book
         self.keys = KeyRoom(state)
+        self.removed = removed.copy()
+        # Quotes that a fill has taken off the book; what is cancelled before any fill is not cancelled again.
+        self.gone: dict[int, None] = dict.fromkeys(removed)
         self.watch = Watch(state, self.filled, self.gone)
         self.complete = False  # one side has nothing more to trade at this price
 
@@ -310,7 +319,7 @@ class Pairs:
 
     def cut(self) -> dict[int, Qty]:
         """What quotes had filled when their protection took them off."""
-        return {key: self.filled.get(key, 0) for key in self.gone}
+        return {key: self.filled.get(key, 0) for key in self.gone if key not in self.removed}
 
     def _fill(self, bid: Order, ask: Order, qty: Qty) -> tuple[Order, CancelReason] | None:
         """Write one fill down, or say whose order stands in its way and why.

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from core_auctions import MOVES
 from core_profiles import effort
-from core_quotes import GROUP, MAKER, TAKER, ask, bid, protect, quote, quoted, quoting_venue
+from core_quotes import GROUP, MAKER, OTHER, TAKER, ask, bid, protect, quote, quoted, quoting_venue
 from core_twins import CALL, LOT, Twins
 from core_venue import BTC, USDC, Venue, standard_venue
 from core_world import World
@@ -447,5 +447,52 @@ def test_a_mandate_fills_its_budget_and_no_more_over_several_records(monkeypatch
     assert [trade.qty for trade in trades_in(told)] == [2 * LOT, 2 * LOT, 2 * LOT]
     assert sorted(event.reason for event in told if type(event) is e.Cancelled) == [e.CancelReason.QUOTE_BUDGET] * 2
     assert venue.state.accounts[MAKER].quotes == {}
+    assert CALL not in venue.state.auctions
+    venue.check_history()
+
+
+def test_bounds_that_trip_one_after_the_other_do_not_stop_the_venue():
+    """Each pass trips one group more, so that none of them settles anything: every record still has to move on."""
+    venue = quoting_venue()
+    call(venue)
+    groups = uncross.PASSES_MAX + 4
+    for number in range(groups):
+        protect(venue, MAKER, f"group {number}", count=1)
+        quoted(venue, bid(CALL, groups - number, 800 - 5 * number), group=f"group {number}")
+    for _ in range(groups):
+        venue.must(c.Place(venue.auth(TAKER, CALL, False, LOT, 100 * USDC)))
+    venue.wait(60)
+    told = [event for _ in range(groups) for event in venue.must(c.Tick())]
+    given_up = [event for event in told if type(event) is e.Cancelled and event.reason is e.CancelReason.SWEEP_BOUND]
+    assert 0 < len(given_up) <= 4
+    assert sum(trade.qty for trade in trades_in(told)) == (groups - len(given_up)) * LOT
+    assert CALL not in venue.state.auctions
+    venue.check_history()
+
+
+def test_a_quote_that_gives_way_to_its_owner_is_not_cancelled_again_by_its_group():
+    venue = quoting_venue(count=1)
+    call(venue)
+    asked, _ = quoted(venue, ask(CALL, 4, 520), bid(CALL, 4, 500))
+    venue.must(c.Place(venue.auth(MAKER, CALL, True, LOT, 530 * USDC, terms=c.Terms(self_trade=c.CANCEL_MAKER))))
+    venue.must(c.Place(venue.auth(TAKER, CALL, False, 3 * LOT, 400 * USDC)))
+    venue.wait(60)
+    left = [event for event in finish(venue) if type(event) is e.Cancelled]
+    assert [event.reason for event in left if event.order_id == asked] == [e.CancelReason.SELF_TRADE]
+    assert e.CancelReason.QUOTE_PROTECTION in [event.reason for event in left]
+    assert CALL not in venue.state.auctions
+    venue.check_history()
+
+
+def test_timers_of_somebody_without_orders_do_not_hold_an_auction_up():
+    venue = quoting_venue()
+    call(venue, 1)
+    venue.must(c.Place(venue.auth(TAKER, CALL, True, LOT, 900 * USDC)))
+    venue.must(c.Place(venue.auth(OTHER, CALL, False, LOT, 800 * USDC)))
+    venue.must(c.SetTimer(MAKER, 1))
+    venue.wait(1)
+    events = venue.must(c.Tick())
+    assert e.TimerFired(MAKER) in events
+    assert len(trades_in(list(events))) == 1
     assert CALL not in venue.state.auctions
     venue.check_history()

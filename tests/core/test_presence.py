@@ -107,6 +107,17 @@ def test_whoever_amends_an_order_minds_it_but_http_does_not_unmind_it(venue: Ven
     assert left(venue.must(c.EndSession(second)), CancelReason.DISCONNECTED) == [order_id]
 
 
+def test_a_restored_venue_minds_orders_that_wait_for_a_price_too(venue: Venue) -> None:
+    stop = c.Terms(trigger=c.INDEX, trigger_price=90_000 * USDC, trigger_above=True)
+    session = connect(venue, c.SWITCH_ON)
+    first, second = enter(venue, 1, session, terms=stop), enter(venue, 1, session, terms=stop)
+    venue.state = decode(encode(venue.state))
+    venue.check()
+    venue.must(c.Cancel(1, first))
+    assert left(venue.must(c.EndSession(session)), CancelReason.DISCONNECTED) == [second]
+    venue.check_history()
+
+
 def test_a_restart_ends_every_connection_in_one_record(venue: Venue) -> None:
     venue.must(c.SwitchAccount(2, True))
     sessions = [connect(venue, switch) for switch in (c.SWITCH_ON, c.AS_ACCOUNT, c.SWITCH_OFF)]
