@@ -147,10 +147,8 @@ class Twins:
     def _tick(self) -> None:
         view = self.venue.state.view
         assert view is not None
-        late = [account for account, moment in self.naive.timers.items() if moment <= self.venue.now_s]
-        waits = bool(late + self.naive.fired)
         answers = self.naive.expire(self.venue.now_s)
-        if not answers and not waits:
+        if not answers:
             answers = self.naive.followed(uncross(self.naive, view.marks[CALL], self.venue.now_s))
         self.compare(self._steps(c.Tick()), answers)
 
