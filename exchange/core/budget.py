@@ -20,7 +20,8 @@ ORDERS_MAX: Final = 254  # signed orders in one batch, replaced ancestors includ
 FIXED_GAS: Final = 170_000  # heartbeat, round and operator's signature
 ORDER_GAS: Final = 32_000  # signature, a fill lane never written before, half a trade
 TRADE_GAS: Final = 4_000
-REDUCING_GAS: Final = 40_000  # a trade of a reduce-only order looks at every order of its account and series
+REDUCING_GAS: Final = 4_000  # a trade of a reduce-only order looks at what its account holds in the series,
+BESIDE_GAS: Final = 640  # and at every order the batch shows of it there, up to twice
 ACCOUNT_GAS: Final = 10_000
 QUOTE_GAS: Final = 36_000  # an order's, without a signature, with a proof
 MANDATE_GAS: Final = 44_000  # its signature, what fills under it written for the first time
@@ -38,28 +39,43 @@ QUOTE_WORDS: Final = 12  # for a quote: four, and the hashes of its proof
 MANDATE_WORDS: Final = 5
 MANDATES_MAX: Final = 32  # mandates to quote in one batch
 
+Run = tuple[int, int]  # account and series: the orders of one stand beside each other in a batch
 Groups = dict[int, None]  # series >> 2, the words in which the contract keeps positions
 
 
 class Draft:
     """The cost of a batch while trades are added to it."""
 
-    __slots__ = ("_expiries", "_moves", "_state", "_touched", "accounts", "gas", "mandates", "orders", "words")
+    __slots__ = (
+        "_expiries",
+        "_moves",
+        "_reducing",
+        "_shown",
+        "_state",
+        "_touched",
+        "accounts",
+        "gas",
+        "mandates",
+        "orders",
+        "words",
+    )
 
     def __init__(self, state: State) -> None:
         self._state = state
         self._moves: dict[int, int] = {}
         self._touched: dict[tuple[int, int], None] = {}  # account and group, account and -expiry
         self._expiries: dict[int, None] = {}
+        self._shown: dict[Run, int] = {}  # orders
+        self._reducing: dict[Run, int] = {}  # trades of orders that only reduce
         self.accounts: dict[int, None] = {}
         self.orders: dict[int, None] = {}
         self.mandates: dict[int, None] = {}
         self.gas = FIXED_GAS
         self.words = 1  # of counts
 
-    def add(self, links: Iterable[AuthEntry], reducing: int) -> None:
-        """One more trade, with the orders that a batch must show for it; ``reducing`` of its two only reduce."""
-        self.gas += TRADE_GAS + reducing * REDUCING_GAS
+    def add(self, links: Iterable[AuthEntry], filled: Iterable[AuthEntry]) -> None:
+        """One more trade, with the two it fills and all orders that a batch must show for it."""
+        self.gas += TRADE_GAS
         self.words += 1
         for link in links:
             if link.id in self.orders:
@@ -71,10 +87,21 @@ class Draft:
             self._touch((account, -expiry_of(series)), NEW_EXPIRY_GAS)
             if account not in self.accounts:
                 self._check_margin(account)
+        for entry in filled:
+            if entry.auth.reduce_only:
+                self._look_beside(entry)
+
+    def _look_beside(self, entry: AuthEntry) -> None:
+        """A trade of an order that only reduces looks at all that the batch shows of its account in the series."""
+        run = (entry.auth.account, entry.auth.series)
+        self._reducing[run] = self._reducing.get(run, 0) + 1
+        self.gas += REDUCING_GAS + self._shown[run] * BESIDE_GAS
 
     def _show(self, link: AuthEntry) -> None:
         """The words and the signature of an order, or of a quote under its mandate."""
-        self.gas += QUOTE_GAS if link.mandate else ORDER_GAS
+        run = (link.auth.account, link.auth.series)
+        self._shown[run] = self._shown.get(run, 0) + 1
+        self.gas += (QUOTE_GAS if link.mandate else ORDER_GAS) + self._reducing.get(run, 0) * BESIDE_GAS
         self.words += QUOTE_WORDS if link.mandate else ORDER_WORDS
         if link.mandate and link.mandate not in self.mandates:
             self.mandates[link.mandate] = None

@@ -48,8 +48,8 @@ def _last_of_chunk(state: State, first: int, batch_id: int) -> int:
     last = first
     for trade_id in range(first, min(first + state.config.batch_trades_max, state.next_trade)):
         trade = state.trades[trade_id]
-        reducing = [state.auths[auth_id].auth.reduce_only for auth_id in (trade.maker_auth, trade.taker_auth)]
-        draft.add(_named_by(state, trade, batch_id), sum(reducing))
+        filled = [state.auths[auth_id] for auth_id in (trade.maker_auth, trade.taker_auth)]
+        draft.add(_named_by(state, trade, batch_id), filled)
         if not draft.fits():
             break
         last = trade_id

@@ -42,8 +42,8 @@ def estimates(venue: Venue) -> list[int]:
         for trade_id in range(batch.first_trade, batch.last_trade + 1):
             trade = state.trades[trade_id]
             auths = (trade.maker_auth, trade.taker_auth)
-            reducing = sum(state.auths[auth].auth.reduce_only for auth in auths)
-            draft.add([link for auth in auths for link in settlement.lineage(state, auth, batch.id)], reducing)
+            shown = [link for auth in auths for link in settlement.lineage(state, auth, batch.id)]
+            draft.add(shown, [state.auths[auth] for auth in auths])
         found.append(draft.total())
     return found
 
@@ -90,9 +90,27 @@ def test_few_accounts_fill_a_batch_with_trades(venue):
 def test_any_one_trade_fits_a_transaction():
     """Both orders with the longest lineages, both accounts with all they may hold, and the sheets of all listings."""
     account = budget.ACCOUNT_GAS + budget.NEW_GROUP_GAS + budget.NEW_EXPIRY_GAS + budget.POSITIONS_GAS_MAX
-    orders = budget.ORDERS_MAX * budget.ORDER_GAS + budget.TRADE_GAS
+    orders = budget.ORDERS_MAX * (budget.ORDER_GAS + budget.BESIDE_GAS) + budget.TRADE_GAS + 2 * budget.REDUCING_GAS
     sheets = listing.SHEET_WORDS_MAX * budget.SHEET_WORD_GAS + 2 * listing.EXPIRY_SLOTS * budget.PASSED_SHEET_GAS
     assert budget.FIXED_GAS + orders + 2 * account + sheets < TRANSACTION_GAS
+
+
+def test_orders_that_only_reduce_cost_more_the_more_of_them_a_batch_shows(venue):
+    """The contract looks at all that an account shows in a series, replaced ancestors included, in each such fill."""
+    venue.place(2, CALL, False, 100 * LOT, 800 * USDC)
+    venue.place(1, CALL, True, 100 * LOT, 800 * USDC)
+    venue.must(c.SealBatch())
+    venue.must(c.Place(venue.auth(1, CALL, False, 3 * LOT, 800 * USDC, reduce_only=True)))
+    chain = venue.state.seq
+    venue.place(2, CALL, True, LOT, 800 * USDC, tif=c.IOC)
+    for step in range(120):
+        assert type(venue.amend(chain, 3 * LOT, (805 + 5 * (step % 2)) * USDC)[-1]) is not e.Rejected
+    for _ in range(90):
+        venue.must(c.Place(venue.auth(1, CALL, False, LOT, 900 * USDC, reduce_only=True)))
+    venue.place(2, CALL, True, 92 * LOT, 900 * USDC)
+    sealed = [event for event in venue.must(c.SealBatch()) if type(event) is e.BatchSealed]
+    assert len(sealed) > 1
+    assert max(estimates(venue)) <= budget.GAS_MAX
 
 
 @pytest.mark.parametrize("groups_each", [1, 2, 4, 8, 16])
