@@ -38,7 +38,8 @@ def disable_cancel_on_disconnect(call: Call) -> Work:
 
 
 def _switch(call: Call, *, on: bool) -> Work:
-    account = call.account(_RIGHTS)
+    # Who may only cancel may make orders leave sooner, not keep them where their owner wants them gone.
+    account = call.account(_RIGHTS if on else SCOPE_TRADE)
     if call.params.choice("scope", _COD_SCOPES, "connection") == "account":
         return Submit(call.envelope, c.SwitchAccount(account, on), _ok)
     if call.connection is None:
@@ -66,8 +67,11 @@ def get_cancel_on_disconnect(call: Call) -> Work:
 
 
 def cancel_all_after(call: Call) -> Work:
-    """Unless asked again within ``timeout`` milliseconds, the account's orders leave; 0 stops the timer."""
-    account, after_ms = call.account(_RIGHTS), call.params.whole("timeout", high=10 * TIMER_MAX_MS)
+    """Unless asked again within ``timeout`` milliseconds, the account's orders leave; 0 stops the timer.
+
+    Whoever sets it again says that the trader is there, or puts it off, so the right to cancel is not enough.
+    """
+    account, after_ms = call.account(SCOPE_TRADE), call.params.whole("timeout", high=10 * TIMER_MAX_MS)
 
     def render(state: State, outcome: Outcome) -> Any:
         due_ns = state.timers.get(account)

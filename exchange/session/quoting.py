@@ -240,7 +240,7 @@ def _index_name(call: Call) -> str:
 def set_mmp_config(call: Call) -> Work:
     """Open a group of quotes, or change what protects it. ``max_quote_quantity`` above zero holds margin once."""
     params = call.params
-    account = call.account(_RIGHTS)
+    account = call.account(SCOPE_QUOTE)
     _index_name(call)
     guard = Protection(
         interval_ns=params.whole("interval", high=INTERVAL_S_MAX) * NANOS_PER_SECOND,
@@ -306,6 +306,6 @@ def _groups(call: Call, told: Callable[[State, QuoteGroup], dict[str, Any]]) -> 
 
 def reset_mmp(call: Call) -> Work:
     """Let a group quote again; what filled so far is forgotten. With ``x_freeze`` the other way round."""
-    account = call.account(_RIGHTS)
+    account = call.account(SCOPE_QUOTE)
     command = FreezeQuotes(account, _group_of(call.params), call.params.flag("x_freeze"))
     return Submit(call.envelope, command, lambda _, outcome: _refusal(outcome) or "ok")

@@ -23,18 +23,18 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/cancel_all": (T | C, {}),
     "private/cancel_all_by_instrument": (T | C, {"instrument_name": CALL}),
     f"private/enable_{COD}": (T | C, {}),
-    f"private/disable_{COD}": (T | C, {}),
+    f"private/disable_{COD}": (T, {}),  # who may only cancel takes no protection away
     f"private/get_{COD}": (R, {}),
-    "private/x_cancel_all_after": (T | C, {"timeout": 0}),
+    "private/x_cancel_all_after": (T, {"timeout": 0}),
     "private/x_kill_switch": (C, {}),
     "private/x_release_kill_switch": (C, {}),  # and the machine wants the wallet
     "private/x_get_kill_switch": (R, {}),
     "private/mass_quote": (Q | T, {}),  # and the machine wants the quote scope of whoever signs
     "private/cancel_quotes": (Q | T | C, {"cancel_type": "all"}),
-    "private/set_mmp_config": (Q | T, {"index_name": "btc_usdc", "mmp_group": GROUP, "interval": 1, "frozen_time": 0}),
+    "private/set_mmp_config": (Q, {"index_name": "btc_usdc", "mmp_group": GROUP, "interval": 1, "frozen_time": 0}),
     "private/get_mmp_config": (R, {}),
     "private/get_mmp_status": (R, {}),
-    "private/reset_mmp": (Q | T, {"index_name": "btc_usdc", "mmp_group": GROUP}),
+    "private/reset_mmp": (Q, {"index_name": "btc_usdc", "mmp_group": GROUP}),
     "private/get_open_orders": (R, {}),
     "private/get_open_orders_by_currency": (R, {"currency": "USDC"}),
     "private/get_open_orders_by_instrument": (R, {"instrument_name": CALL}),
