@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from exchange.core import protection
-from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER, LAST, MARK
+from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER, KILL_VENUE, LAST, MARK
 from exchange.core.state import TREASURY, State, side_of
 from exchange.core.state_types import Lookout, Trade
 from exchange.core.units import QTY_ONE, Cash, Price, Qty, div_down, expiry_of
@@ -248,13 +248,15 @@ def free_collateral_is_withdrawable(state: State) -> str | None:
 
 def killed_trade_nothing(state: State) -> str | None:
     """KILLED_TRADE_NOTHING: what a kill switch reaches has no open orders but those a purge is taking out."""
+    pulled: dict[tuple[int, int, bytes], None] = {}
     for scope, number, owner, _ in state.kills:
-        if (scope + _KIND_OF_KILL, number, owner) in state.purges:
-            continue
-        for order in state.orders.values():
-            reached = {KILL_ACCOUNT: order.account == number, KILL_OWNER: state.accounts[order.account].owner == owner}
-            if reached.get(scope, True):
-                return f"order {order.id} of account {order.account} is open under kill switch {scope}"
+        if (scope + _KIND_OF_KILL, number, owner) not in state.purges:
+            pulled[scope, number, owner] = None
+    for order in state.orders.values() if pulled else ():
+        owner = state.accounts[order.account].owner
+        for key in ((KILL_ACCOUNT, order.account, b""), (KILL_OWNER, 0, owner), (KILL_VENUE, 0, b"")):
+            if key in pulled:
+                return f"order {order.id} of account {order.account} is open under kill switch {key[0]}"
     return None
 
 
@@ -279,10 +281,14 @@ def mandates_are_named(state: State) -> str | None:
 
 def quotes_are_protected(state: State) -> str | None:
     """QUOTES_ARE_PROTECTED: no quote stands in a group that is frozen or full, nor under a mandate that is used up."""
+    frozen: dict[tuple[int, str], bool] = {}  # a window is added up once, however many quotes stand in its group
     for order in state.orders.values():
         if order.mandate:
             mandate, account = state.mandates[order.mandate], state.accounts[order.account]
-            if protection.is_frozen(account.groups[mandate.group], state.time_ns):
+            key = (account.id, mandate.group)
+            if key not in frozen:
+                frozen[key] = protection.is_frozen(account.groups[mandate.group], state.time_ns)
+            if frozen[key]:
                 return f"quote {order.id} stands in group {mandate.group} of account {account.id}, which is frozen"
             if protection.is_used_up(mandate):
                 return f"quote {order.id} stands under mandate {mandate.id}, which is used up"
