@@ -7,7 +7,7 @@ from core_venue import USDC, Venue, series_named, wallet
 
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import purging
+from exchange.core import invariants, purging
 from exchange.core.events import CancelReason, Reject
 from exchange.core.state import decode, encode
 from exchange.core.units import NO_EXPIRY
@@ -180,3 +180,13 @@ def test_a_venue_killed_answers_whose_account_is_unknown_first(venue: Venue) -> 
 )
 def test_a_reach_is_named_in_one_way(venue: Venue, scope: int, account: int, owner: bytes, reason: Reject) -> None:
     assert venue.rejected(c.PullKill(scope, account, owner, OPERATOR, "")) is reason
+
+
+@pytest.mark.parametrize("scope", [c.KILL_ACCOUNT, c.KILL_OWNER, c.KILL_VENUE])
+def test_an_order_that_stands_under_a_switch_is_noticed(venue: Venue, scope: int) -> None:
+    order = next(order for order in venue.state.orders.values() if order.account == 1)
+    venue.must(switch(c.PullKill, scope, OPERATOR if scope == c.KILL_VENUE else wallet(1)))
+    assert order.id not in venue.state.orders
+    assert invariants.killed_trade_nothing(venue.state) is None
+    venue.state.orders[order.id] = order
+    assert invariants.killed_trade_nothing(venue.state) is not None
