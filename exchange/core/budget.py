@@ -19,6 +19,8 @@ SMALL: Final = 16  # positions that never cost more, however they were listed
 ORDERS_MAX: Final = 254  # signed orders in one batch, replaced ancestors included; with terms they fit its words
 FIXED_GAS: Final = 170_000  # heartbeat, round and operator's signature
 ORDER_GAS: Final = 32_000  # signature, a fill lane never written before, half a trade
+REPLACING_GAS: Final = 24_000  # the fill lane of an order it replaces that is not shown, never written before
+KEY_GAS: Final = 2_200  # a session key is read; what the owner's cancellations cost (8,400) GAS_MAX leaves room for
 TRADE_GAS: Final = 4_000
 REDUCING_GAS: Final = 4_000  # a trade of a reduce-only order looks at what its account holds in the series,
 BESIDE_GAS: Final = 640  # and at every order the batch shows of it there, up to twice
@@ -102,6 +104,10 @@ class Draft:
         run = (link.auth.account, link.auth.series)
         self._shown[run] = self._shown.get(run, 0) + 1
         self.gas += (QUOTE_GAS if link.mandate else ORDER_GAS) + self._reducing.get(run, 0) * BESIDE_GAS
+        if link.auth.replaces and link.parent not in self.orders:  # else the lane is one that is written anyway
+            self.gas += REPLACING_GAS
+        if link.auth.signer != self._state.accounts[link.auth.account].owner:
+            self.gas += KEY_GAS
         self.words += QUOTE_WORDS if link.mandate else ORDER_WORDS
         if link.mandate and link.mandate not in self.mandates:
             self.mandates[link.mandate] = None

@@ -90,7 +90,12 @@ def test_few_accounts_fill_a_batch_with_trades(venue):
 def test_any_one_trade_fits_a_transaction():
     """Both orders with the longest lineages, both accounts with all they may hold, and the sheets of all listings."""
     account = budget.ACCOUNT_GAS + budget.NEW_GROUP_GAS + budget.NEW_EXPIRY_GAS + budget.POSITIONS_GAS_MAX
-    orders = budget.ORDERS_MAX * (budget.ORDER_GAS + budget.BESIDE_GAS) + budget.TRADE_GAS + 2 * budget.REDUCING_GAS
+    orders = (
+        budget.ORDERS_MAX * (budget.ORDER_GAS + budget.BESIDE_GAS + budget.KEY_GAS)
+        + 2 * budget.REPLACING_GAS
+        + budget.TRADE_GAS
+        + 2 * budget.REDUCING_GAS
+    )
     sheets = listing.SHEET_WORDS_MAX * budget.SHEET_WORD_GAS + 2 * listing.EXPIRY_SLOTS * budget.PASSED_SHEET_GAS
     assert budget.FIXED_GAS + orders + 2 * account + sheets < TRANSACTION_GAS
 
