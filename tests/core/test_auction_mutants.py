@@ -191,7 +191,6 @@ MUTANTS: tuple[tuple[Any, str, str, str], ...] = (
     (P, "_borne", "return None if risk", "return after if risk"),
     (P, "_fill", "if maker.mandate", "if False"),
     (P, "_left", "or offer.order.id in self.gone", ""),
-    (U, "_settle_on", "self.caps |= pairs.cut()", "self.caps |= {}"),
     (P, "_next", "offer.order.price < self.price", "offer.order.price > self.price"),
     (P, "run", "if len(self.events) >= self.limit", "if False"),
     (P, "_borne", "before.cash - paid - fee", "before.cash + paid - fee"),

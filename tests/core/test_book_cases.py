@@ -17,6 +17,7 @@ from naive_plain import PlainBook
 from benchmarks.desk import Desk, Plain
 from exchange.core.book import Side
 from exchange.core.events import Traded
+from exchange.core.state_types import Order
 from exchange.core.sweep import SWEEP_MAX, Sweep
 
 LONG = "five thousand fills in one sweep"  # more than one command may cause, and dear for the naive book
@@ -96,8 +97,8 @@ whole_add, whole_remove, whole_within = RULES.values()
 whole_write, whole_take, whole_modify = Sweep._write, Desk.take, Desk._modify
 
 
-def fill_at_the_takers_price(sweep: Sweep, fill: Traded) -> None:
-    whole_write(sweep, msgspec.structs.replace(fill, price=sweep.auth.price))
+def fill_at_the_takers_price(sweep: Sweep, maker: Order, fill: Traded) -> None:
+    whole_write(sweep, maker, msgspec.structs.replace(fill, price=sweep.auth.price))
 
 
 class Ticket:
