@@ -204,10 +204,6 @@ def _table(title: str, heads: tuple[str, ...], rows: list[tuple[Any, ...]]) -> A
     return table
 
 
-def _series(number: int) -> str:
-    return "" if number < 0 else str(number)
-
-
 def _scaled(value: int, digits: int) -> str:
     """An integer of 10**-digits as decimal text, without a float on the way."""
     whole, fraction = divmod(abs(value), 10**digits)
