@@ -1,0 +1,70 @@
+"""Every reference vector is used by a test, or stands in a table that says why not."""
+
+import re
+from pathlib import Path
+
+from tests import vectors
+
+# Name of the vector -> why no test can use it.
+NOT_APPLICABLE: dict[str, str] = {}
+# Families that tests do not use yet. A family leaves this list with the test that uses it.
+AWAITED = (
+    "aave_",
+    "aevo_",
+    "annualise_",
+    "black76_",
+    "da_",
+    "dated_",
+    "deribit_",
+    "derive_",
+    "essvi_",
+    "expiry_",
+    "fast_exit_",
+    "fwd_",
+    "fx_",
+    "gwav_",
+    "irm_",
+    "iv_",
+    "last_friday_",
+    "lp_shares_",
+    "lyra_",
+    "oamm_",
+    "opyn_",
+    "paradex_",
+    "pm2_",
+    "premia_",
+    "pyth_",
+    "settle_",
+    "settlement_",
+    "span_",
+    "srm_",
+    "svi_",
+    "tof_",
+    "twap_",
+    "ww_",
+)
+
+_USE = re.compile(r'\b(named|family)\("([^"]+)"\)')
+
+
+def _claimed() -> set[str]:
+    names = [vector["name"] for vector in vectors.every()]
+    claimed: set[str] = set()
+    for path in sorted(Path(__file__).parents[1].rglob("test_*.py")):
+        for how, text in _USE.findall(path.read_text()):
+            claimed |= {name for name in names if (name == text if how == "named" else name.startswith(text))}
+    return claimed
+
+
+def test_every_vector_is_used_or_argued() -> None:
+    known = _claimed() | set(NOT_APPLICABLE)
+    left = [vector["name"] for vector in vectors.every() if vector["name"] not in known]
+    assert [name for name in left if not name.startswith(AWAITED)] == []
+
+
+def test_the_tables_hold_nothing_that_is_used() -> None:
+    names, claimed = {vector["name"] for vector in vectors.every()}, _claimed()
+    assert set(NOT_APPLICABLE) <= names
+    assert not set(NOT_APPLICABLE) & claimed
+    waiting = names - claimed - set(NOT_APPLICABLE)
+    assert [family for family in AWAITED if not any(name.startswith(family) for name in waiting)] == []
