@@ -10,7 +10,7 @@ from exchange.core.uncross import indicative
 from exchange.core.units import U63_MAX, YEAR_SECONDS, Price, Qty
 from exchange.dialect.listed import Listed, book_state, phase_name
 from exchange.dialect.numbers import contracts, millis, millis_of_seconds, percent, usdc
-from exchange.quant import ZERO, Greeks, black76_greeks
+from exchange.quant.greeks import ZERO, Greeks, black76_greeks
 
 Levels = list[tuple[Price, Qty]]
 

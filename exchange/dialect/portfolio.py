@@ -12,7 +12,7 @@ from exchange.dialect.listed import Listed
 from exchange.dialect.market import GreekSheet, index_of_underlying, mark_of
 from exchange.dialect.numbers import contracts, usdc
 from exchange.dialect.orders import average
-from exchange.quant import ZERO, Greeks
+from exchange.quant.greeks import ZERO, Greeks
 
 _NONCE_BITS: Final = 6  # the machine keeps nonces in words of 64
 
