@@ -19,11 +19,12 @@ class Family(Enum):
     INDEX = "deribit_price_index"
     ORDERS = "user.orders"
     FILLS = "user.trades"
+    CHANGES = "user.changes"
     PORTFOLIO = "user.portfolio"
     PROTECTION = "user.mmp_trigger"
 
 
-PRIVATE: Final = (Family.ORDERS, Family.FILLS, Family.PORTFOLIO, Family.PROTECTION)
+PRIVATE: Final = (Family.ORDERS, Family.FILLS, Family.CHANGES, Family.PORTFOLIO, Family.PROTECTION)
 INTERVALS: Final = ("raw", "100ms", "agg2")
 DEPTHS: Final = ("1", "10", "20")
 KINDS: Final = ("any", "option")
@@ -70,6 +71,8 @@ def parse_channel(name: str) -> Channel | None:
             return _pattern(name, Family.ORDERS, rest)
         case ["user", "trades", *rest]:
             return _pattern(name, Family.FILLS, rest)
+        case ["user", "changes", *rest]:
+            return _pattern(name, Family.CHANGES, rest)
         case ["user", "mmp_trigger", index]:
             return Channel(name, Family.PROTECTION, index.lower(), "raw")
         case ["user", "portfolio", currency]:

@@ -53,6 +53,7 @@ def position_object(state: State, account: Account, listed: Listed, sheet: Greek
         "average_price": average(cost, abs(size)),
         "mark_price": usdc(mark),
         "index_price": usdc(index_of_underlying(state, listed.underlying)),
+        "settlement_price": 0.0,  # nothing settles before its expiry, and what has is no position any more
         "floating_profit_loss": profit,
         "realized_profit_loss": 0.0,
         "total_profit_loss": profit,

@@ -20,6 +20,7 @@ from exchange.dialect.names import base_currency, index_name
 from exchange.dialect.numbers import millis, usdc
 from exchange.dialect.orders import Tracked, order_object, protection_object, trade_object, user_trade_object
 from exchange.dialect.portfolio import portfolio_object
+from exchange.publisher.changes import changes_object, changes_of
 from exchange.publisher.directory import Directory
 from exchange.publisher.notes import BookDelta, BookSnapshot, Note, Notification, Outcome, Revoked, Row
 from exchange.publisher.orderlog import Level, Noted, OrderLog
@@ -29,6 +30,7 @@ K = TypeVar("K")
 # Per collection, which holds up matching: a ticker takes microseconds, the margins of an account up to a millisecond.
 TICKERS_MAX: Final = 256
 PORTFOLIOS_MAX: Final = 16
+_BY_KIND: Final = (Family.TRADES, Family.ORDERS, Family.FILLS, Family.CHANGES)
 _SETTLEMENT_CURRENCIES: Final = ("USDC", "ANY")
 
 
@@ -237,6 +239,16 @@ class Publisher:
             if stems:
                 item = order_object(tracked, listed, is_open=order_id in state.orders)
                 told.append(Note(stems, account, item, latest=False))
+        if self._families[Family.CHANGES]:
+            told += self._changes(state, noted)
+
+    def _changes(self, state: State, noted: Noted) -> list[Notification]:
+        told: list[Notification] = []
+        for (account, _), change in changes_of(state, noted, self.by_series).items():
+            stems = self._stems(Family.CHANGES, change.listed, account)
+            if stems:
+                told.append(Note(stems, account, changes_object(state, account, change, self.sheet), latest=False))
+        return told
 
     def _protections(self, outcome: Outcome) -> list[Notification]:
         """Groups of quotes that this record froze, to the account's own; a group may span indices, so all are told."""
@@ -286,7 +298,7 @@ class Publisher:
         if channel.subject in self.listed:
             return True
         kind, _, currency = channel.subject.partition(".")
-        return bool(kind and currency) and channel.family in (Family.TRADES, Family.ORDERS, Family.FILLS)
+        return bool(kind and currency) and channel.family in _BY_KIND
 
     def watch(self, state: State, channel: Channel, account: int) -> BookSnapshot | None:
         """Start telling about a channel's stem; a book starts with a snapshot as of this state."""

@@ -12,8 +12,10 @@ from exchange.core.units import Price, Qty
 from exchange.dialect.channels import Channel, Family
 from exchange.dialect.numbers import contracts, usdc
 from exchange.publisher import BookDelta, BookSnapshot, Note
+from exchange.publisher.changes import merged
 from exchange.publisher.notes import Row
 
+_ALONE: Final = (Family.ORDERS, Family.PROTECTION, Family.CHANGES)  # raw items of these are told one by one
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -55,7 +57,7 @@ class Stream:
         self.channel = channel
         self.listeners: dict[Listener, None] = {}
         self._gathered: list[dict[str, Any]] = []
-        self._alone = channel.family in (Family.ORDERS, Family.PROTECTION) and channel.interval == "raw"
+        self._alone = channel.family in _ALONE and channel.interval == "raw"
 
     def hear(self, note: Note) -> None:
         """Send at once, or keep for the next beat."""
@@ -76,6 +78,9 @@ class Stream:
             return
         if self.channel.family in (Family.TICKER, Family.PORTFOLIO):
             self._send_latest(gathered[-1])
+        elif self.channel.family is Family.CHANGES:
+            for item in merged(gathered):
+                self._send(item)
         else:
             self._send(gathered)
 

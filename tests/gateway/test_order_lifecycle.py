@@ -8,6 +8,7 @@ import pytest
 from exchange import codec
 from exchange.core.commands import BRACKET, INDEX, Place, Terms
 from exchange.core.units import USDC_ONE
+from exchange.publisher.changes import merged
 from exchange.shell.client import Linked, Refused
 from exchange.shell.wallet import Untrusted, Venue, verify_receipt
 
@@ -102,6 +103,42 @@ async def test_user_channels_tell_both_sides(venue):
     assert (filled["order_id"], filled["order_state"]) == (sold.order_id, "filled")
     assert (await trades.get()).data[0]["liquidity"] == "T"
     await asyncio.gather(maker.close(), taker.close())
+
+
+async def test_changes_tell_orders_fills_and_the_position_at_once(venue):
+    maker, taker = await venue.client(1), await venue.client(2)
+    raw = await maker.subscribe([f"user.changes.{venue.call}.raw"])
+    paced = await maker.subscribe(["user.changes.option.USDC.100ms"])
+    sold = await maker.sell(venue.call, "0.5", 500)
+    rested = (await raw.get()).data
+    assert [order["order_state"] for order in rested["orders"]] == ["open"]
+    assert (rested["instrument_name"], rested["trades"], rested["positions"]) == (venue.call, [], [])
+    await taker.buy(venue.call, "0.2", 500)
+    await taker.buy(venue.call, "0.3", 500)
+    halves = [(await raw.get()).data for _ in range(2)]
+    assert [item["orders"][0]["order_state"] for item in halves] == ["open", "filled"]
+    assert [item["positions"][0]["size"] for item in halves] == [-0.2, -0.5]
+    traded = []
+    async with asyncio.timeout(5):
+        while sum(traded) < 0.5:
+            last = (await paced.get()).data
+            assert [order["order_id"] for order in last["orders"]] == [
+                sold.order_id
+            ]  # each once, however often it changed
+            traded += [trade["amount"] for trade in last["trades"]]
+    assert traded == [0.2, 0.3]
+    assert (last["orders"][0]["order_state"], last["positions"][0]["size"]) == ("filled", -0.5)
+    await asyncio.gather(maker.close(), taker.close())
+
+
+def test_an_interval_tells_each_order_once_and_each_trade():
+    def item(name, orders, trades, positions):
+        return {"instrument_name": name, "orders": orders, "trades": trades, "positions": positions}
+
+    first, second = {"order_id": "1", "state": "open"}, {"order_id": "1", "state": "filled"}
+    held, moved = {"x_account": 1, "size": 1}, {"x_account": 1, "size": 2}
+    items = [item("A", [first], ["x"], [held]), item("B", [first], [], []), item("A", [second], ["y"], [moved])]
+    assert merged(items) == [item("A", [second], ["x", "y"], [moved]), item("B", [first], [], [])]
 
 
 async def test_a_max_fee_of_nothing_is_signed_as_such(venue):

@@ -137,6 +137,8 @@ CHANNELS = [
     ("user.orders.option.BTC.100ms", "user.orders.{kind}.{currency}.{interval}"),
     ("user.trades.any.any.raw", "user.trades.{kind}.{currency}.{interval}"),
     (f"user.trades.{CALL}.100ms", "user.trades.{instrument_name}.{interval}"),
+    (f"user.changes.{CALL}.raw", "user.changes.{instrument_name}.{interval}"),
+    ("user.changes.any.any.100ms", "user.changes.{kind}.{currency}.{interval}"),
     ("user.portfolio.usdc", "user.portfolio.{currency}"),
 ]
 
