@@ -2,12 +2,12 @@
 
 A buyer is held to the price at a spot and a vol moved against her, a seller to the price at both moved the other way;
 never nearer to the mark than a share of the spot. Prices are those of the round in force, so a band follows from the
-journal; each is worked out when first asked for and kept with the view. Imports state, oracle, fixedmath, events.
+journal; each is worked out when first asked for and kept with the view. Imports state, oracle, black76, events.
 """
 
+from exchange.core.black76 import black76_mark
 from exchange.core.commands import Authorisation, SetBands
 from exchange.core.events import Applied, Event, Reject, Rejected
-from exchange.core.fixedmath import black76_mark
 from exchange.core.oracle import RoundView
 from exchange.core.state import State
 from exchange.core.state_types import Series

@@ -2,13 +2,13 @@
 
 Signatures are checked at the edge (``exchange/shell/feeds.py``) and again by the auditor; here a round must advance,
 cover every live listing, continue the accumulator and carry exactly the marks its vols imply.
-Imports units, commands, margin, fixedmath.
+Imports units, commands, margin, black76.
 """
 
 from typing import Final
 
+from exchange.core.black76 import black76_mark
 from exchange.core.commands import PostRound, Sheet, StandardModel
-from exchange.core.fixedmath import black76_mark
 from exchange.core.margin import Leg, contingency_rate, short_units
 from exchange.core.state_types import Expiry, Series
 from exchange.core.units import TWAP_SECONDS, Price, Risk, Seconds, Wad, div_down, years_of

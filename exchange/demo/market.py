@@ -9,7 +9,7 @@ from itertools import product
 from statistics import median
 from typing import Final, NamedTuple
 
-from exchange.core.fixedmath import black76_mark
+from exchange.core.black76 import black76_mark
 from exchange.core.units import NANOS_PER_SECOND, USDC_ONE, Nanos, Price, Qty, Seconds, Wad, years_of
 from exchange.dialect.names import instrument_name
 from exchange.shell import devmarket, recording

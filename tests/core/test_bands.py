@@ -10,7 +10,7 @@ from test_scenarios import scenarios_of
 
 from exchange.core import bands, matching
 from exchange.core import commands as c
-from exchange.core.fixedmath import black76_mark
+from exchange.core.black76 import black76_mark
 from exchange.core.state import decode, encode
 from exchange.core.units import WAD, mul_div_up, years_of
 

@@ -1,52 +1,26 @@
-"""exp, ln, Phi, phi and Black-76 against mpmath: each must be floor(true value * 1e18), to the last digit.
+"""exp, ln, Phi and phi against mpmath: each must be floor(true value * 1e18), to the last digit.
 
-mpmath works with 90 digits here, the code under test with 58; a point whose floor the two decide differently is an error
-of ours. No tolerance is needed.
+mpmath works with 90 digits here, the code under test with 38 and more; a point whose floor the two decide differently is
+an error of ours. No tolerance is needed.
 """
 
 import random
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import mpmath
 import pytest
 from core_profiles import SOAK
+from core_truth import exactly, true_cdf, true_exp, true_ln, true_pdf, true_sqrt
 
 from exchange.core import fixedmath as fx
 from exchange.core.units import U64_MAX, WAD
 
 POINTS = 800
 LONG = 100_000
-DIGITS = 90
 # 1e-18, 2e-18, ... around every place where the code changes its mind.
 NEAR = (-2, -1, 0, 1, 2)
 soak = [pytest.mark.soak, pytest.mark.skipif(not SOAK, reason="soak: run make soak"), pytest.mark.timeout(3_600)]
-
-
-def floor_wad(value: mpmath.mpf) -> int:
-    return int(mpmath.floor(value * WAD))
-
-
-def true_exp(x: int) -> int:
-    return floor_wad(mpmath.exp(mpmath.mpf(x) / WAD))
-
-
-def true_ln(x: int) -> int:
-    return floor_wad(mpmath.log(mpmath.mpf(x) / WAD))
-
-
-def true_cdf(x: int) -> int:
-    # erfc keeps its digits in the lower tail; the upper tail is one minus it, exact in 90 digits.
-    z = mpmath.mpf(abs(x)) / WAD
-    tail = mpmath.erfc(z / mpmath.sqrt(2)) / 2
-    return floor_wad(1 - tail if x > 0 else tail)
-
-
-def true_pdf(x: int) -> int:
-    return floor_wad(mpmath.npdf(mpmath.mpf(x) / WAD))
-
-
-def true_sqrt(x: int) -> int:
-    return int(mpmath.floor(mpmath.sqrt(x * WAD)))  # exact at squares, which x / WAD is not
 
 
 Draw = Callable[[random.Random], int]
@@ -108,7 +82,7 @@ def points(name: str, count: int) -> Iterator[int]:
 
 def assert_floors(name: str, count: int) -> None:
     ours, true, *_ = FUNCTIONS[name]
-    with mpmath.workdps(DIGITS):
+    with exactly():
         for x in points(name, count):
             assert ours(x) == true(x), f"{name}_wad({x})"
 
@@ -124,9 +98,65 @@ def test_it_is_the_floor_of_the_true_value_at_a_hundred_thousand_points(name: st
 
 
 def test_the_two_constants_are_those_of_mathematics() -> None:
-    with mpmath.workdps(DIGITS):
-        assert int(mpmath.floor(mpmath.log(2) * 2**192)) == fx._LN2
-        assert int(mpmath.floor(2**192 / mpmath.sqrt(2 * mpmath.pi))) == fx._INV_SQRT_2PI
+    with mpmath.workdps(200):
+        assert int(mpmath.floor(mpmath.log(2) * 2**512)) == fx._LN2
+        assert int(mpmath.floor(2**512 / mpmath.sqrt(2 * mpmath.pi))) == fx._INV_SQRT_2PI
+
+
+# -- error bounds -----------------------------------------------------------------------------------------------------
+
+# name -> (approximation, true value of an argument given as a number, range of its arguments)
+APPROXIMATIONS: dict[str, tuple[Callable[[int, int], tuple[int, int]], Callable[[Any], Any], tuple[int, int]]] = {
+    "exp": (fx._exp, mpmath.exp, (-42 * WAD, 50 * WAD)),
+    "ln": (fx._ln, mpmath.log, (1, U64_MAX * WAD)),
+    "pdf": (fx._pdf, mpmath.npdf, (-10 * WAD, 10 * WAD)),
+    "cdf": (fx._cdf, lambda z: mpmath.erfc(-z / mpmath.sqrt(2)) / 2, (-10 * WAD, 10 * WAD)),
+}
+
+
+def spread(low: int, high: int, count: int) -> Iterator[int]:
+    """The ends, evenly drawn points, and points near zero or near one of every size."""
+    rng = random.Random(f"verbatim bounds {low}")
+    yield from (low, high)
+    for _ in range(count):
+        yield rng.randint(low, high)
+        near = rng.randint(-(10 ** rng.randint(1, 18)), 10 ** rng.randint(1, 18))
+        yield from (x for x in (near, WAD + near) if low <= x <= high)
+
+
+@pytest.mark.parametrize("bits", fx._STAGES)
+@pytest.mark.parametrize("name", APPROXIMATIONS)
+def test_an_approximation_lies_within_its_stated_bound(name: str, bits: int) -> None:
+    """Within a third of it, which is the room that the derivation leaves."""
+    approximate, true, (low, high) = APPROXIMATIONS[name]
+    with mpmath.workprec(bits + 200):
+        for x in spread(low, high, 60):
+            value, error = approximate(x, bits)
+            apart = abs(value - true(mpmath.mpf(x) / WAD) * mpmath.mpf(2) ** bits)
+            assert apart <= max(mpmath.mpf(error) / 3, 2), f"{name}({x}) with {bits} bits: {apart} of {error}"
+
+
+@pytest.mark.parametrize("x", [1, -1, 2, -2])
+def test_where_the_first_stage_cannot_tell_the_second_does(x: int) -> None:
+    """e**(1e-18) is 1 + 1e-18 + 0.5e-36: half of 1e-18 of a unit above a whole number, closer than 128 bits reach."""
+    value, error = fx._exp(x, 128)
+    assert (value - error) * WAD >> 128 != (value + error) * WAD >> 128
+    assert fx.exp_wad(x) == WAD + x
+    value, error = fx._ln(WAD + x, 128)
+    assert (value - error) * WAD >> 128 != (value + error) * WAD >> 128
+    assert fx.ln_wad(WAD + x) == x - 1
+
+
+def test_a_floor_that_no_stage_can_tell_is_refused() -> None:
+    asked = []
+
+    def whole(x: int, bits: int) -> tuple[int, int]:
+        asked.append(bits)
+        return x << bits, 1
+
+    with pytest.raises(fx.UndecidedError, match="the floor at 7"):
+        fx._floor(whole, 7)
+    assert asked == [128, 256, 512]
 
 
 def test_exact_points_are_exact() -> None:
@@ -156,84 +186,3 @@ def test_phi_is_symmetric_and_never_falls() -> None:
     assert values == sorted(values)
     for x, value in zip(drawn, values, strict=True):
         assert value + fx.norm_cdf_wad(-x) == WAD - 1  # two floors of irrational numbers that sum to one
-
-
-# -- Black-76 ---------------------------------------------------------------------------------------------------------
-
-
-def true_mark(forward: int, strike: int, vol: int, years: int, *, is_call: bool) -> int:
-    """The textbook's value in full precision, rounded up to 1e-6."""
-    f, k, t = mpmath.mpf(forward), mpmath.mpf(strike), mpmath.mpf(years) / WAD
-    deviation = mpmath.mpf(vol) / WAD * mpmath.sqrt(t)
-    d1 = mpmath.log(f / k) / deviation + deviation / 2
-    call = f * mpmath.ncdf(d1) - k * mpmath.ncdf(d1 - deviation)
-    return int(mpmath.ceil(call if is_call else call - f + k))
-
-
-def options(count: int) -> Iterator[tuple[int, int, int, int, bool]]:
-    """Forwards of 0.01 to a million USDC, strikes from a third to three times that, an hour to three years."""
-    rng = random.Random("verbatim black76")
-    for number in range(count):
-        forward = rng.randint(10**4, 10 ** rng.randint(5, 12))
-        strike = max(forward * rng.randint(333, 3_000) // 1_000, 1)
-        vol = rng.randint(WAD // 20, 5 * WAD)
-        years = rng.randint(3_600, 3 * 31_536_000) * WAD // 31_536_000
-        yield forward, strike, vol, years, number % 2 == 0
-
-
-def assert_marks(count: int) -> int:
-    """All within one unit; how many were not the very same."""
-    apart = 0
-    with mpmath.workdps(DIGITS):
-        for forward, strike, vol, years, is_call in options(count):
-            ours = fx.black76_mark(forward, strike, vol, years, is_call=is_call)
-            true = true_mark(forward, strike, vol, years, is_call=is_call)
-            assert abs(ours - true) <= 1, (forward, strike, vol, years, is_call, ours, true)
-            apart += ours != true
-    return apart
-
-
-def test_a_mark_is_the_value_of_the_option_rounded_up() -> None:
-    """d1 is rounded to 1e-18, which moves a forward of a million USDC by 1e-6: a few round to the next unit."""
-    assert assert_marks(2_000) <= 20
-
-
-def test_a_mark_follows_the_specified_order_of_divisions_exactly() -> None:
-    with mpmath.workdps(DIGITS):
-        for forward, strike, vol, years, is_call in options(1_000):
-            v = vol * true_sqrt(years) // WAD
-            d1 = (true_ln(forward * WAD // strike) * WAD + v * v // 2) // v
-            call = forward * true_cdf(d1) - strike * true_cdf(d1 - v)
-            value = call if is_call else call - (forward - strike) * WAD
-            expected = max(-(-value // WAD), forward - strike if is_call else strike - forward, 0)
-            assert fx.black76_mark(forward, strike, vol, years, is_call=is_call) == expected
-
-
-@pytest.mark.soak
-@pytest.mark.skipif(not SOAK, reason="soak: run make soak")
-@pytest.mark.timeout(3_600)
-def test_a_hundred_thousand_marks_are_values_rounded_up() -> None:
-    assert assert_marks(LONG) <= LONG // 100
-
-
-@pytest.mark.parametrize("is_call", [True, False])
-def test_a_mark_is_never_below_intrinsic_value_nor_above_its_bound(is_call: bool) -> None:
-    for forward, strike, vol, years, _ in options(500):
-        mark = fx.black76_mark(forward, strike, vol, years, is_call=is_call)
-        intrinsic = max(forward - strike if is_call else strike - forward, 0)
-        assert intrinsic <= mark <= (forward if is_call else strike)
-
-
-def test_call_less_put_is_forward_less_strike() -> None:
-    """Put-call parity holds to the unit: both are rounded up from values a whole number apart."""
-    for forward, strike, vol, years, _ in options(500):
-        call, put = (fx.black76_mark(forward, strike, vol, years, is_call=is_call) for is_call in (True, False))
-        assert call - put == forward - strike
-
-
-def test_with_no_time_or_no_volatility_left_a_mark_is_intrinsic_value() -> None:
-    for vol, years in ((0, WAD), (WAD, 0), (1, WAD // 31_536_000)):
-        assert fx.black76_mark(100, 90, vol, years, is_call=True) == 10
-        assert fx.black76_mark(100, 90, vol, years, is_call=False) == 0
-    assert fx.black76_mark(0, 90, WAD, WAD, is_call=False) == 90
-    assert fx.black76_mark(100, 0, WAD, WAD, is_call=True) == 100

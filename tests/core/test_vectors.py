@@ -9,20 +9,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import mpmath
 import pytest
 
 from exchange.core import fees
-from exchange.core import fixedmath as fx
+from exchange.core.black76 import black76_mark
 from exchange.core.commands import FeeSchedule, StandardModel
 from exchange.core.margin import ExpiryBook, Kind, Leg, expiry_requirement, max_loss, requirement, settlement_value
 from exchange.core.oracle import twap
-from exchange.core.units import QTY_ONE, RISK_ONE, USDC_ONE, WAD, YEAR_SECONDS, premium_of, years_of
+from exchange.core.units import QTY_ONE, RISK_ONE, USDC_ONE, WAD, premium_of, years_of
 
 FOLDER = Path(__file__).parent / "vectors"
 NOT_YET = {
-    "annualised d1, d2 (premia_d1d2_*)": "not an output of any function; the prices that follow from them are tested",
-    "implied volatility (iv_*)": "vols come from the oracle; nothing in the core inverts a price",
     "SVI and eSSVI surfaces (svi_*, essvi_*)": "a round carries one vol per series, not the parameters of a surface",
     "base collateral and perps (srm_*_perp*, srm_*collateral, srm_borrowing_ETH, srm_base_*)": "cash and options only",
     "rules of other venues (deribit_im_*, aevo_*, opyn_*, dated_lyra_*)": "STANDARD is the only model",
@@ -34,7 +31,6 @@ NOT_YET = {
     "options AMM and LP shares (lyra_*, gwav_*, premia_clevel_*, oamm_*, lp_*)": "there is no AMM yet",
     "hedging bands (ww_*)": "there is no hedger yet",
     "calendar of expiries (expiry_*, last_friday_*)": "listings name their second; the calendar is the operator's",
-    "T_eff of a TWAP (settlement_T_eff_1d)": "marks are those of an option on the price at expiry",
 }
 
 
@@ -58,39 +54,6 @@ def wad(value: Any) -> int:
     return int(Decimal(str(value)) * WAD)
 
 
-# -- mathematics ------------------------------------------------------------------------------------------------------
-
-FUNCTIONS = {"ln": fx.ln_wad, "exp": fx.exp_wad, "norm_cdf": fx.norm_cdf_wad, "norm_pdf": fx.norm_pdf_wad}
-
-
-@pytest.mark.parametrize(("inputs", "expected"), load("fixed_point.json"))
-def test_fixed_point(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
-    if "seconds" in inputs:
-        assert inputs["year_seconds"] == YEAR_SECONDS
-        assert years_of(inputs["seconds"]) == wad(expected["years_floor_e18"])
-    else:
-        assert FUNCTIONS[inputs["fn"]](int(inputs["x_e18"])) == int(expected["floor_e18"])
-
-
-@pytest.mark.parametrize(("inputs", "expected"), load("black76.json"))
-def test_black76(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
-    """Prices are homogeneous, so all are taken a million-fold: what is published then has digits to compare."""
-    scale = 10**6
-    with mpmath.workdps(40):
-        years = mpmath.mpf(inputs["T_years"]) if "T_years" in inputs else mpmath.mpf(inputs["seconds"]) / YEAR_SECONDS
-        growth = mpmath.exp(mpmath.mpf(inputs.get("r", "0")) * years) / mpmath.mpf(inputs.get("discount", "1"))
-        carried = mpmath.mpf(inputs["spot"]) * growth if "spot" in inputs else mpmath.mpf(inputs["F"])
-        forward, strike = (int(mpmath.nint(value * scale * USDC_ONE)) for value in (carried, mpmath.mpf(inputs["K"])))
-        for side, price in expected.items():
-            true = mpmath.mpf(price) * growth * scale * USDC_ONE
-            # fifteen published digits, and 1e-12 of the forward as the reference states
-            slack = max(true * mpmath.mpf(10) ** -14, forward * mpmath.mpf(10) ** -12, 2)
-            ours = fx.black76_mark(
-                forward, strike, wad(inputs["sigma"]), int(mpmath.floor(years * WAD)), is_call=side == "call"
-            )
-            assert abs(ours - true) <= slack, (side, ours, true)
-
-
 # -- margin -----------------------------------------------------------------------------------------------------------
 
 
@@ -112,7 +75,7 @@ def portfolio_of(inputs: dict[str, Any]) -> tuple[ExpiryBook, ...]:
         forward, strike = usdc(forwards[expiry]), usdc(option["K"])
         is_call = option.get("type") == "call" or option.get("call") == 1
         years = years_of(int(option.get("sec", feeds["secs"].get(expiry))))
-        mark = fx.black76_mark(forward, strike, wad(option.get("vol", feeds["vol"])), years, is_call=is_call)
+        mark = black76_mark(forward, strike, wad(option.get("vol", feeds["vol"])), years, is_call=is_call)
         legs.setdefault(expiry, []).append(Leg(round(option["qty"] * QTY_ONE), strike, is_call, mark))
     return tuple(ExpiryBook(spot, usdc(forwards[key]), confidence, tuple(held)) for key, held in legs.items())
 
