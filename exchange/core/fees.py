@@ -10,7 +10,6 @@ from typing import Final
 from exchange.core.commands import FeeSchedule
 from exchange.core.units import QTY_ONE, RISK_ONE, WAD, Cash, Price, Qty, div_up, mul_div_down, mul_div_up
 
-
 COMBO_FILLS_MAX: Final = 8  # of legs, in one execution of a combo
 
 

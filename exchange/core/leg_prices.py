@@ -17,7 +17,7 @@ def leg_prices(legs: Legs, marks: tuple[Price, ...], price: Price) -> tuple[Pric
     """A price from zero up for each leg, so that ratio times price comes to ``price`` exactly; None if there are none.
 
     Where all legs are bought, marks are scaled to the price; then the leg with the smallest ratio takes the difference.
-    There are none below ``price_floor``, beyond the range of a price, or where large ratios cannot add up to a small one.
+    There are none below ``price_floor``, beyond the range of a price, or where large ratios cannot come to a small one.
     """
     pivot = min(range(len(legs)), key=lambda at: abs(legs[at].ratio))
     prices = _scaled(legs, marks, price) if price_floor(legs) == 0 else list(marks)
