@@ -67,11 +67,14 @@ def short_units(model: StandardModel, spot: Price, leg: Leg) -> ShortUnits:
     return ShortUnits(maintenance, max(value + scaled, mul_div_up(model.mm_offset, maintenance, WAD)))
 
 
+def confidence_rate(threshold: Wad, factor: Wad, conf: Wad) -> Wad:
+    """Share of a notional that initial margin adds while the oracle is less sure of its price; rounded up."""
+    return mul_div_up(WAD - conf, factor, WAD) if conf < threshold else 0
+
+
 def contingency_rate(model: StandardModel, conf: Wad, stable: Wad) -> Wad:
     """Extra initial margin per short contract as a share of spot, for a thin oracle and a stablecoin off its peg."""
-    rate = 0
-    if conf < model.oc_threshold:
-        rate += mul_div_up(WAD - conf, model.oc_factor, WAD)
+    rate = confidence_rate(model.oc_threshold, model.oc_factor, conf)
     if stable < model.depeg_threshold:
         rate += mul_div_up(model.depeg_threshold - stable, model.depeg_factor, WAD)
     return rate

@@ -21,12 +21,8 @@ from exchange.core.units import QTY_ONE, RISK_ONE, USDC_ONE, WAD, premium_of, ye
 FOLDER = Path(__file__).parent / "vectors"
 NOT_YET = {
     "SVI and eSSVI surfaces (svi_*, essvi_*)": "a round carries one vol per series, not the parameters of a surface",
-    "base collateral and perps (srm_*_perp*, srm_*collateral, srm_borrowing_ETH, srm_base_*)": "cash and options only",
-    "rules of other venues (deribit_im_*, aevo_*, opyn_*, dated_lyra_*)": "STANDARD is the only model",
-    "portfolio margin (pm2_*, deribit_pm_*, paradex_*, span_*)": "the PORTFOLIO model does not exist yet",
     "liquidation (da_*, fast_exit_*, opyn_liq_*, derive_liq_fee)": "accounts are not liquidated yet",
     "fees of perps (derive_fee_*_perp)": "there are no perps",
-    "lending (irm_*, aave_*)": "cash earns nothing and nobody borrows",
     "forward feed, index caps, sampled TWAP, latency buffers, Pyth scale": "the oracle signers' work, outside the core",
     "options AMM and LP shares (lyra_*, gwav_*, premia_clevel_*, oamm_*, lp_*)": "there is no AMM yet",
     "hedging bands (ww_*)": "there is no hedger yet",

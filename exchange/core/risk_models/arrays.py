@@ -1,0 +1,124 @@
+"""Risk arrays: the value of a series in every scenario of a model at a round, kept per round and committed to.
+
+An array serves every account, so a margin check needs no pricing. A `RiskRound` prices an expiry when somebody first
+asks for a series of it, and remembers; the pricer is an argument, since all of them give the same integers. The Merkle
+root over the arrays of all series is what oracle signers sign beside a round, so that a contract can check margin from
+a few arrays and their proofs.
+
+Leaf, fixed-width words of 32 bytes, big-endian as calldata is:
+
+    word 0      round u64 | series u64 | cells u64 | 0 u64
+    word 1..    four cells of u64 each, the first in the lowest 64 bits, in the order of `grid.shocks_of`;
+                cell 0 is the value with no shock; unused lanes of the last word are 0
+
+hashed as RFC 6962 has it: SHA-256 over a zero byte and the words; nodes over a one byte and both children. Series stand
+in ascending order. `contracts/lib/merkle.vy` checks such paths. Imports parameters, black76, grid, lanes, units.
+"""
+
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from typing import Final, NamedTuple
+
+from exchange.core.black76 import Pricer
+from exchange.core.parameters import PortfolioModel
+from exchange.core.risk_models.grid import ExpiryGrid, Quote, Sheet
+from exchange.core.risk_models.lanes import Packed, pack
+from exchange.core.units import U64_MAX, Price, Wad, expiry_of
+
+_CELLS_IN_WORD: Final = 4
+_CELL_BYTES: Final = 8
+
+
+class Terms(NamedTuple):
+    """What an array depends on beside its expiry's sheet."""
+
+    strike: Price
+    is_call: bool
+    vol: Wad
+
+
+class RiskArray(NamedTuple):
+    """Values of one contract, one for each shock of the model, and the same as lanes."""
+
+    cells: tuple[Price, ...]
+    packed: Packed
+
+
+class RiskRound:
+    """Risk arrays of one round under one model. An expiry is priced when somebody first asks for a series of it."""
+
+    def __init__(
+        self,
+        model: PortfolioModel,
+        round_id: int,
+        sheets: Mapping[int, Sheet],
+        terms: Mapping[int, Terms],
+        pricer: Pricer,
+    ) -> None:
+        self.id = round_id
+        self.grids = {expiry: ExpiryGrid(model, sheet) for expiry, sheet in sheets.items()}
+        self.terms = terms
+        self._pricer = pricer
+        self._arrays: dict[int, RiskArray] = {}
+
+    def array(self, series: int) -> RiskArray:
+        """The array of a series."""
+        if series not in self._arrays:
+            self._price(expiry_of(series))
+        return self._arrays[series]
+
+    def _price(self, expiry: int) -> None:
+        """Price an expiry; the sides of a strike share their work where they share their vol."""
+        held = [series for series in self.terms if expiry_of(series) == expiry]
+        quotes = list(dict.fromkeys(self._quote(series) for series in held))
+        pairs = dict(zip(quotes, self.grids[expiry].values(quotes, self._pricer), strict=True))
+        for series in held:
+            calls, puts = pairs[self._quote(series)]
+            self._arrays[series] = array_of(calls if self.terms[series].is_call else puts)
+
+    def _quote(self, series: int) -> Quote:
+        terms = self.terms[series]
+        return Quote(terms.strike, terms.vol)
+
+    def root(self) -> bytes:
+        """Merkle root of the arrays of every series of the round, in ascending order."""
+        return root_of([leaf_hash(encode(self.id, series, self.array(series).cells)) for series in sorted(self.terms)])
+
+
+def array_of(cells: Sequence[Price]) -> RiskArray:
+    """An array from its cells, which may come from anywhere: a signed round, a published table."""
+    return RiskArray(tuple(cells), pack(cells))
+
+
+# -- commitment -------------------------------------------------------------------------------------------------------
+
+
+def encode(round_id: int, series: int, cells: Sequence[Price]) -> bytes:
+    """The words of a leaf; every cell must fit 64 bits."""
+    assert all(0 <= cell <= U64_MAX for cell in cells)
+    words = [_word([0, len(cells), series, round_id])]
+    words += [_word(cells[at : at + _CELLS_IN_WORD]) for at in range(0, len(cells), _CELLS_IN_WORD)]
+    return b"".join(words)
+
+
+def _word(lanes: Sequence[int]) -> bytes:
+    """Up to four numbers in a word, the first lowest."""
+    filled = [*lanes, *[0] * (_CELLS_IN_WORD - len(lanes))]
+    return b"".join(lane.to_bytes(_CELL_BYTES, "big") for lane in reversed(filled))
+
+
+def leaf_hash(words: bytes) -> bytes:
+    """Hash of a leaf, which no node can have."""
+    return sha256(b"\x00" + words).digest()
+
+
+def root_of(hashes: Sequence[bytes]) -> bytes:
+    """Root of the tree over leaf hashes; the hash of nothing when there are none."""
+    level = list(hashes)
+    if not level:
+        return sha256(b"").digest()
+    while len(level) > 1:
+        # RFC 6962 splits at powers of two, so a node without a sibling goes up as it is.
+        paired = [sha256(b"\x01" + level[at] + level[at + 1]).digest() for at in range(0, len(level) - 1, 2)]
+        level = paired + level[len(level) & ~1 :]
+    return level[0]
