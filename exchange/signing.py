@@ -32,7 +32,7 @@ _ORDER_TYPE = keccak(
 )
 _TERMS_TYPE = keccak(
     b"Terms(uint64 display,uint8 selfTrade,bool slide,bool market,uint8 trigger,uint64 triggerPrice,"
-    b"bool triggerAbove,uint8 link,uint64 parent,uint8 attached)"
+    b"bool triggerAbove,uint8 link,uint64 parent,uint8 attached,string protection,int64 delta,uint64 vega)"
 )
 
 _MANDATE_TYPE = keccak(
@@ -193,6 +193,9 @@ def terms_hash(terms: Terms | None) -> bytes:
         _uint(terms.link, 8),
         _uint(terms.parent, 64),
         _uint(terms.attached, 8),
+        keccak(terms.protection.encode()),
+        _int(terms.delta, 64),
+        _uint(terms.vega, 64),
     )
     return keccak(_TERMS_TYPE + b"".join(fields))
 

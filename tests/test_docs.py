@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from exchange.core import (
+    admission,
     backlog,
     budget,
     commands,
@@ -140,8 +141,8 @@ BOUNDS: dict[str, list[float]] = {
     "the write-ahead log": [SqliteSettings().wal_bytes_max / MIB],
     "open orders of an account": [matching.OPEN_ORDERS_MAX],
     "a message of quotes": [quoting.LEAVES_MAX, session_quoting.QUOTES_MAX],
-    "quotes of a group, groups and mandates of an account": [
-        quoting.GROUP_MAX,
+    "quotes and protected orders of a group, groups and mandates of an account": [
+        admission.GROUP_MAX,
         quoting.GROUPS_MAX,
         quoting.MANDATES_MAX,
     ],

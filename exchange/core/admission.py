@@ -4,7 +4,7 @@ Deciding only reads. The order of the checks is the order of ``Reject``. Imports
 keyroom, events.
 """
 
-from exchange.core import fees, keyroom, kill, risk, triggers
+from exchange.core import fees, keyroom, kill, protection, risk, triggers
 from exchange.core.commands import (
     AUCTION,
     BRACKET,
@@ -39,6 +39,8 @@ from exchange.core.units import (
 )
 
 ATTACHED_MAX = 2  # orders that come along with another: what takes profit, and what stops loss
+GROUP_MAX = 512  # orders of a group in the book, quotes or not: what one fill may take off it
+FILL_MAX = 2**54  # greeks of a whole quote in 1e-4 of their unit: all quotes of a message add up to a journal integer
 SLICES_MAX = 100  # of an iceberg; each is a fill of its own, and a sweep is bounded
 
 
@@ -110,6 +112,8 @@ def _refuse_terms(auth: Authorisation, terms: Terms, lot: Qty) -> Rejected | Non
     least = max(lot, div_up(auth.qty, SLICES_MAX))
     if terms.display and (not least <= terms.display <= QTY_MAX or terms.display % lot):
         return Rejected(Reject.DISPLAY_MUST_FIT, terms.display, least)
+    if terms.protection and (not auth.post_only or terms.trigger):
+        return Rejected(Reject.PROTECTED_MUST_MAKE, terms.trigger)
     return None
 
 
@@ -168,7 +172,45 @@ def refuse(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None
     """The first rule a signed order breaks before the book is looked at: the venue, who, what, the signed terms."""
     if not state.is_open or state.config is None:
         return Rejected(Reject.TRADING_MUST_BE_OPEN)
-    return refuse_who(state, auth, now_s) or refuse_what(state, auth, now_s) or _refuse_signed(state, auth, now_s)
+    return (
+        refuse_who(state, auth, now_s)
+        or _refuse_protection(state, auth)
+        or refuse_what(state, auth, now_s)
+        or _refuse_signed(state, auth, now_s)
+    )
+
+
+def _refuse_protection(state: State, auth: Authorisation) -> Rejected | None:
+    if auth.terms is None or not auth.terms.protection:
+        return None
+    return refuse_group(state, state.accounts[auth.account], auth.terms.protection)
+
+
+def refuse_group(state: State, account: Account, name: str) -> Rejected | None:
+    """Whether a group of quotes takes anything in now."""
+    group = account.groups.get(name)
+    if group is None:
+        return Rejected(Reject.QUOTE_GROUP_MUST_EXIST, len(account.groups))
+    if protection.is_frozen(group, state.time_ns):
+        return Rejected(Reject.QUOTES_MUST_NOT_BE_FROZEN, state.time_ns, max(group.frozen_until_ns, state.time_ns))
+    return None
+
+
+def refuse_greeks(delta: int, vega: int, qty: Qty) -> Rejected | None:
+    """What the whole of a quote or protected order counts: so much that a message adds up to a journal integer."""
+    greeks = max(abs(delta), abs(vega)) * qty
+    if greeks > FILL_MAX or vega < 0:
+        return Rejected(Reject.QUOTE_GREEKS_MUST_FIT, min(greeks, U63_MAX), FILL_MAX)
+    return None
+
+
+def refuse_room(state: State, auth: Authorisation, replaced: Order | None = None) -> Rejected | None:
+    """Whether the group that is to protect an order has room for it: what one fill may take off is bounded."""
+    name = auth.terms.protection if auth.terms is not None else ""
+    if not name or (replaced is not None and replaced.protection == name):
+        return None
+    size = protection.size_of(state.accounts[auth.account], name)
+    return Rejected(Reject.OPEN_ORDERS_MUST_FIT, size, GROUP_MAX) if size >= GROUP_MAX else None
 
 
 def has_waited(state: State, command: Place | Amend, time_ns: Nanos) -> bool:

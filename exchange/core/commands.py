@@ -179,6 +179,8 @@ class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ``slide`` lets a post-only order rest one tick away; ``market`` marks a price that is a worst price. With a
     ``trigger`` the order waits until what it watches is at ``trigger_price`` or beyond it, above or below. ``link``
     ties the ``attached`` orders that come with this one to it; each of those names it by ``parent``, its nonce + 1.
+    The fills of an order under the ``protection`` of a group of quotes count there like a quote's, with ``delta`` and
+    ``vega`` as of a quote, and it leaves when the group is frozen.
     """
 
     display: Qty = 0
@@ -191,6 +193,9 @@ class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     link: int = UNLINKED
     parent: int = 0
     attached: int = 0
+    protection: str = ""
+    delta: int = 0
+    vega: int = 0
 
 
 class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -44,7 +44,7 @@ class Reject(StrEnum):
     ACCOUNT_MUST_BE_ACTIVE = "account_must_be_active"
     KILL_SWITCH_MUST_BE_RELEASED = "kill_switch_must_be_released"
     SIGNER_MUST_BE_AUTHORISED = "signer_must_be_authorised"
-    # a message of quotes
+    # a message of quotes, or an order under their protection
     PROTECTION_MUST_FIT = "protection_must_fit"
     QUOTE_GROUP_MUST_EXIST = "quote_group_must_exist"
     QUOTES_MUST_NOT_BE_FROZEN = "quotes_must_not_be_frozen"
@@ -64,6 +64,7 @@ class Reject(StrEnum):
     PRICE_MUST_FIT = "price_must_fit"
     TERMS_MUST_BE_KNOWN = "terms_must_be_known"
     DISPLAY_MUST_FIT = "display_must_fit"
+    PROTECTED_MUST_MAKE = "protected_must_make"
     KEY_MUST_ALLOW_UNDERLYING = "key_must_allow_underlying"
     KEY_MUST_HAVE_NOTIONAL = "key_must_have_notional"
     KEY_MUST_HAVE_SPEND = "key_must_have_spend"
@@ -74,7 +75,7 @@ class Reject(StrEnum):
     TRIGGER_MUST_LIE_AHEAD = "trigger_must_lie_ahead"
     # the connection
     SESSION_MUST_BE_OPEN = "session_must_be_open"
-    # a quote of a message
+    # what a quote is to count for, or a protected order; a quote of a message
     QUOTE_GREEKS_MUST_FIT = "quote_greeks_must_fit"
     QUOTE_MUST_BE_ALONE_ON_ITS_SIDE = "quote_must_be_alone_on_its_side"
     # amend and cancel

@@ -280,7 +280,7 @@ def mandates_are_named(state: State) -> str | None:
 
 
 def quotes_are_protected(state: State) -> str | None:
-    """QUOTES_ARE_PROTECTED: no quote stands in a group that is frozen or full, nor under a mandate that is used up."""
+    """QUOTES_ARE_PROTECTED: nothing stands in a group that is frozen or full, nor under a mandate that is used up."""
     frozen: dict[tuple[int, str], bool] = {}  # a window is added up once, however many quotes stand in its group
     for order in state.orders.values():
         if order.mandate:
@@ -294,7 +294,20 @@ def quotes_are_protected(state: State) -> str | None:
                 return f"quote {order.id} stands under mandate {mandate.id}, which is used up"
             if account.quotes[mandate.group].get(side_of(order.series, is_buy=order.is_buy)) is not order:
                 return f"quote {order.id} is not where its group {mandate.group} has it"
-    return None
+    return _orders_are_protected(state)
+
+
+def _orders_are_protected(state: State) -> str | None:
+    sheltered = 0
+    for account in state.accounts.values():
+        for name, orders in account.protected.items():
+            sheltered += len(orders)
+            if not orders or protection.is_frozen(account.groups[name], state.time_ns):
+                return f"orders stand in group {name} of account {account.id}, which is frozen"
+            if any(order.protection != name or state.orders.get(key) is not order for key, order in orders.items()):
+                return f"group {name} of account {account.id} protects orders that do not name it"
+    named = sum(order.protection != "" for order in state.orders.values())
+    return None if named == sheltered else f"{named} orders name a group, {sheltered} are protected"
 
 
 ALL: Final[tuple[Invariant, ...]] = (

@@ -37,13 +37,13 @@ LINEAGE_MAX = budget.ORDERS_MAX >> 1  # a trade has two lineages, and one batch 
 def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[Event, ...]:
     """Admit, match, and rest or cancel what is left."""
     auth, now_s = command.auth, seconds_of(time_ns)
-    refused = admission.refuse(state, auth, now_s) or presence.refuse_gone(state, command.session)
+    refused = _refuse_entry(state, auth, command.session, now_s)
     if refused is not None:
         return (refused,)
     account, terms = state.accounts[auth.account], terms_of(auth)
     if auth.replaces:
         return (Rejected(Reject.AMEND_MUST_NAME_REPLACED_NONCE, auth.replaces),)
-    refused = _refuse_attached(state, command, now_s) or _refuse_count(account, command)
+    refused = _refuse_attached(state, command, now_s) or _refuse_count(state, account, command)
     if refused is not None:
         return (refused,)
     parked = tuple(Parked(attached_id(seq, place)) for place in range(1, len(command.attached) + 1))
@@ -52,6 +52,13 @@ def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[
     if auth.reduce_only and not admission.closes(account, auth):
         return (Rejected(Reject.REDUCE_ONLY_MUST_REDUCE, account.positions.get(auth.series, 0)),)
     return enter(state, auth, Entry(seq, auth.qty, (Accepted(seq), *parked), command.slide or terms.slide), now_s)
+
+
+def _refuse_entry(state: State, auth: Authorisation, session: int, now_s: Seconds) -> Rejected | None:
+    refused = admission.refuse(state, auth, now_s) or presence.refuse_gone(state, session)
+    if refused is None and auth.terms is not None:
+        return admission.refuse_greeks(auth.terms.delta, auth.terms.vega, auth.qty)
+    return refused
 
 
 def _refuse_attached(state: State, command: Place, now_s: Seconds) -> Rejected | None:
@@ -65,10 +72,13 @@ def _refuse_attached(state: State, command: Place, now_s: Seconds) -> Rejected |
     return links.refuse(command)
 
 
-def _refuse_count(account: Account, command: Place) -> Rejected | None:
+def _refuse_count(state: State, account: Account, command: Place) -> Rejected | None:
     count = len(account.orders) + len(command.attached)
     if count >= OPEN_ORDERS_MAX:
         return Rejected(Reject.OPEN_ORDERS_MUST_FIT, count, OPEN_ORDERS_MAX)
+    full = admission.refuse_room(state, command.auth)
+    if full is not None:
+        return full
     more = len(command.attached) + (terms_of(command.auth).trigger != UNTRIGGERED)
     if more:
         waiting = sum(order.watch != UNTRIGGERED for order in account.orders.values())
@@ -162,11 +172,7 @@ def _after_sweep(sweep: Sweep, entry: Entry) -> tuple[Event, ...]:
 def decide_amend(state: State, command: Amend, time_ns: int) -> tuple[Event, ...]:
     """Replace an open order: shrinking keeps its place, any other change queues it anew and may trade at once."""
     auth, now_s = command.auth, seconds_of(time_ns)
-    refused = (
-        admission.refuse(state, auth, now_s)
-        or presence.refuse_gone(state, command.session)
-        or _refuse_amend(state, command, now_s)
-    )
+    refused = _refuse_entry(state, auth, command.session, now_s) or _refuse_amend(state, command, now_s)
     if refused is not None:
         return (refused,)
     order = state.orders[command.order_id]
@@ -212,7 +218,7 @@ def _refuse_amend(state: State, command: Amend, now_s: Seconds) -> Rejected | No
         length = len(settlement.lineage(state, order.auth_id, state.next_batch))
         if length >= LINEAGE_MAX:
             return Rejected(Reject.OPEN_ORDERS_MUST_FIT, length, LINEAGE_MAX)
-    return None
+    return admission.refuse_room(state, auth, order)
 
 
 def _waits_alike(order: Order, auth: Authorisation) -> bool:

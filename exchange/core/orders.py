@@ -53,6 +53,7 @@ def _enter(state: State, auth: Authorisation, label: str, order_id: int, time_ns
     )
     if auth.terms is not None:
         order.display = auth.terms.display
+        protection.shelter(account, order, auth.terms.protection)
     _index(state, account, order, session)
     return order
 
@@ -137,6 +138,7 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
             lift(state, order)
         order.price, order.priority = auth.price, seq
     order.qty, order.display = auth.qty, terms_of(auth).display
+    protection.shelter(account, order, terms_of(auth).protection)
     # The child takes over the order's reference to its parent, so the parent lives until the child is forgotten. A
     # parent that never traded is forgotten at once: a quote may be amended all day.
     state.auths[seq] = AuthEntry(seq, auth, order.auth_id if order.filled else 0, order.filled, 1)
@@ -208,7 +210,7 @@ def _fill(state: State, event: Traded, maker: Order, taker: Order) -> None:
         _fill_in_place(state, taker, event.qty)
         return
     shrink(state, maker, event.qty)
-    if maker.mandate:
+    if protection.counts(maker):
         protection.evolve_filled(state, maker, event.qty, state.time_ns)
     maker.filled += event.qty
     if maker.hidden and maker.hidden == maker.qty - maker.filled:
@@ -223,7 +225,7 @@ def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
         order.hidden -= unseen
         _hide(state, order, -unseen)
     shrink(state, order, qty)
-    if order.mandate:
+    if protection.counts(order):
         protection.evolve_filled(state, order, qty, state.time_ns)
     order.filled += qty
     left = order.qty - order.filled
@@ -300,6 +302,8 @@ def _close(state: State, order: Order) -> None:
     account.reducing.pop(order.id, None)
     if order.mandate:
         protection.leave(state, order)
+    elif order.protection:
+        protection.shelter(account, order, "")
     if order.group:
         _unlink(state, order)
     _leave_session(state, order)

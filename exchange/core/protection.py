@@ -1,18 +1,19 @@
 """What bounds a maker's fills: the budget of each mandate, and per group of quotes a rolling window.
 
-A fill that brings a figure to its bound is the last one: within the same record, before anything else can fill, the
-quotes concerned leave the book. ``Watch`` plans this for whatever fills resting orders; the functions below it write it
-down. Imports state, risk, events, units.
+Orders that are no quotes may stand under the protection of a group too: they count and leave like its quotes. A fill
+that brings a figure to its bound is the last one: within the same record, before anything else can fill, what it
+concerns leaves the book. ``Watch`` plans this for whatever fills resting orders; the functions below it write it down.
+Imports state, risk, events, units.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from exchange.core import risk
-from exchange.core.commands import Protection, QuoteMandate
+from exchange.core.commands import Protection, QuoteMandate, terms_of
 from exchange.core.events import Cancelled, CancelReason, Event, Figure, ProtectionTriggered
 from exchange.core.state import State, is_covered, side_of
-from exchange.core.state_types import Account, AuthEntry, Cover, Fills, Mandate, Order, QuoteGroup
+from exchange.core.state_types import Account, Cover, Fills, Mandate, Order, QuoteGroup
 from exchange.core.units import QTY_ONE, U63_MAX, Nanos, Qty, Risk
 
 UNTIL_RESET: Final = U63_MAX  # frozen for good, until somebody resets the group
@@ -52,13 +53,12 @@ class Sums:
         self.delta_span = Span([moment.delta for moment in fills])
         self.vega_span = Span([moment.vega for moment in fills])
 
-    def add(self, entry: AuthEntry, mandate: Mandate, qty: Qty) -> None:
-        """One fill of a quote."""
-        leaf = mandate.leaves[entry.leaf]
-        signed = qty if leaf.is_buy else -qty
+    def add(self, weight: "Weight", qty: Qty) -> None:
+        """One fill."""
+        signed = qty if weight.is_buy else -qty
         self.qty += qty
-        self.delta += leaf.delta * signed
-        self.vega += leaf.vega * signed
+        self.delta += weight.delta * signed
+        self.vega += weight.vega * signed
         self.count += 1
         self.moments = self.past + 1
 
@@ -78,11 +78,39 @@ class Sums:
         return None
 
 
+class Weight(NamedTuple):
+    """What the maker signed that a contract of a quote or protected order counts, and on which side it is."""
+
+    is_buy: bool
+    delta: int
+    vega: int
+
+
+def weight_of(state: State, order: Order) -> Weight:
+    """What a fill of this order counts."""
+    entry = state.auths[order.auth_id]
+    if order.mandate:
+        leaf = state.mandates[order.mandate].leaves[entry.leaf]
+        return Weight(order.is_buy, leaf.delta, leaf.vega)
+    terms = terms_of(entry.auth)
+    return Weight(order.is_buy, terms.delta, terms.vega)
+
+
+def counts(order: Order) -> bool:
+    """Whether fills of this order count for a group."""
+    return order.mandate != 0 or order.protection != ""
+
+
+def _group_of(state: State, order: Order) -> QuoteGroup:
+    name = state.mandates[order.mandate].group if order.mandate else order.protection
+    return state.accounts[order.account].groups[name]
+
+
 # -- planning ---------------------------------------------------------------------------------------------------------
 
 
 class Watch:
-    """The fills of quotes that one record plans, and what they trip.
+    """The fills of quotes and protected orders that one record plans, and what they trip.
 
     ``filled`` and ``gone`` belong to the planner: what each order has filled so far in this record, and which orders
     are out of the way. What is tripped is added to ``gone``; the planner passes over it.
@@ -111,19 +139,20 @@ class Watch:
         return total
 
     def note(self, order: Order, qty: Qty) -> list[Event]:
-        """Count one planned fill of a quote, already in ``filled``; the cancellations that it brings about."""
+        """Count one planned fill, already in ``filled``; the cancellations that it brings about."""
         state = self._state
-        mandate, entry = state.mandates[order.mandate], state.auths[order.auth_id]
-        group = state.accounts[order.account].groups[mandate.group]
-        spent, window = self._sums_of(mandate), self._window_of(order.account, group)
-        spent.add(entry, mandate, qty)
-        window.add(entry, mandate, qty)
+        weight, group = weight_of(state, order), _group_of(state, order)
+        mandate = state.mandates.get(order.mandate)
+        window = self._window_of(order.account, group)
+        window.add(weight, qty)
+        if mandate is not None:
+            self._sums_of(mandate).add(weight, qty)
         tripped = window.reached(group.protection)
         if tripped is not None:
             triggered = ProtectionTriggered(order.account, group.name, *tripped)
-            return [triggered, *self.take_off(order.account, mandate.group, 0, CancelReason.QUOTE_PROTECTION)]
-        if spent.reached(mandate.quote) is not None:
-            return self.take_off(order.account, mandate.group, mandate.id, CancelReason.QUOTE_BUDGET)
+            return [triggered, *self.take_off(order.account, group.name, 0, CancelReason.QUOTE_PROTECTION)]
+        if mandate is not None and self._sums_of(mandate).reached(mandate.quote) is not None:
+            return self.take_off(order.account, group.name, mandate.id, CancelReason.QUOTE_BUDGET)
         return []
 
     def _sums_of(self, mandate: Mandate) -> Sums:
@@ -138,9 +167,9 @@ class Watch:
         return self._groups[key]
 
     def take_off(self, account_id: int, group: str, mandate_id: int, reason: CancelReason) -> list[Event]:
-        """Cancel the quotes of a group, or those of one mandate in it, as the planned fills leave them."""
+        """Cancel what stands in a group, or the quotes of one mandate in it, as the planned fills leave them."""
         events: list[Event] = []
-        for order in quotes_of(self._state.accounts[account_id], group):
+        for order in standing_in(self._state.accounts[account_id], group):
             left = order.qty - order.filled - self._filled.get(order.id, 0)
             if left and order.id not in self._gone and mandate_id in (0, order.mandate):
                 events.append(Cancelled(order.id, reason, left))
@@ -164,6 +193,19 @@ def quotes_of(account: Account, group: str) -> Iterator[Order]:
     quotes = account.quotes.get(group, {})
     for side in sorted(quotes):
         yield quotes[side]
+
+
+def standing_in(account: Account, group: str) -> Iterator[Order]:
+    """Everything in the book that a group protects: its quotes, then other orders in order of entry."""
+    yield from quotes_of(account, group)
+    protected = account.protected.get(group, {})
+    for key in sorted(protected):
+        yield protected[key]
+
+
+def size_of(account: Account, group: str) -> int:
+    """How many orders stand in a group, quotes included."""
+    return len(account.quotes.get(group, ())) + len(account.protected.get(group, ()))
 
 
 def is_frozen(group: QuoteGroup, now_ns: Nanos) -> bool:
@@ -194,15 +236,16 @@ def trip(state: State, account_id: int, group: QuoteGroup, protection: Protectio
 
 
 def evolve_filled(state: State, order: Order, qty: Qty, time_ns: Nanos) -> None:
-    """A quote filled: its mandate and its group have that much less to give."""
-    mandate, entry = state.mandates[order.mandate], state.auths[order.auth_id]
+    """A quote or a protected order filled: its group, and its mandate if it has one, have that much less to give."""
     sums = Sums()
-    sums.add(entry, mandate, qty)
-    mandate.qty += sums.qty
-    mandate.delta += sums.delta
-    mandate.vega += sums.vega
-    mandate.count += sums.count
-    _remember(state.accounts[order.account].groups[mandate.group], time_ns, sums)
+    sums.add(weight_of(state, order), qty)
+    if order.mandate:
+        mandate = state.mandates[order.mandate]
+        mandate.qty += sums.qty
+        mandate.delta += sums.delta
+        mandate.vega += sums.vega
+        mandate.count += sums.count
+    _remember(_group_of(state, order), time_ns, sums)
 
 
 def _remember(group: QuoteGroup, time_ns: Nanos, sums: Sums) -> None:
@@ -231,6 +274,16 @@ def enter(state: State, order: Order) -> None:
     account.standing[mandate.id] = account.standing.get(mandate.id, 0) + 1
     if mandate.covered and mandate.id not in account.covers:
         account.covers[mandate.id] = Cover()
+
+
+def shelter(account: Account, order: Order, group: str) -> None:
+    """An order that is no quote stands under the protection of a group from here on; "" for none."""
+    protected = account.protected.get(order.protection, {})
+    if protected.pop(order.id, None) is not None and not protected:
+        del account.protected[order.protection]
+    order.protection = group
+    if group:
+        account.protected.setdefault(group, {})[order.id] = order
 
 
 def leave(state: State, order: Order) -> None:

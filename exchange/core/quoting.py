@@ -48,16 +48,11 @@ from exchange.core.units import (
 )
 
 LEAVES_MAX: Final = 256  # of a message: a leaf is numbered in a byte
-GROUP_MAX: Final = 512  # quotes of a group in the book: what one fill may take off it
 GROUPS_MAX: Final = 64  # of an account
 MANDATES_MAX: Final = 64  # of an account with quotes in the book: what reading its covers takes
 NAME_MAX: Final = 64  # characters of a group's name
 INTERVAL_MAX_NS: Final = 3_600 * 10**9
 BOUND_MAX: Final = 2**47  # of a net figure: with its four decimals and one more fill a journal integer holds it
-FILL_MAX: Final = (
-    2**54
-)  # greeks of a whole leaf in 1e-4 of their unit: all leaves of a message add up to a journal integer
-
 
 KINDS: Final = (MassQuote, SetProtection, FreezeQuotes, CancelQuotes)
 Command: TypeAlias = MassQuote | SetProtection | FreezeQuotes | CancelQuotes
@@ -150,7 +145,7 @@ def evolve_protection(state: State, command: SetProtection) -> None:
 
 
 def decide_freeze(state: State, command: FreezeQuotes) -> tuple[Event, ...]:
-    """Freezing takes the quotes off the book."""
+    """Freezing takes off the book what the group protects."""
     account = state.accounts.get(command.account)
     if account is None:
         return (Rejected(Reject.ACCOUNT_MUST_EXIST, command.account),)
@@ -158,7 +153,7 @@ def decide_freeze(state: State, command: FreezeQuotes) -> tuple[Event, ...]:
         return (Rejected(Reject.QUOTE_GROUP_MUST_EXIST, len(account.groups)),)
     if not command.is_frozen:
         return (Applied(),)
-    return (Applied(), *_cancelled(list(protection.quotes_of(account, command.group)), CancelReason.BY_OWNER))
+    return (Applied(), *_cancelled(list(protection.standing_in(account, command.group)), CancelReason.BY_OWNER))
 
 
 def evolve_freeze(state: State, command: FreezeQuotes) -> None:
@@ -222,14 +217,13 @@ def _refuse(state: State, command: MassQuote, time_ns: Nanos) -> Rejected | None
     if refused is not None:
         return refused
     account = state.accounts[mandate.account]
-    group = account.groups.get(command.group)
-    if group is None:
-        return Rejected(Reject.QUOTE_GROUP_MUST_EXIST, len(account.groups))
-    if protection.is_frozen(group, time_ns):
-        return Rejected(Reject.QUOTES_MUST_NOT_BE_FROZEN, time_ns, max(group.frozen_until_ns, time_ns))
+    refused = admission.refuse_group(state, account, command.group)
+    if refused is not None:
+        return refused
     if not 0 < len(command.leaves) <= LEAVES_MAX:
         return Rejected(Reject.QUOTES_MUST_FIT, len(command.leaves), LEAVES_MAX)
-    return _refuse_budget(command, group.protection) or _refuse_signed(state, account, command, now_s)
+    bounds = account.groups[command.group].protection
+    return _refuse_budget(command, bounds) or _refuse_signed(state, account, command, now_s)
 
 
 def _refuse_budget(command: MassQuote, bounds: Protection) -> Rejected | None:
@@ -287,7 +281,7 @@ class Plan:
         self._old = self._replaced()
         self._entered: dict[int, Price] = {}  # side of a series -> price of the leaf that will stand there
         self._open: dict[int, OpenInterest] = {}  # of the series named, as the message leaves them
-        self._count = len(account.quotes.get(command.group, {})) - len(self._old)
+        self._count = protection.size_of(account, command.group) - len(self._old)
         self.events: list[Event] = []
         risk.refresh(state, account)
         self._reserved = account.reserved
@@ -391,13 +385,13 @@ class Plan:
         refused = self._refuse_fee(leaf)
         if refused is not None:
             return refused
-        greeks = max(abs(leaf.delta), abs(leaf.vega)) * leaf.qty
-        if greeks > FILL_MAX or leaf.vega < 0:
-            return Rejected(Reject.QUOTE_GREEKS_MUST_FIT, min(greeks, U63_MAX), FILL_MAX)
+        refused = admission.refuse_greeks(leaf.delta, leaf.vega, leaf.qty)
+        if refused is not None:
+            return refused
         if side in self._entered:
             return Rejected(Reject.QUOTE_MUST_BE_ALONE_ON_ITS_SIDE, leaf.series)
-        if self._count >= GROUP_MAX:
-            return Rejected(Reject.OPEN_ORDERS_MUST_FIT, self._count, GROUP_MAX)
+        if self._count >= admission.GROUP_MAX:
+            return Rejected(Reject.OPEN_ORDERS_MUST_FIT, self._count, admission.GROUP_MAX)
         return self._refuse_crossing(leaf) or self._refuse_margin(leaf)
 
     def _refuse_fee(self, leaf: QuoteLeaf) -> Rejected | None:

@@ -454,6 +454,8 @@ def _restore_orders(state: State) -> None:
             _restore_open(account, order)
         if order.reduce_only:
             account.reducing[order.id] = order
+        if order.protection:
+            account.protected.setdefault(order.protection, {})[order.id] = order
         side = state.books[order.series].side(is_buy=order.is_buy)
         side.add(order)
         if order.hidden:

@@ -18,7 +18,8 @@ class Order(msgspec.Struct, gc=False):
 
     Of an iceberg, ``display`` is shown at a time, ``hidden`` of what is left is not, and ``turn`` is the trade that
     used up the slice before. One that waits for a trigger says in ``watch`` what for, and ``held`` of it may not enter
-    even then; ``group`` is the id of the order it came with, if it is linked.
+    even then; ``group`` is the id of the order it came with, if it is linked, and ``protection`` names the group of
+    quotes whose bounds count its fills.
     """
 
     id: int
@@ -47,6 +48,7 @@ class Order(msgspec.Struct, gc=False):
     group: int = 0
     watch: int = 0
     held: Qty = 0
+    protection: str = ""  # "": none, or a quote, whose mandate names its group
 
 
 ATTACHED_SHIFT: Final = 48  # an id's low bits are the record that brought the order; these count those that came along
@@ -333,6 +335,7 @@ class Account:
         "orders",
         "owner",
         "positions",
+        "protected",
         "quotes",
         "reducing",
         "reserved",
@@ -358,6 +361,7 @@ class Account:
         self.reducing: dict[int, Order] = {}  # the reduce-only ones among them
         self.open: dict[int, OpenInterest] = {}  # covered quotes left out
         self.quotes: dict[str, dict[int, Order]] = {}  # group -> side of a series (``side_of``) -> the quote there
+        self.protected: dict[str, dict[int, Order]] = {}  # group -> orders that are not quotes and that it protects
         self.standing: dict[int, int] = {}  # mandate -> how many of its quotes are in the book
         self.covers: dict[int, Cover] = {}  # of those mandates, the covered ones
         self.isolated = 0  # risk units at risk_round

@@ -12,7 +12,7 @@ from exchange.core import backlog, budget, fees, phases, purging, risk
 from exchange.core.commands import CANCEL_MAKER, CANCEL_TAKER, Authorisation, terms_of
 from exchange.core.events import Cancelled, CancelReason, Event, Traded
 from exchange.core.keyroom import KeyRoom
-from exchange.core.protection import Watch
+from exchange.core.protection import Watch, counts
 from exchange.core.state import State
 from exchange.core.state_types import Order
 from exchange.core.units import Cash, Qty, Risk, Seconds, premium_of
@@ -66,7 +66,7 @@ class Sweep:
             if not self.left or self._is_reduced():
                 break
             if maker.id in self.cancelled:
-                continue  # a quote whose group or mandate an earlier fill has tripped
+                continue  # one whose group or mandate an earlier fill has tripped
             if self.trade_id >= self.trades_end or len(self.events) >= SWEEP_MAX:
                 self.stopped = CancelReason.SWEEP_BOUND
                 return
@@ -173,7 +173,7 @@ class Sweep:
         else:
             self.moved[maker.account], self.moved[auth.account] = made, taken
             self._write(maker, Traded(self.trade_id, maker.id, qty, price, taker_fee, maker_fee, index))
-            if maker.mandate:
+            if counts(maker):
                 self.events += self.watch.note(maker, qty)
 
     def _has_room(self, account_id: int) -> bool:

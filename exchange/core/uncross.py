@@ -14,7 +14,7 @@ from exchange.core.commands import AUCTION, CANCEL_MAKER, CANCEL_TAKER, UNCROSSI
 from exchange.core.equilibrium import Equilibrium, equilibrium
 from exchange.core.events import Cancelled, CancelReason, Event, Traded, Uncrossed
 from exchange.core.keyroom import KeyRoom
-from exchange.core.protection import Watch
+from exchange.core.protection import Watch, counts
 from exchange.core.state import State
 from exchange.core.state_types import Auction, Order
 from exchange.core.sweep import SWEEP_MAX
@@ -226,7 +226,7 @@ class _Uncross:
             position = account.positions.get(self.auction.id, 0) + pairs.moved[account_id].qty
             for key, order in sorted(account.reducing.items()):
                 left = order.qty - order.filled - pairs.filled.get(key, 0)
-                if order.series != self.auction.id or key in self.removed or not left:
+                if order.series != self.auction.id or key in pairs.gone or not left:
                     continue
                 if (-position if order.is_buy else position) <= 0:
                     stale.append(Cancelled(key, CancelReason.REDUCE_ONLY, left))
@@ -348,7 +348,7 @@ class Pairs:
         trade_id = self.state.next_trade + self.count
         self.events.append(Traded(trade_id, maker.id, qty, self.price, taker_fee, maker_fee, self.index, taker.id))
         self.count += 1
-        if maker.mandate:  # a quote only makes
+        if counts(maker):  # what is protected only makes
             self.events += self.watch.note(maker, qty)
         return None
 

@@ -158,11 +158,13 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Send smaller numbers, a known group, or a name of at most 64 letters; the interval is an hour at most.",
     ),
     Reject.QUOTE_GROUP_MUST_EXIST: Refusal(
-        Code.MMP_REQUIRED, "Quotes belong to a group with a protection.", "Send private/set_mmp_config first."
+        Code.MMP_REQUIRED,
+        "Quotes, and orders with mmp, belong to a group with a protection.",
+        "Send private/set_mmp_config first.",
     ),
     Reject.QUOTES_MUST_NOT_BE_FROZEN: Refusal(
         Code.QUOTES_FROZEN,
-        "A group that reached a bound takes no quotes until it thaws and its window has room.",
+        "A group that reached a bound takes nothing in until it thaws and its window has room.",
         "Wait until data.limit (milliseconds), or send private/reset_mmp.",
         millis,
         millis,
@@ -233,6 +235,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Sign a display amount of at least data.limit, or none.",
         contracts,
         contracts,
+    ),
+    Reject.PROTECTED_MUST_MAKE: Refusal(
+        Code.UNSUPPORTED_COMBINATION,
+        "An order under protection only makes: it is post-only and waits for no trigger.",
+        "Sign post_only, or leave mmp out: what takes counts for no group.",
     ),
     Reject.KEY_MUST_ALLOW_UNDERLYING: Refusal(
         Code.FORBIDDEN,
@@ -328,7 +335,7 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     ),
     Reject.OPEN_ORDERS_MUST_FIT: Refusal(
         Code.TOO_MANY_OPEN_ORDERS,
-        "An account has at most 10,000 open orders, and quotes of 64 messages; a group has at most 512 quotes.",
+        "An account has at most 10,000 open orders, and quotes of 64 messages; a group has at most 512 in the book.",
         "Cancel some.",
     ),
     Reject.TRIGGERS_MUST_FIT: Refusal(

@@ -161,6 +161,8 @@ def _add_terms(shown: dict[str, Any], tracked: Tracked) -> None:
 def _add_optional(shown: dict[str, Any], tracked: Tracked, *, is_open: bool) -> None:
     """Optional fields are left out, never null: real clients reject null."""
     order = tracked.order
+    if order.protection:
+        shown |= {"mmp": True, "mmp_group": order.protection}
     if order.mandate:
         shown |= {"quote": True, "mmp": True, "quote_id": order.label, "x_mandate": order.mandate}
     if order.filled and tracked.value != UNKNOWN_VALUE:

@@ -4,6 +4,7 @@ Whatever would change what an order means is read here or refused; silence about
 dialect.
 """
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -11,10 +12,10 @@ import msgspec
 
 from exchange.core.commands import BRACKET, GTC, IOC, OCO, UNLINKED, UNTRIGGERED, Terms
 from exchange.core.events import Reject
-from exchange.core.units import QTY_MAX, U63_MAX, U64_MAX, Price, Qty
+from exchange.core.units import QTY_MAX, QTY_ONE, U63_MAX, U64_MAX, USDC_ONE, Price, Qty
 from exchange.dialect.errors import REFUSALS, Code, DialectError
 from exchange.dialect.listed import Listed
-from exchange.dialect.numbers import NotExact, contracts, millis, price_units, qty_units, usdc
+from exchange.dialect.numbers import DELTA_ONE, NotExact, contracts, millis, units_of, usdc
 from exchange.dialect.orders import GOOD_TIL_DAY, SELF_TRADE_NAMES, TIF_NAMES, TIFS, TRIGGER_NAMES, Tracked, session_end
 from exchange.session.call import Call
 from exchange.session.requests import Params, wrong
@@ -29,7 +30,7 @@ _LINKS: Final = {
     "one_triggers_one_cancels_other": BRACKET,
 }
 _COUNTS: Final = {"one_cancels_other": 1, "one_triggers_other": 1, "one_triggers_one_cancels_other": 2}
-_UNSUPPORTED: Final = ("advanced", "mmp", "refresh_amount", "trigger_offset")
+_UNSUPPORTED: Final = ("advanced", "refresh_amount", "trigger_offset")
 _FILL_CONDITION: Final = "incremental"  # the only one: what one order fills is what it takes from the others
 
 
@@ -67,7 +68,7 @@ def asked_of(params: Params, listed: Listed, *, is_buy: bool) -> Asked:
         reduce_only=params.flag("reduce_only"),
         label=params.text("label", "", chars_max=LABEL_CHARS_MAX),
         terms=msgspec.structs.replace(
-            _trigger_of(params, kind, is_buy=is_buy),
+            _protection_of(params, listed, _trigger_of(params, kind, is_buy=is_buy)),
             display=_display_of(params),
             self_trade=_self_trade_of(params),
             slide=post_only and not params.flag("reject_post_only"),
@@ -103,7 +104,7 @@ def edited(params: Params, tracked: Tracked, listed: Listed) -> Asked:
         post_only=params.flag("post_only", default=order.post_only),
         reduce_only=params.flag("reduce_only", default=order.reduce_only),
         label=params.text("label", order.label, chars_max=LABEL_CHARS_MAX),
-        terms=msgspec.structs.replace(old, **changes),
+        terms=_protection_of(params, listed, msgspec.structs.replace(old, **changes)),
     )
 
 
@@ -145,42 +146,54 @@ def _require_supported(params: Params) -> None:
             raise DialectError(Code.NOT_IMPLEMENTED, param=name)
 
 
+class _Steps(NamedTuple):
+    """What an amount or a price is told when it is not positive, off its steps, or too large."""
+
+    one: int
+    most: int
+    shown: Callable[[int], float]
+    too_low: Reject
+    off_step: Reject
+    too_high: Reject
+
+
+_AMOUNT: Final = _Steps(
+    QTY_ONE, QTY_MAX, contracts, Reject.QTY_MUST_BE_POSITIVE, Reject.QTY_MUST_BE_ON_LOT, Reject.QTY_MUST_FIT
+)
+_PRICE: Final = _Steps(
+    USDC_ONE, U63_MAX, usdc, Reject.PRICE_MUST_BE_POSITIVE, Reject.PRICE_MUST_BE_ON_TICK, Reject.PRICE_MUST_FIT
+)
+
+
+def _in_steps(value: Decimal, steps: _Steps, step_at: Callable[[int], int]) -> int:
+    """The machine's integer for a number, which must lie on the step that applies there."""
+    if value <= 0:
+        raise _step_error(steps.too_low, value, 0.0)
+    try:
+        units = units_of(value, steps.one)
+    except NotExact as error:
+        raise _step_error(steps.off_step, value, steps.shown(step_at(0))) from error
+    if units % step_at(units):
+        raise _step_error(steps.off_step, value, steps.shown(step_at(units)))
+    if units > steps.most:
+        raise _step_error(steps.too_high, value, steps.shown(steps.most))
+    return units
+
+
 def _qty_of(params: Params, listed: Listed) -> Qty:
     """The amount in whole lots."""
     name = "amount" if params.given("amount") or not params.given("contracts") else "contracts"
     value = params.number(name)
     if params.given("contracts") and params.number("contracts") != value:
         raise wrong("contracts", "must_equal_amount")
-    if value <= 0:
-        raise _step_error(Reject.QTY_MUST_BE_POSITIVE, value, 0.0)
-    try:
-        qty = qty_units(value)
-    except NotExact as error:
-        raise _step_error(Reject.QTY_MUST_BE_ON_LOT, value, contracts(listed.lot)) from error
-    if qty % listed.lot:
-        raise _step_error(Reject.QTY_MUST_BE_ON_LOT, value, contracts(listed.lot))
-    if qty > QTY_MAX:
-        raise _step_error(Reject.QTY_MUST_FIT, value, contracts(QTY_MAX))
-    return qty
+    return _in_steps(value, _AMOUNT, lambda _: listed.lot)
 
 
 def _price_of(params: Params, listed: Listed, *, is_market: bool) -> Price:
     """The limit in whole ticks; of a market order the worst price, which stands with what is signed."""
     if is_market and not params.given("price") and params.given("authorization"):
         params = params.object("authorization")
-    value = params.number("price")
-    if value <= 0:
-        raise _step_error(Reject.PRICE_MUST_BE_POSITIVE, value, 0.0)
-    try:
-        price = price_units(value)
-    except NotExact as error:
-        raise _step_error(Reject.PRICE_MUST_BE_ON_TICK, value, usdc(listed.tick)) from error
-    tick = listed.tick_at(price)
-    if price % tick:
-        raise _step_error(Reject.PRICE_MUST_BE_ON_TICK, value, usdc(tick))
-    if price > U63_MAX:
-        raise _step_error(Reject.PRICE_MUST_FIT, value, usdc(U63_MAX))
-    return price
+    return _in_steps(params.number("price"), _PRICE, listed.tick_at)
 
 
 def _step_error(reason: Reject, value: Decimal, limit: float) -> DialectError:
@@ -203,27 +216,33 @@ def _trigger_of(params: Params, kind: str, *, is_buy: bool) -> Terms:
 
 
 def _usdc_of(params: Params, name: str) -> Price:
-    value = params.number(name)
-    try:
-        price = price_units(value)
-    except NotExact as error:
-        raise wrong(name, "must_be_whole_millionths") from error
-    if not 0 < price <= U63_MAX:
+    price = params.exact(name, USDC_ONE)
+    if price <= 0:
         raise wrong(name, "out_of_range", limit=usdc(U63_MAX))
     return price
 
 
 def _display_of(params: Params) -> Qty:
-    if not params.given("display_amount"):
-        return 0
-    value = params.number("display_amount")
-    try:
-        shown = qty_units(value)
-    except NotExact as error:
-        raise wrong("display_amount", "must_be_whole_lots") from error
-    if not 0 <= shown <= QTY_MAX:
+    shown = params.exact("display_amount", QTY_ONE, bound=QTY_MAX) if params.given("display_amount") else 0
+    if shown < 0:
         raise wrong("display_amount", "out_of_range", limit=contracts(QTY_MAX))
     return shown
+
+
+def _protection_of(params: Params, listed: Listed, terms: Terms) -> Terms:
+    """Under which group's protection the order stands, by its name or that of the index, and what it counts there."""
+    changes: dict[str, Any] = {}
+    if params.given("mmp"):
+        named = params.text("mmp_group", listed.price_index, chars_max=LABEL_CHARS_MAX)
+        changes["protection"] = named if params.flag("mmp") else ""
+    elif params.given("mmp_group"):
+        raise wrong("mmp", "required")
+    for name, field, one in (("x_delta", "delta", DELTA_ONE), ("x_vega", "vega", USDC_ONE)):
+        if params.given(name):
+            changes[field] = params.exact(name, one)
+    if changes.get("vega", 0) < 0:
+        raise wrong("x_vega", "out_of_range", low=0)
+    return msgspec.structs.replace(terms, **changes)
 
 
 def _self_trade_of(params: Params) -> int:

@@ -28,7 +28,7 @@ from exchange.core.state_types import QuoteGroup
 from exchange.core.units import NANOS_PER_SECOND, QTY_ONE, U32_MAX, U63_MAX, U64_MAX, USDC_ONE
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.listed import Listed
-from exchange.dialect.numbers import DELTA_ONE, NotExact, contracts, millis, units_of
+from exchange.dialect.numbers import DELTA_ONE, contracts, millis
 from exchange.dialect.orders import order_object
 from exchange.publisher.notes import Outcome
 from exchange.session.call import Call, account_of
@@ -58,19 +58,8 @@ class Side(NamedTuple):
 # -- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _exact(params: Params, name: str, one: int, bound: int = U63_MAX) -> int:
-    """A number in whole units; what is finer cannot be signed."""
-    try:
-        units = units_of(params.number(name), one)
-    except NotExact as error:
-        raise wrong(name, "finer_than_can_be_signed") from error
-    if abs(units) > bound:
-        raise wrong(name, "out_of_range", low=-bound / one, high=bound / one)
-    return units
-
-
 def _optional(params: Params, name: str, one: int) -> int:
-    return _exact(params, name, one) if params.given(name) else 0
+    return params.exact(name, one) if params.given(name) else 0
 
 
 def _sides_of(call: Call) -> list[Side]:
@@ -84,7 +73,7 @@ def _sides_of(call: Call) -> list[Side]:
         for name in ("bid", "ask"):
             if given.given(name):
                 side = given.object(name)
-                qty, price = _exact(side, "amount", QTY_ONE), _exact(side, "price", USDC_ONE)
+                qty, price = side.exact("amount", QTY_ONE), side.exact("price", USDC_ONE)
                 sides.append(Side(listed, QuoteLeaf(listed.series, name == "bid", qty, price, delta, vega)))
     return sides
 
@@ -191,7 +180,7 @@ def cancel_quotes(call: Call) -> Work:
     fields: dict[str, Any] = {}
     match kind:
         case "delta":
-            low, high = (_exact(params, name, DELTA_ONE) for name in ("min_delta", "max_delta"))
+            low, high = (params.exact(name, DELTA_ONE) for name in ("min_delta", "max_delta"))
             fields = {"delta_min": low, "delta_max": high}
         case "quote_set_id":
             fields = {"label": params.text("quote_set_id", chars_max=LABEL_CHARS_MAX)}

@@ -9,8 +9,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from exchange.core.units import U63_MAX
 from exchange.dialect.errors import Code, DialectError
-from exchange.dialect.numbers import NotANumber, decimal_of
+from exchange.dialect.numbers import NotANumber, NotExact, decimal_of, units_of
 
 RequestId = int | str | None
 ID_CHARS_MAX: Final = 256
@@ -167,6 +168,16 @@ class Params:
         if isinstance(value, int) and abs(value) > INT_MAX:
             raise wrong(name, "out_of_range")
         return Decimal(value)
+
+    def exact(self, name: str, one: int, *, bound: int = U63_MAX) -> int:
+        """A number as so many integers to one, between minus and plus ``bound`` of them."""
+        try:
+            units = units_of(self.number(name), one)
+        except NotExact as error:
+            raise wrong(name, "finer_than_can_be_signed") from error
+        if abs(units) > bound:
+            raise wrong(name, "out_of_range", low=-bound / one, high=bound / one)
+        return units
 
     def whole(self, name: str, default: int | None = None, *, low: int = 0, high: int = INT_MAX) -> int:
         """An integer within bounds. Digits in a string are taken too: nonces and times outgrow doubles."""

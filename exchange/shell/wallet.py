@@ -156,13 +156,19 @@ def params_of_terms(terms: Terms, *, is_buy: bool) -> dict[str, Any]:
     if terms.trigger:
         params["trigger"] = next(name for name, code in TRIGGER_NAMES.items() if code == terms.trigger)
         params["trigger_price"] = Decimal(terms.trigger_price) / USDC_ONE
-    return params
+    return params | (_protected(terms) if terms.protection else {})
+
+
+def _protected(terms: Terms) -> dict[str, Any]:
+    counted = {"x_delta": Decimal(terms.delta) / DELTA_ONE, "x_vega": Decimal(terms.vega) / USDC_ONE}
+    return {"mmp": terms.protection != "", "mmp_group": terms.protection or None} | counted
 
 
 def edits_of_terms(terms: Terms) -> dict[str, Any]:
     """The parameters of an edit that say what its terms say."""
     params: dict[str, Any] = {"display_amount": Decimal(terms.display) / QTY_ONE, "reject_post_only": not terms.slide}
     params["x_self_trade"] = SELF_TRADE_NAMES[terms.self_trade]
+    params |= _protected(terms)
     return params | ({"trigger_price": Decimal(terms.trigger_price) / USDC_ONE} if terms.trigger else {})
 
 

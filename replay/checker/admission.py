@@ -22,7 +22,7 @@ from exchange.core.commands import (
 from exchange.core.events import Reject
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 from replay.checker import fees, keys
-from replay.checker.bounds import ATTACHED_MAX, BATCHES_MIN, BLOCK_S, SLICES_MAX
+from replay.checker.bounds import ATTACHED_MAX, BATCHES_MIN, BLOCK_S, FILL_MAX, GROUP_MAX, SLICES_MAX
 from replay.checker.facts import Series
 from replay.checker.ledger import TREASURY, Ledger
 from replay.checker.presence import is_killed
@@ -37,6 +37,7 @@ def broken_by(ledger: Ledger, auth: Authorisation) -> list[Reject]:
         broken.append(Reject.TRADING_MUST_BE_OPEN)
     broken_who(ledger, auth, SCOPE_TRADE, broken)
     broken += broken_terms(ledger, auth) + keys.broken_by(ledger, auth)
+    _sheltered(ledger, auth, broken)
     series = ledger.series.get(auth.series)
     if series is not None and _is_dear(ledger, auth, series):
         broken.append(Reject.MAX_FEE_MUST_COVER_FEE)
@@ -115,6 +116,25 @@ def _known(auth: Authorisation, terms: Terms, broken: list[Reject]) -> None:
     known = all(0 <= code <= most for code, most in (*codes, (terms.attached, ATTACHED_MAX)))
     if not known or (terms.market and auth.tif == GTC):
         broken.append(Reject.TERMS_MUST_BE_KNOWN)
+    if terms.protection and (not auth.post_only or terms.trigger):
+        broken.append(Reject.PROTECTED_MUST_MAKE)
+    if max(abs(terms.delta), abs(terms.vega)) * auth.qty > FILL_MAX or terms.vega < 0:
+        broken.append(Reject.QUOTE_GREEKS_MUST_FIT)
+
+
+def _sheltered(ledger: Ledger, auth: Authorisation, broken: list[Reject]) -> None:
+    """The group of quotes that is to protect an order: it exists and takes something in."""
+    name, account = terms_of(auth).protection, ledger.accounts.get(auth.account)
+    if not name or account is None:
+        return
+    group = account.groups.get(name)
+    if group is None:
+        broken.append(Reject.QUOTE_GROUP_MUST_EXIST)
+        return
+    if group.is_frozen(ledger.time_ns):
+        broken.append(Reject.QUOTES_MUST_NOT_BE_FROZEN)
+    if len(group.quotes) + len(group.orders) >= GROUP_MAX:
+        broken.append(Reject.OPEN_ORDERS_MUST_FIT)
 
 
 def _has_oracle(ledger: Ledger, series: Series) -> bool:

@@ -284,7 +284,7 @@ class Uncross:
 
     def _quoted(self) -> bool:
         """Whether quotes take part: what their protection cuts may move the price, which is then taken as journaled."""
-        if all(share.order.mandate is None for side in self.queues for share in side):
+        if all(share.order.group_of_quotes is None for side in self.queues for share in side):
             return False
         self.ledger.take(Taken.AUCTION_QUOTE)
         return True
@@ -304,7 +304,7 @@ class Uncross:
         self._paired(event, maker, taker)
         self._check(event, maker, taker)
         fills.book(ledger, event, maker, taker, self.moved)
-        if maker.mandate is not None:
+        if maker.group_of_quotes is not None:
             self.tripped = quotes.filled(ledger, maker, event.qty)
         for order in (maker, taker):
             if not order.left:
@@ -346,13 +346,13 @@ class Uncross:
         """
         bids, asks = self.queues
         for queue, order in ((bids, bid), (asks, ask)):
-            while queue and queue[0].order is not order and queue[0].order.mandate is not None:
+            while queue and queue[0].order is not order and queue[0].order.group_of_quotes is not None:
                 queue.popleft()
                 self.ledger.take(Taken.AUCTION_QUOTE)
         return self._pair(bids, asks)
 
     def _capped(self, bid: Order, ask: Order) -> bool:
-        if bid.mandate is None and ask.mandate is None:
+        if bid.group_of_quotes is None and ask.group_of_quotes is None:
             return False
         self.ledger.take(Taken.AUCTION_QUOTE)
         return True

@@ -122,6 +122,8 @@ def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
         broken.append(Reject.ORDER_MUST_BE_OPEN)
     if order is not None:
         broken += _broken_by_amendment(order, auth)
+        if order.shelter is not None and order.shelter.name == terms_of(auth).protection:
+            broken = [rule for rule in broken if rule is not Reject.OPEN_ORDERS_MUST_FIT or _is_long(order)]
         broken += [rule for rule in entry.broken() if not _keeps(order, auth) or rule in KEPT_RULES]
     admitted = _answer(ledger, entry, events, broken)
     if type(admitted) is not Amended or order is None:
@@ -150,9 +152,14 @@ def _broken_by_amendment(order: Order, auth: Authorisation) -> list[Reject]:
         broken.append(Reject.AMEND_MUST_NAME_REPLACED_NONCE)
     if auth.qty <= order.filled:
         broken.append(Reject.AMEND_QTY_MUST_EXCEED_FILLED)
-    if order.filled and len(order.signed.lineage()) >= LINEAGE_MAX:
+    if _is_long(order):
         broken.append(Reject.OPEN_ORDERS_MUST_FIT)
     return broken
+
+
+def _is_long(order: Order) -> bool:
+    """Whether a batch could carry no more of those it replaced."""
+    return order.filled > 0 and len(order.signed.lineage()) >= LINEAGE_MAX
 
 
 def _keeps(order: Order, auth: Authorisation) -> bool:

@@ -172,6 +172,7 @@ class Order:
         "self_trade",
         "series",
         "session",
+        "shelter",
         "shown",
         "signed",
         "slides",
@@ -187,6 +188,7 @@ class Order:
         self.place: Any = None
         self.age = (0, 0)
         self.mandate: Any = None  # of a quote, with its leaf
+        self.shelter: Any = None  # the group of quotes that protects it, of an order that is no quote
         self.leaf: Any = None
         self.label = ""
         self.watch = self.held = self.group = 0  # what it waits for; what is held back; whom it came with
@@ -202,6 +204,11 @@ class Order:
         terms = self.terms = terms_of(auth)
         self.display, self.self_trade = terms.display, terms.self_trade
         self.slides = terms.slide and auth.post_only
+
+    @property
+    def group_of_quotes(self) -> Any:
+        """The group for which its fills count, if there is one."""
+        return self.mandate.group if self.mandate is not None else self.shelter
 
     def reducible(self) -> int:
         """How much of its account's position it can close."""

@@ -120,6 +120,7 @@ class Ledger(Attendance):
         self.orders[order.id] = order.account.orders[order.id] = order
         order.age = (self.seq, 0)
         self.totals.entered += auth.qty
+        self._protect(order)
         self.bind(order, auth)
 
     def amend(self, order: Order, auth: Authorisation) -> None:
@@ -131,7 +132,17 @@ class Ledger(Attendance):
         order.signed = Signed(auth.signer, order.signed if order.filled else None)
         order.say(auth)
         order.account.reducing.pop(order.id, None)
+        self._protect(order)
         self.bind(order, auth)
+
+    @staticmethod
+    def _protect(order: Order) -> None:
+        """Whose protection the order stands under from here on."""
+        if order.shelter is not None:
+            del order.shelter.orders[order.id]
+        order.shelter = order.account.groups.get(order.terms.protection)
+        if order.shelter is not None:
+            order.shelter.orders[order.id] = None
 
     def bind(self, order: Order, auth: Authorisation) -> None:
         """What follows from a signature: its nonce is gone; the order ends with it, or with a key of its lineage."""
@@ -180,6 +191,8 @@ class Ledger(Attendance):
             order.session = 0
         if order.mandate is not None:
             order.mandate.group.quotes.pop((order.series.id, order.is_buy), None)
+        if order.shelter is not None:
+            order.shelter.orders.pop(order.id, None)
 
     def end(self, order_id: int, remaining: int) -> Order | None:
         """A cancellation as journaled: the order it ended, None when there was none to end."""

@@ -208,7 +208,7 @@ class Meeting:
         """The fill as journaled; a maker that is through leaves its place, an iceberg queues its next slice."""
         ledger = self.ledger
         fills.book(ledger, event, maker, self.taker, self.moved)
-        if maker.mandate is not None:
+        if maker.group_of_quotes is not None:
             self.tripped = quotes.filled(ledger, maker, event.qty)
         if not maker.left:
             ledger.close(maker)

@@ -6,7 +6,7 @@ the words of the journal and facts.
 
 from typing import Final
 
-from exchange.core.commands import Protection, QuoteLeaf, QuoteMandate
+from exchange.core.commands import Protection, QuoteLeaf, QuoteMandate, Terms
 from exchange.core.events import Figure
 from exchange.core.units import QTY_ONE
 from replay.checker.bounds import MOMENTS_MAX
@@ -22,12 +22,11 @@ class Sums:
     def __init__(self) -> None:
         self.qty = self.delta = self.vega = self.count = 0
 
-    def add(self, leaf: QuoteLeaf, qty: int) -> None:
-        """One fill of a quote."""
-        bought = qty if leaf.is_buy else -qty
-        self.qty += qty
-        self.delta += leaf.delta * bought
-        self.vega += leaf.vega * bought
+    def add(self, signed: QuoteLeaf | Terms, bought: int) -> None:
+        """One fill of a quote, or of another order that its group protects; ``bought`` is below zero when it sold."""
+        self.qty += abs(bought)
+        self.delta += signed.delta * bought
+        self.vega += signed.vega * bought
         self.count += 1
 
 
@@ -60,13 +59,25 @@ class Mandate:
 class Group:
     """Quotes of a maker that are protected together: its bounds, what filled of late, and the quotes that stand."""
 
-    __slots__ = ("_before", "_record", "_sums", "account", "bounds", "frozen_until_ns", "moments", "name", "quotes")
+    __slots__ = (
+        "_before",
+        "_record",
+        "_sums",
+        "account",
+        "bounds",
+        "frozen_until_ns",
+        "moments",
+        "name",
+        "orders",
+        "quotes",
+    )
 
     def __init__(self, account: int, name: str, bounds: Protection) -> None:
         self.account, self.name, self.bounds = account, name, bounds
         self.frozen_until_ns = 0
         self.moments: list[Moment] = []
         self.quotes: dict[tuple[int, bool], int] = {}  # series and side -> order
+        self.orders: dict[int, None] = {}  # that are no quotes
         self._record = 0
         self._before: tuple[int, int, int, int, int, int, int] = (0,) * 7
         self._sums = Sums()
@@ -87,7 +98,7 @@ class Group:
         """The bound that what filled within the interval has reached."""
         return self._figure(_span(self.within(now_ns)), Sums(), 0)
 
-    def add(self, seq: int, now_ns: int, leaf: QuoteLeaf, qty: int) -> tuple[Figure, int, int] | None:
+    def add(self, seq: int, now_ns: int, signed: QuoteLeaf | Terms, bought: int) -> tuple[Figure, int, int] | None:
         """Count one fill of a record; the bound it brings the group to.
 
         Net figures are looked at from every moment of the window on: whichever fills roll out of it first, what is left
@@ -98,8 +109,8 @@ class Group:
             self._record, self._before, self._sums = seq, _span(self.moments), Sums()
         if not self.moments or self.moments[-1].time_ns != now_ns:
             self.moments.append(Moment(now_ns))
-        self.moments[-1].add(leaf, qty)
-        self._sums.add(leaf, qty)
+        self.moments[-1].add(signed, bought)
+        self._sums.add(signed, bought)
         return self._figure(self._before, self._sums, 1)
 
     def _figure(

@@ -46,18 +46,20 @@ QUOTE_BIT: Final = 1 << 62
 
 
 def filled(ledger: Ledger, maker: Order, qty: int) -> list[Event]:
-    """Count a fill of a quote; the events that must follow before anything else does."""
-    mandate, leaf = maker.mandate, maker.leaf
-    group = mandate.group
-    if mandate.reached() or ledger.time_ns < group.frozen_until_ns:
+    """Count a fill of what a group protects; the events that must follow before anything else does."""
+    mandate, group = maker.mandate, maker.group_of_quotes
+    used_up = mandate is not None and mandate.reached()
+    if used_up or ledger.time_ns < group.frozen_until_ns:
         sentence = f"order {maker.id} is filled though its budget is used up or its group frozen"
         ledger.note(Rule.BUDGET_MUST_BOUND_FILLS, sentence, order=maker.id)
-    mandate.sums.add(leaf, qty)
-    tripped = group.add(ledger.seq, ledger.time_ns, leaf, qty)
+    signed, bought = maker.leaf if mandate is not None else maker.terms, qty if maker.is_buy else -qty
+    if mandate is not None:
+        mandate.sums.add(signed, bought)
+    tripped = group.add(ledger.seq, ledger.time_ns, signed, bought)
     if tripped is not None:
         triggered = ProtectionTriggered(group.account, group.name, *tripped)
-        return [triggered, *_off(ledger, standing(ledger, group), CancelReason.QUOTE_PROTECTION)]
-    if mandate.reached():
+        return [triggered, *_off(ledger, protected(ledger, group), CancelReason.QUOTE_PROTECTION)]
+    if mandate is not None and mandate.reached():
         same = [order for order in standing(ledger, group) if order.mandate is mandate]
         return _off(ledger, same, CancelReason.QUOTE_BUDGET)
     return []
@@ -66,6 +68,11 @@ def filled(ledger: Ledger, maker: Order, qty: int) -> list[Event]:
 def standing(ledger: Ledger, group: Group) -> list[Order]:
     """Quotes of a group in the book, by series, offers before bids."""
     return [ledger.orders[key] for _, key in sorted(group.quotes.items())]
+
+
+def protected(ledger: Ledger, group: Group) -> list[Order]:
+    """All that a group protects: its quotes, and after them other orders in order of entry."""
+    return [*standing(ledger, group), *(ledger.orders[key] for key in sorted(group.orders))]
 
 
 def _off(ledger: Ledger, orders: Iterable[Order], reason: CancelReason) -> list[Event]:
@@ -104,7 +111,7 @@ def protect(ledger: Ledger, command: c.SetProtection, events: Sequence[Event]) -
     due: list[Event] = []
     if tripped is not None:
         triggered = ProtectionTriggered(account.id, group.name, *tripped)
-        due = [triggered, *_off(ledger, standing(ledger, group), CancelReason.QUOTE_PROTECTION)]
+        due = [triggered, *_off(ledger, protected(ledger, group), CancelReason.QUOTE_PROTECTION)]
     expect_trip(ledger, due, events[1:])
 
 
@@ -125,7 +132,7 @@ def freeze(ledger: Ledger, command: c.FreezeQuotes, events: Sequence[Event]) -> 
     if _refused(ledger, events, _broken_group(account, command.group)) or account is None:
         return
     group = account.groups[command.group]
-    leave(ledger, standing(ledger, group) if command.is_frozen else (), events[1:], CancelReason.BY_OWNER)
+    leave(ledger, protected(ledger, group) if command.is_frozen else (), events[1:], CancelReason.BY_OWNER)
     group.frozen_until_ns = FOREVER if command.is_frozen else 0
     if not command.is_frozen:
         group.moments = []
@@ -265,7 +272,7 @@ class Message:
         self.old = {self._side(ledger.orders[key]): ledger.orders[key] for key in _replaced(command, self.group)}
         self.places = {order.id: order.place[1] for order in self.old.values() if order.place is not None}
         self.entered: dict[tuple[int, bool], None] = {}
-        self.count = len(self.group.quotes) - len(self.old)
+        self.count = len(self.group.quotes) + len(self.group.orders) - len(self.old)
         for order in self.old.values():
             ledger.lift(order)
 

@@ -46,4 +46,13 @@ def protecting(world: World, draw: Draw) -> None:
         world.must(c.CancelQuotes(account, group if draw(2) else "", delta_min=(-(10**5), 0)[draw(2)]))
 
 
-MAKERS = {"quoting": (14, quoting), "protecting": (4, protecting)}
+def sheltering(world: World, draw: Draw) -> None:
+    """An order under the protection of a group, perhaps one that cannot be."""
+    greeks = {"delta": (0, 4_000, -9_000)[draw(3)], "vega": (0, 10**8)[draw(2)]}
+    terms = c.Terms(protection=("a", "b", "a", "b", "nobody")[draw(5)], slide=draw(4) > 0, **greeks)
+    account, pick, is_buy, lots = TRADERS[draw(4)], draw(9), draw(2) == 0, (1, 10, 40)[draw(3)]
+    more = {"post_only": draw(9) > 0, "reduce_only": draw(5) == 0, "by_key": draw(4) == 0, "life": (0, 90)[draw(2)]}
+    world.trade(account, pick, is_buy, lots, (90, 98, 101)[draw(3)], terms=terms, **more)
+
+
+MAKERS = {"quoting": (14, quoting), "protecting": (4, protecting), "sheltering": (8, sheltering)}

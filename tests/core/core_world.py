@@ -217,6 +217,8 @@ class World(Venue):
             further = old.trigger_price * (1_001 if old.trigger_above else 999) // 1_000
             terms |= {"tif": order.tif, "terms": msgspec.structs.replace(old, trigger_price=further)}
             lots = order.qty // 100 if order.group else lots
+        elif old.protection and lots <= 100:  # more of it leaves the group
+            terms |= {"terms": old, "post_only": True}
         elif old.link:
             terms["terms"] = c.Terms(link=old.link, parent=old.parent, attached=old.attached)
         return self.amend(order.id, lots * 100, price, **self.resolved(order.account, terms))

@@ -13,7 +13,7 @@ from exchange.core import events as e
 
 @dataclass
 class Filled:
-    """One fill of a quote: when, under which mandate, of which group, and what it added."""
+    """One fill of a quote or a protected order: when, under which mandate (0: none), of which group, what it added."""
 
     time_ns: int
     mandate: int
@@ -24,20 +24,24 @@ class Filled:
 
 
 def fills_of(log: list[Any]) -> list[Filled]:
-    """All fills of quotes in a history of records."""
-    messages = {record.seq: record.command for record in log if type(record.command) is c.MassQuote}
-    stands: dict[int, tuple[int, int]] = {}  # order -> message and leaf
+    """All fills of quotes and protected orders in a history of records."""
+    stands: dict[int, tuple[int, tuple[int, str], bool, Any]] = {}  # order -> mandate, group, side, what it signed
     found = []
     for record in log:
         for event in record.events:
             if type(event) is e.Quoted:
-                stands[event.order_id] = (record.seq, event.leaf)
+                message, leaf = record.command, record.command.leaves[event.leaf]
+                stands[event.order_id] = (record.seq, (message.mandate.account, message.group), leaf.is_buy, leaf)
+            if type(event) is e.Accepted or type(event) is e.Amended:
+                auth = record.command.auth
+                terms = c.terms_of(auth)
+                stands[event.order_id] = (0, (auth.account, terms.protection), auth.is_buy, terms)
             if type(event) is e.Traded and event.maker_order in stands:
-                seq, place = stands[event.maker_order]
-                leaf = messages[seq].leaves[place]
-                signed = event.qty if leaf.is_buy else -event.qty
-                group = (messages[seq].mandate.account, messages[seq].group)
-                found.append(Filled(record.time_ns, seq, group, event.qty, leaf.delta * signed, leaf.vega * signed))
+                mandate, group, is_buy, words = stands[event.maker_order]
+                signed = event.qty if is_buy else -event.qty
+                if group[1]:
+                    what = (words.delta * signed, words.vega * signed)
+                    found.append(Filled(record.time_ns, mandate, group, event.qty, *what))
     return found
 
 
@@ -57,7 +61,7 @@ def broken_promises(log: list[Any], protection: c.Protection) -> list[str]:
     """Every window of every group, and every mandate; resets are not part of such a history."""
     messages = {record.seq: record.command for record in log if type(record.command) is c.MassQuote}
     fills, found = fills_of(log), []
-    for seq in sorted({one.mandate for one in fills}):
+    for seq in sorted({one.mandate for one in fills if one.mandate}):
         under = [one for one in fills if one.mandate == seq]
         found += [beyond(under[: last + 1], messages[seq].mandate) for last in range(len(under))]
     for group in sorted({one.group for one in fills}):

@@ -4,6 +4,7 @@
 """
 
 import random
+from typing import Any
 
 import pytest
 from core_profiles import SOAK
@@ -232,6 +233,12 @@ SERIES = (CALL, PUT, HIGH)
 MIDS = {CALL: 900, PUT: 2_000, HIGH: 300}
 
 
+def shelter(venue: Venue, series: int, is_buy: bool, lots: int, usdc: int, delta: int = 5_000) -> tuple[Any, ...]:
+    """An order of the maker under the protection of the group, a tick from the other side at the nearest."""
+    terms = c.Terms(protection=GROUP, delta=delta, vega=10**8, slide=True)
+    return venue.do(c.Place(venue.auth(MAKER, series, is_buy, lots * LOT, usdc * USDC, post_only=True, terms=terms)))
+
+
 def burst(venue: Venue, dice: random.Random) -> None:
     """Quotes on several series, and takers who hit them faster than the maker can answer."""
     budget = {
@@ -248,6 +255,9 @@ def burst(venue: Venue, dice: random.Random) -> None:
     dice.shuffle(leaves)
     signed = mandate(venue, **budget)
     venue.do(c.MassQuote(signed, tuple(leaves[: dice.randrange(1, 7)]), GROUP, whole=dice.random() < 0.3))
+    for _ in range(dice.randrange(3)):
+        series, is_buy = dice.choice(SERIES), dice.random() < 0.5
+        shelter(venue, series, is_buy, dice.randrange(1, 40), MIDS[series], dice.randrange(-9_000, 9_000))
     for _ in range(dice.randrange(1, 9)):
         series, is_buy = dice.choice(SERIES), dice.random() < 0.5
         price = MIDS[series] + (30 if is_buy else -30)

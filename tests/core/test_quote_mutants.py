@@ -15,10 +15,10 @@ from core_venue import USDC, Venue
 from core_world import World
 from naive_protection import broken_promises
 from test_covers import covered_venue, slack
-from test_protection import BOUNDS, burst, quoting_venue
+from test_protection import BOUNDS, burst, quoting_venue, shelter
 
+from exchange.core import admission, protection, quoting, risk, sweep
 from exchange.core import commands as c
-from exchange.core import protection, quoting, risk
 from exchange.core.invariants import InvariantBroken
 from exchange.core.state import decode, encode
 
@@ -98,11 +98,31 @@ def messages() -> None:
     assert restored.open == venue.state.accounts[MAKER].open
 
 
+def sheltered() -> None:
+    """Orders that are no quotes, under the protection of a group with them."""
+    venue = quoting_venue(count=2)
+    (quote_id,) = quoted(venue, bid(CALL, 5, 790))
+    shelter(venue, CALL, True, 5, 800)
+    (entered, _) = shelter(venue, PUT, True, 5, 700)
+    assert venue.state.accounts[MAKER].protected == decode(encode(venue.state)).accounts[MAKER].protected
+    venue.must(c.CancelQuotes(MAKER, label="nothing"))
+    hit(venue, CALL, False, 1, 800)
+    assert gone(hit(venue, CALL, False, 4, 800)) == [quote_id, entered.order_id]
+    assert kinds(shelter(venue, CALL, True, 5, 800)) == ["Rejected"]
+    venue.check()
+    venue.check_history()
+    assert kinds(shelter(quoting_venue(), CALL, True, 1, 800)) == ["Accepted", "Rested"]
+
+
+def gone(events: tuple[Any, ...]) -> list[int]:
+    return [event.order_id for event in events if "Cancelled" in type(event).__name__]
+
+
 def first(venue: Venue) -> int:
     return next(iter(venue.state.books[CALL].bids.orders())).id
 
 
-PLAY = (messages, bursts, settled_bursts, covered_play)
+PLAY = (messages, bursts, settled_bursts, covered_play, sheltered)
 
 
 @pytest.mark.parametrize("part", PLAY)
@@ -114,10 +134,15 @@ def count_nothing(*_: Any) -> None:
     return None
 
 
-def forget_the_signs(self: protection.Sums, entry: Any, mandate: Any, qty: int) -> None:
-    leaf = mandate.leaves[entry.leaf]
-    self.qty, self.delta, self.vega = self.qty + qty, self.delta + leaf.delta * qty, self.vega + leaf.vega * qty
+def forget_the_signs(self: protection.Sums, weight: protection.Weight, qty: int) -> None:
+    self.qty, self.delta, self.vega = self.qty + qty, self.delta + weight.delta * qty, self.vega + weight.vega * qty
     self.count, self.moments = self.count + 1, self.past + 1
+
+
+def stay_sheltered(account: Any, order: Any, group: str) -> None:
+    order.protection = group
+    if group:
+        account.protected.setdefault(group, {})[order.id] = order
 
 
 def one_fill_late(original: Any) -> Any:
@@ -138,6 +163,11 @@ MUTANTS: dict[str, tuple[Any, str, Any]] = {
     "only the whole window is looked at": (protection.Span, "widest", lambda _, change: abs(change)),
     "what tripped stays in the book": (protection.Watch, "take_off", lambda *_: []),
     "a thawed group has a window with room": (protection, "is_frozen", lambda group, now: now < group.frozen_until_ns),
+    "an order that is no quote counts nowhere": (sweep, "counts", lambda order: order.mandate != 0),
+    "what an order filled is forgotten": (protection, "counts", lambda order: order.mandate != 0),
+    "an order outlives the freezing of its group": (protection, "standing_in", protection.quotes_of),
+    "an order enters a frozen group": (admission, "refuse_group", count_nothing),
+    "an order is never out of its group": (protection, "shelter", stay_sheltered),
     "old quotes without a new one stay": (quoting.Plan, "withdrawn", lambda _: []),
     "any quote keeps its place": (quoting.Plan, "_keeps_place", lambda *_: True),
     "no quote keeps its place": (quoting.Plan, "_keeps_place", lambda *_: False),

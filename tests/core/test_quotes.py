@@ -27,9 +27,9 @@ from core_quotes import (
 from core_venue import USDC, standard_venue
 from msgspec.structs import replace
 
+from exchange.core import admission, quoting
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import quoting
 from exchange.core.events import CancelReason, Reject
 from exchange.core.state import decode, encode
 from exchange.core.units import U63_MAX
@@ -59,7 +59,7 @@ def test_a_message_holds_so_many_leaves_and_a_group_so_many_quotes(monkeypatch):
     assert quote(venue, *leaves[:257])[-1] == e.Rejected(R.QUOTES_MUST_FIT, 257, 256)
     assert quote(venue)[-1] == e.Rejected(R.QUOTES_MUST_FIT, 0, 256)
     assert len(quoted(venue, *leaves[:256])) == 256
-    monkeypatch.setattr(quoting, "GROUP_MAX", 257)
+    monkeypatch.setattr(admission, "GROUP_MAX", 257)
     events = quote(venue, *leaves[256:260])
     assert kinds(events) == ["MassQuoted", "Quoted", "QuoteRefused", "QuoteRefused", "QuoteRefused"]
     assert events[2] == e.QuoteRefused(1, R.OPEN_ORDERS_MUST_FIT, 257, 257)

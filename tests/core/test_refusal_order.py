@@ -10,9 +10,9 @@ from itertools import combinations
 from typing import Any, Final, NamedTuple
 
 import pytest
-from core_quotes import bid, protect, quoted
+from core_quotes import GROUP, bid, protect, quoted
 from core_venue import USDC, Venue, series_named, standard_venue, wallet
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from exchange.core import backlog, matching
 from exchange.core import commands as c
@@ -70,6 +70,10 @@ def stop(venue: Venue, _: Patch) -> None:
 
 def collect(venue: Venue, _: Patch) -> None:
     venue.must(c.SetPhase(c.SERIES, CALL, c.AUCTION, venue.now_s + 3_600, 0, "test", "test"))
+
+
+def freeze(venue: Venue, _: Patch) -> None:
+    venue.must(c.FreezeQuotes(ME, GROUP, is_frozen=True))
 
 
 def allow_no_more_orders(_: Venue, patch: Patch) -> None:
@@ -130,6 +134,8 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.ACCOUNT_MUST_BE_ACTIVE: Break({}, leave),
     R.KILL_SWITCH_MUST_BE_RELEASED: Break({}, pull),
     R.SIGNER_MUST_BE_AUTHORISED: Break({"signer": b"x" * 20}),
+    R.QUOTE_GROUP_MUST_EXIST: Break({"terms": c.Terms(protection="none"), "post_only": True}),
+    R.QUOTES_MUST_NOT_BE_FROZEN: Break({"terms": c.Terms(protection=GROUP), "post_only": True}, freeze),
     R.SERIES_MUST_EXIST: Break({"series": 99 << 16}),
     R.SERIES_MUST_BE_TRADING: Break({}, expire),
     R.SERIES_MUST_TAKE_ORDERS: Break({}, stop),
@@ -143,6 +149,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.PRICE_MUST_FIT: Break({"max_fee": -1}),
     R.TERMS_MUST_BE_KNOWN: Break({"terms": c.Terms(self_trade=3)}),
     R.DISPLAY_MUST_FIT: Break({"terms": c.Terms(display=50)}),
+    R.PROTECTED_MUST_MAKE: Break({"terms": c.Terms(protection=GROUP)}),
     R.KEY_MUST_ALLOW_UNDERLYING: Break(KEY, name_another_underlying),
     R.KEY_MUST_HAVE_NOTIONAL: Break(KEY, use_up_notional),
     R.KEY_MUST_HAVE_SPEND: Break(KEY, use_up_spend),
@@ -152,6 +159,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.MAX_FEE_MUST_COVER_FEE: Break({"max_fee": 0}),
     R.TRIGGER_MUST_LIE_AHEAD: Break({"terms": REACHED}),
     R.SESSION_MUST_BE_OPEN: Break({"session": 10**9}),
+    R.QUOTE_GREEKS_MUST_FIT: Break({"terms": c.Terms(vega=-1)}),
     R.ORDER_MUST_BE_OPEN: Break({"order_id": 10**9}),
     R.ORDER_MUST_BE_OWN: Break({"order_id": -OTHER}),
     R.QUOTE_MUST_BE_QUOTED_ANEW: Break({"order_id": -MY_QUOTE}),
@@ -184,16 +192,9 @@ TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
     (R.PRICE_MUST_BE_ON_TICK, R.SETTLEMENT_MUST_KEEP_UP): {"price": TOUCH + 7},
     (R.PRICE_MUST_BE_ON_TICK, R.CHAIN_MUST_BE_IN_SIGHT): {"price": TOUCH + 7},
     (R.PRICE_MUST_FIT, R.MAX_FEE_MUST_COVER_FEE): {"max_fee": -1},
-    (R.TERMS_MUST_BE_KNOWN, R.DISPLAY_MUST_FIT): {"terms": c.Terms(display=50, self_trade=3)},
-    (R.TERMS_MUST_BE_KNOWN, R.TRIGGER_MUST_LIE_AHEAD): {"terms": replace(REACHED, self_trade=3)},
-    (R.TERMS_MUST_BE_KNOWN, R.LINKS_MUST_MATCH): {"terms": c.Terms(parent=5, self_trade=3)},
-    (R.TERMS_MUST_BE_KNOWN, R.TRIGGERS_MUST_FIT): {"terms": replace(AHEAD, self_trade=3)},
-    (R.DISPLAY_MUST_FIT, R.TRIGGER_MUST_LIE_AHEAD): {"terms": replace(REACHED, display=50)},
-    (R.DISPLAY_MUST_FIT, R.LINKS_MUST_MATCH): {"terms": c.Terms(parent=5, display=50)},
-    (R.DISPLAY_MUST_FIT, R.TRIGGERS_MUST_FIT): {"terms": replace(AHEAD, display=50)},
-    (R.TRIGGER_MUST_LIE_AHEAD, R.LINKS_MUST_MATCH): {"terms": replace(REACHED, parent=5)},
+    (R.QUOTE_GROUP_MUST_EXIST, R.PROTECTED_MUST_MAKE): {"terms": c.Terms(protection="none"), "post_only": False},
+    (R.QUOTES_MUST_NOT_BE_FROZEN, R.PROTECTED_MUST_MAKE): {"post_only": False},
     (R.TRIGGER_MUST_LIE_AHEAD, R.TRIGGERS_MUST_FIT): {"terms": REACHED},
-    (R.LINKS_MUST_MATCH, R.TRIGGERS_MUST_FIT): {"terms": replace(AHEAD, parent=5)},
 }
 
 AMENDS_ONLY: Final = (
@@ -209,11 +210,8 @@ OF_NO_ORDER: Final = (
     R.VENUE_MUST_BE_CONFIGURED_ONCE,
     R.MANDATES_MUST_BE_SUPPORTED,
     R.PROTECTION_MUST_FIT,
-    R.QUOTE_GROUP_MUST_EXIST,
-    R.QUOTES_MUST_NOT_BE_FROZEN,
     R.QUOTES_MUST_FIT,
     R.QUOTE_BUDGET_MUST_FIT,
-    R.QUOTE_GREEKS_MUST_FIT,
     R.QUOTE_MUST_BE_ALONE_ON_ITS_SIDE,
     R.LISTING_MUST_BE_DENSE,
     R.UNDERLYING_MUST_EXIST,
@@ -258,6 +256,8 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
         ),
         "an account that does not exist neither leaves nor has a switch, keys, orders or money",
     ),
+    (R.QUOTE_GROUP_MUST_EXIST, (R.QUOTES_MUST_NOT_BE_FROZEN,), "a group that does not exist is not frozen"),
+    (R.PROTECTED_MUST_MAKE, (R.POST_ONLY_MUST_NOT_CROSS,), "what is post-only makes"),
     (R.SIGNER_MUST_BE_AUTHORISED, KEY_RULES, "who may not sign is no key with limits"),
     (
         R.SERIES_MUST_EXIST,
@@ -393,6 +393,16 @@ def quote_of(venue: Venue, account: int) -> int:
     return quoted(venue, bid(CALL, 1, 10), account=account)[0]
 
 
+def said(row: Terms) -> Terms:
+    """What a row has signed terms say."""
+    plain = asdict(c.Terms())
+    return {name: value for name, value in asdict(row.get("terms", c.Terms())).items() if value != plain[name]}
+
+
+def clashes(first: Terms, second: Terms) -> list[str]:
+    return [name for name in first if name != "terms" and first[name] != second.get(name, first[name])]
+
+
 def refusal(kind: type[c.Place | c.Amend], broken: tuple[Reject, ...], patch: Patch) -> Reject:
     """What a command that breaks these rules, and no other, is refused for."""
     venue, numbers = stage()
@@ -400,7 +410,9 @@ def refusal(kind: type[c.Place | c.Amend], broken: tuple[Reject, ...], patch: Pa
         BREAKS[reason].happens(venue, patch)
     terms: Terms = {}
     for reason in broken:
-        terms |= BREAKS[reason].terms
+        row = BREAKS[reason].terms
+        signed = c.Terms(**(said(terms) | said(row)))
+        terms |= row | ({"terms": signed} if "terms" in row else {})
     terms |= TOGETHER.get(broken, {})  # type: ignore[arg-type]
     order_id, session = terms.pop("order_id", -ME), terms.pop("session", 0)
     wanted = {"account": ME, "series": CALL, "is_buy": True, "qty": 20_000, "price": MINE + 5 * USDC} | terms
@@ -464,7 +476,7 @@ def test_two_rules_about_one_field_are_broken_by_a_value_of_their_own():
     for kind in (c.Place, c.Amend):
         for pair in pairs(kind):
             first, second = (BREAKS[reason].terms for reason in pair)
-            clash = [name for name in first if first[name] != second.get(name, first[name])]
+            clash = clashes(first, second) + clashes(said(first), said(second))
             assert not clash or pair in TOGETHER, pair
 
 

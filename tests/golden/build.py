@@ -212,6 +212,9 @@ class Story:
                 leaves.append(c.QuoteLeaf(series, is_buy, self.qty(series), price, 5_000, 10**8))
         group, whole = self.rng.choice(("front", "covered")), self.rng.random() < 0.3
         self.venue.do(self.venue.mass_quote(self.maker, tuple(leaves), group, whole=whole))
+        if group == "front":
+            terms = c.Terms(protection=group, delta=5_000, slide=True)
+            self.place(self.quote(self.maker, post_only=True, terms=terms))
 
     def place(self, auth: c.Authorisation) -> None:
         self.venue.do(c.Place(auth))

@@ -56,6 +56,32 @@ def one_quote_survives_the_bound_of_its_group(story: Story) -> None:
     story.change(story.order("buy", 900), without(e.Cancelled, 1))
 
 
+def sheltered(story: Story, price: int) -> c.Place:
+    """Account 1 sells one contract under the protection of its group."""
+    return story.order("sell", price, account=1, post_only=True, terms=c.Terms(protection="front", delta=5_000))
+
+
+@planted(Rule.PROTECTION_MUST_TRIP, mandated)
+def an_order_that_is_no_quote_survives_the_bound_of_its_group(story: Story) -> None:
+    quoting(story, qty=ONE)
+    story.venue.must(sheltered(story, 910))
+    story.change(story.order("buy", 900), without(e.Cancelled, 3))
+
+
+@planted(Rule.PROTECTION_MUST_TRIP, mandated)
+def an_order_that_is_no_quote_counts_nowhere(story: Story) -> None:
+    quoting(story, delta=4_000)
+    story.venue.must(sheltered(story, 895))
+    story.change(story.order("buy", 895), lambda events: events[:2])
+
+
+@planted(Rule.ADMISSION_MUST_HOLD, mandated)
+def an_order_enters_a_frozen_group(story: Story) -> None:
+    quoting(story, qty=ONE)
+    story.venue.must(story.order("buy", 900))
+    story.change(sheltered(story, 950), lambda _: (e.Accepted(story.seq), e.Rested(story.seq, 950 * USDC)))
+
+
 @planted(Rule.PROTECTION_MUST_TRIP, mandated)
 def another_figure_is_told(story: Story) -> None:
     quoting(story, delta=4_000)

@@ -96,12 +96,12 @@ def test_bounds_are_those_of_the_machine():
     assert (bounds.CHANGES_MAX, bounds.CALL_MAX_S) == (phases.CHANGES_MAX, phases.CALL_MAX_S)
     assert (bounds.LEAVES_MAX, bounds.GROUP_MAX, bounds.GROUPS_MAX) == (
         quoting.LEAVES_MAX,
-        quoting.GROUP_MAX,
+        admission.GROUP_MAX,
         quoting.GROUPS_MAX,
     )
     assert (bounds.MANDATES_MAX, bounds.NAME_MAX) == (quoting.MANDATES_MAX, quoting.NAME_MAX)
     assert (bounds.INTERVAL_MAX_NS, bounds.BOUND_MAX) == (quoting.INTERVAL_MAX_NS, quoting.BOUND_MAX)
-    assert (bounds.FILL_MAX, bounds.MOMENTS_MAX) == (quoting.FILL_MAX, protection.MOMENTS_MAX)
+    assert (bounds.FILL_MAX, bounds.MOMENTS_MAX) == (admission.FILL_MAX, protection.MOMENTS_MAX)
     assert (bounds.SESSIONS_MAX, bounds.TIMER_MAX_MS) == (presence.SESSIONS_MAX, presence.TIMER_MAX_MS)
     assert (bounds.FIRED_MAX, bounds.PURGED_MAX) == (presence.FIRED_MAX, purging.CANCELS_MAX)
     assert bounds.EXPIRED_MAX == deadlines.CANCELS_MAX

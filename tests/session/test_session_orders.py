@@ -106,7 +106,6 @@ def test_terms_are_checked_before_the_signature(trader, venue, sent, code, reaso
         ({"trigger_offset": 5}, "trigger_offset"),
         ({"advanced": "implv"}, "advanced"),
         ({"refresh_amount": 1}, "refresh_amount"),
-        ({"mmp": True}, "mmp"),
     ],
 )
 def test_what_would_change_the_meaning_is_refused_not_ignored(trader, sent, param):

@@ -11,7 +11,7 @@ from exchange.publisher.notes import Note
 from exchange.session import Submit
 from exchange.session.limits import Costs, Limits
 from exchange.shell.wallet import NO_BUDGET, Budget, Quote, sign_quotes
-from exchange.signing import domain_separator, mandate_digest, mandate_proofs, mandate_root, recover
+from exchange.signing import domain_separator, mandate_digest, mandate_proofs, mandate_root, recover, terms_hash
 
 from .conftest import CALL, PUT
 
@@ -160,6 +160,56 @@ def test_protection_is_set_told_and_reset(trader, venue):
     maker.ask("private/mass_quote", **message(maker, two_sided(CALL, 490, 510), budget=Budget(5)))
     assert maker.refused("private/set_mmp_config", index_name="doge_usdc", interval=1, frozen_time=1)[0] == -32602
     assert maker.refused("private/reset_mmp", mmp_group="none")[0] == 13040
+
+
+def under_protection(maker, amount, price, *, group="btc_usdc", replaces=0, **counts):
+    """Parameters of a post-only buy under the protection of a group, with the greeks that were signed."""
+    terms = c.Terms(protection=group, slide=True, **counts)
+    signed = {"terms": terms_hash(terms), "post_only": True, "replaces": replaces}
+    sent = {"post_only": True, "x_delta": terms.delta / 10**4, "x_vega": terms.vega / 10**6}
+    return maker.order(CALL, amount, price, is_buy=True, **signed) | sent
+
+
+def test_an_order_is_counted_by_the_group_it_names_or_that_of_its_index(trader, venue):
+    """Without a name it is the group of the index, as in the dialect."""
+    maker, taker = trader(1), trader(2)
+    code, data = maker.refused("private/buy", mmp=True, **under_protection(maker, 0.5, 480))
+    assert (code, data["reason"]) == (13040, "quote_group_must_exist")
+    maker.ask("private/set_mmp_config", index_name="btc_usdc", interval=10, frozen_time=20, delta_limit=0.2)
+    configured(maker)
+    order = maker.ask("private/buy", mmp=True, **under_protection(maker, 0.5, 480, delta=5_000))["order"]
+    assert (order["mmp"], order["mmp_group"], order["post_only"]) == (True, "btc_usdc", True)
+    named = under_protection(maker, 0.5, 470, group=GROUP)
+    other = maker.ask("private/buy", mmp=True, mmp_group=GROUP, **named)["order"]
+    taker.sell(CALL, 0.4, 480)
+    assert maker.ask("private/get_mmp_status", index_name="btc_usdc")[0]["is_frozen"]
+    gone = maker.ask("private/get_order_state", order_id=order["order_id"])
+    reasons = (gone["order_state"], gone["cancel_reason"], gone["x_cancel_reason"])
+    assert reasons == ("cancelled", "mmp_trigger", "quote_protection")
+    assert [item["order_id"] for item in maker.ask("private/get_open_orders")] == [other["order_id"]]
+    assert venue.state.orders[int(other["order_id"])].protection == GROUP
+
+
+def test_an_edit_keeps_protection_unless_it_says_otherwise(trader, venue):
+    maker = trader(1)
+    configured(maker)
+    sent = under_protection(maker, 0.5, 480, group=GROUP, delta=5_000)
+    order_id = maker.ask("private/buy", mmp=True, mmp_group=GROUP, **sent)["order"]["order_id"]
+    change = under_protection(maker, 0.4, 480, group=GROUP, delta=5_000, replaces=sent["authorization"]["nonce"] + 1)
+    for name in ("x_delta", "x_vega", "instrument_name"):
+        del change[name]
+    assert maker.ask("private/edit", order_id=order_id, **change)["order"]["mmp_group"] == GROUP
+    again = maker.order(
+        CALL,
+        0.3,
+        480,
+        is_buy=True,
+        replaces=change["authorization"]["nonce"] + 1,
+        terms=terms_hash(c.Terms(slide=True)),
+    )
+    edited = maker.ask("private/edit", order_id=order_id, mmp=False, x_delta=0, post_only=False, **again)["order"]
+    assert "mmp" not in edited
+    assert not venue.state.orders[int(order_id)].protection
 
 
 def test_a_reader_may_not_quote(trader):
