@@ -7,12 +7,13 @@ comes out is rounded to the integers of ``core.surface`` and inspected there; a 
 Imports core.surface, numpy, scipy. Source: reference quant 2.3 (De Marco and Martini for the reduction).
 """
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import lsq_linear, minimize
+from scipy.optimize import Bounds, NonlinearConstraint, lsq_linear, minimize
 
 from exchange.core.surface import GRID, PRICED_DEVIATIONS, Finding, Slice, inspect
 from exchange.core.units import WAD, Price, Wad
@@ -69,12 +70,14 @@ def fit(smile: Smile, earlier: Slice | None = None) -> Fit:
     if len(smile.strikes) < QUOTES_MIN:
         raise ValueError(f"a slice has {QUOTES_MIN} parameters, {len(smile.strikes)} quotes cannot fix them")
     problem = _Problem(smile, earlier)
-    shape = problem.closest()
-    fault = inspect(_quantised(shape, smile), earlier)
-    if fault is not None:
-        shape = problem.corrected(shape)
-        fault = inspect(_quantised(shape, smile), earlier)
-    return Fit(None, float("nan"), fault) if fault else Fit(_quantised(shape, smile), problem.error(shape), None)
+    fault: Finding | None = None
+    for shape in problem.proposals():
+        cut = _quantised(shape, smile)
+        found = inspect(cut, earlier)
+        if found is None:
+            return Fit(cut, problem.error(shape), None)
+        fault = fault or found
+    return Fit(None, float("nan"), fault)
 
 
 def fit_all(smiles: list[Smile], kept: list[Slice | None] | None = None) -> list[Fit]:
@@ -100,32 +103,52 @@ class _Problem:
         self.w = smile.vols**2 * smile.years
         self.weights = smile.weights / smile.weights.sum()
         self.scale = float((self.weights * self.w).sum())
-        self.least = _floats(earlier).variance(_GRID) if earlier is not None else np.zeros_like(_GRID)
+        self.earlier = _floats(earlier) if earlier is not None else _Shape(self.scale, 0.0, 0.0, 0.0, self.scale**0.5)
+        self.least = self.earlier.variance(_GRID) if earlier is not None else np.zeros_like(_GRID)
+
+    def proposals(self) -> Iterator[_Shape]:
+        """The closest hyperbola, the closest one beside it without arbitrage, and the closest one beside a safe one."""
+        closest = self.closest()
+        yield closest
+        yield self.corrected(closest)
+        yield self.corrected(self.safe())
 
     def closest(self) -> _Shape:
         """The best of several starts, for the search is not convex."""
         spread = float(np.sqrt(self.scale))
-        starts = [(at * spread, np.log(width * spread)) for width, at in product(_WIDTHS, _CENTRES)]
+        starts = [np.array([at * spread, np.log(width * spread)]) for width, at in product(_WIDTHS, _CENTRES)]
         found = [minimize(self._cost, start, method="Nelder-Mead", options={"maxiter": 150}) for start in starts]
         return self._shape(*min(found, key=lambda result: float(result.fun)).x)
 
+    def safe(self) -> _Shape:
+        """The slice of the expiry before, grown to this variance; a flat one for the first expiry."""
+        there = float(self.earlier.variance(np.zeros(1))[0])
+        grown = max(self.scale / there, 1 + 4 * _MARGIN)
+        return self.earlier._replace(a=self.earlier.a * grown, b=self.earlier.b * grown)
+
     def corrected(self, shape: _Shape) -> _Shape:
-        """The closest slice without arbitrage in all five parameters, beginning at one that has a little.
+        """The closest slice without arbitrage in all five parameters that a search from here finds.
 
         Where options have a price is settled at the start, generously, or the conditions would come and go. Parameters
         are measured so that the search sees numbers near 1.
         """
         seen = (_WIDER * _PRICED) ** 2 * np.maximum(shape.variance(_GRID), 0.0) >= _GRID * _GRID
         units = np.array([self.scale, self.scale**0.5, 1.0, self.scale**0.5, self.scale**0.5])
-        result = minimize(
-            lambda p: self._miss(_Shape(*(p * units))),
-            np.array(shape) / units,
-            method="SLSQP",
-            bounds=[(None, None), (0.0, _SLOPE / units[1]), (-_RHO, _RHO), (None, None), (1e-3, None)],
-            constraints={"type": "ineq", "fun": lambda p: self._room(_Shape(*(p * units)), seen)},
-            options={"maxiter": 100, "ftol": 1e-10},
-        )
-        return _Shape(*(result.x * units).tolist())
+
+        def shape_at(point: Floats) -> _Shape:
+            return _Shape(*(point * units).tolist())
+
+        def miss(point: Floats) -> float:
+            return self._miss(shape_at(point))
+
+        def room(point: Floats) -> Floats:
+            return self._room(shape_at(point), seen)
+
+        start: Floats = np.array(shape) / units
+        least, most = [-np.inf, 0.0, -_RHO, -np.inf, 1e-3], [np.inf, _SLOPE / float(units[1]), _RHO, np.inf, np.inf]
+        clean = NonlinearConstraint(room, 0.0, np.inf)
+        found = minimize(miss, start, method="SLSQP", bounds=Bounds(least, most), constraints=clean, tol=1e-10)
+        return shape_at(found.x)
 
     def error(self, shape: _Shape) -> float:
         """Weighted rms of vol errors."""

@@ -60,7 +60,7 @@ def test_where_nothing_fits_the_last_good_slice_bounds_the_next():
     assert found[2].fault is None
 
 
-@settings(max_examples=25)
+@settings(max_examples=8)
 @given(st.lists(st.integers(20, 250), min_size=6, max_size=14), st.integers(1, 400))
 def test_quotes_of_any_shape_never_make_an_arbitrage(vols, days):
     strikes = np.linspace(60_000.0, 160_000.0, len(vols))
