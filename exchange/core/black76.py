@@ -40,8 +40,11 @@ def total_vol(vol: Wad, years: Wad) -> Wad:
 
 
 def moments(forward: Price, strike: Price, v: Wad) -> Moments:
-    """d1 = floor((ln(floor(F / K)) + floor(v^2 / 2)) / v), d2 = d1 - v; all of forward, strike and v positive."""
-    d1 = (ln_wad(mul_div_down(forward, WAD, strike)) * WAD + v * v // 2) // v
+    """d1 = floor((ln(floor(F / K)) + floor(v^2 / 2)) / v), d2 = d1 - v; forward, strike and v positive.
+
+    A ratio below 1e-18 counts as that.
+    """
+    d1 = (ln_wad(max(mul_div_down(forward, WAD, strike), 1)) * WAD + v * v // 2) // v
     return Moments(v, d1, d1 - v)
 
 
@@ -99,17 +102,20 @@ def averaging_years(seconds: Seconds, forward: Price, fixed: Price) -> Wad:
 
 
 class Pricer(Protocol):
-    """Marks of many calls at once. Every implementation gives the integers of ``black76_mark``, or it is wrong."""
+    """Prices many options at once. Every implementation gives the same integers as ``ScalarPricer``, or it is wrong."""
 
     def calls(
         self, forwards: Sequence[Price], strikes: Sequence[Price], vols: Sequence[Sequence[Wad]], years: Wad
     ) -> list[list[Price]]:
-        """For each forward a row of marks, one for each strike, at the row of vols that belongs to the forward."""
+        """Marks of calls that live ``years``: a row for each forward, with a mark for each strike.
+
+        ``vols`` has the same shape. Marks are those of ``black76_mark``; those of puts follow by ``put_mark``.
+        """
         ...
 
 
 class ScalarPricer:
-    """One call after another: the definition."""
+    """One option after another: the definition."""
 
     def calls(
         self, forwards: Sequence[Price], strikes: Sequence[Price], vols: Sequence[Sequence[Wad]], years: Wad
@@ -121,6 +127,9 @@ class ScalarPricer:
         ]
 
 
+SCALAR: Final[Pricer] = ScalarPricer()
+
+
 def put_mark(call: Price, forward: Price, strike: Price) -> Price:
-    """Mark of the put at the vol of a call: parity, to the unit."""
+    """Mark of the put with the terms of a call that has this mark: parity holds to the unit."""
     return call - forward + strike

@@ -30,7 +30,8 @@ _NORM_ARG_MAX: Final = 10 * WAD  # beyond it the density floors to 0, and the di
 _ROOTS: Final = 4  # square roots taken before the series of ln
 _HALVINGS: Final = 8  # of the argument before the series of exp
 
-# Of an argument in wad and a number of bits: the value with so many fractional bits, and a bound on its error.
+# Of an argument that no rule settles, and a number of bits: the value with so many fractional bits, and a bound on its
+# error in the last of them. The four functions that end in _bits are such.
 _Approximation = Callable[[int, int], tuple[int, int]]
 
 
@@ -55,7 +56,7 @@ def ln_wad(x: Wad) -> Wad:
         raise DomainError(f"ln needs a positive argument, got {x}")
     if x == WAD:
         return 0  # the one argument whose logarithm is rational
-    return _floor(_ln, x)
+    return _floor(ln_bits, x)
 
 
 def exp_wad(x: Wad) -> Wad:
@@ -66,14 +67,14 @@ def exp_wad(x: Wad) -> Wad:
         raise DomainError(f"exp needs an argument of at most 50, got {x}")
     if x == 0:
         return WAD  # the one argument whose exponential is rational
-    return _floor(_exp, x)
+    return _floor(exp_bits, x)
 
 
 def norm_pdf_wad(x: Wad) -> Wad:
     """Floor of the standard normal density."""
     if abs(x) > _NORM_ARG_MAX:
         return 0
-    return _floor(_pdf, x)
+    return _floor(norm_pdf_bits, x)
 
 
 def norm_cdf_wad(x: Wad) -> Wad:
@@ -84,7 +85,7 @@ def norm_cdf_wad(x: Wad) -> Wad:
         return 0
     if x > _NORM_ARG_MAX:
         return WAD - 1
-    return _floor(_cdf, x)
+    return _floor(norm_cdf_bits, x)
 
 
 def _floor(approximate: _Approximation, x: Wad) -> Wad:
@@ -97,17 +98,17 @@ def _floor(approximate: _Approximation, x: Wad) -> Wad:
     raise UndecidedError(f"the floor at {x}")
 
 
-def _ln(x: Wad, bits: int) -> tuple[int, int]:
-    """Scale into [1, 2), take four square roots, then 2 atanh((m-1)/(m+1)).
+def ln_bits(x: Wad, bits: int) -> tuple[int, int]:
+    """Ln x: scale into [1, 2), take four square roots, then 2 atanh((m-1)/(m+1)).
 
     The error is below 16 units for each bit, and one for each power of two.
     """
     one = 1 << bits
     k = x.bit_length() - WAD.bit_length()
-    m = (x << bits - k) // WAD if k <= bits else (x >> k - bits) // WAD
+    m = _over_power(x, k, bits)
     if m < one:
         k -= 1
-        m = (x << bits - k) // WAD
+        m = _over_power(x, k, bits)
     for _ in range(_ROOTS):
         m = isqrt(m << bits)
     z = ((m - one) << bits) // (m + one)
@@ -120,7 +121,12 @@ def _ln(x: Wad, bits: int) -> tuple[int, int]:
     return (total << _ROOTS + 1) + k * (_LN2 >> _CONSTANT_BITS - bits), 16 * bits + abs(k)
 
 
-def _exp(x: Wad, bits: int) -> tuple[int, int]:
+def _over_power(x: Wad, k: int, bits: int) -> int:
+    """The number that x stands for, over 2**k."""
+    return (x << bits >> k if k >= 0 else x << bits - k) // WAD
+
+
+def exp_bits(x: Wad, bits: int) -> tuple[int, int]:
     """e**x, with an error below 256 units for each bit of a value in [1, 2), and one for the last shift."""
     mantissa, k = _exp_parts((x << bits) // WAD, bits)
     if k >= 0:
@@ -149,13 +155,13 @@ def _pdf_parts(x: Wad, bits: int) -> tuple[int, int]:
     return mantissa * (_INV_SQRT_2PI >> _CONSTANT_BITS - bits) >> bits, k
 
 
-def _pdf(x: Wad, bits: int) -> tuple[int, int]:
-    """The density; its error is less than that of the exponential in it."""
+def norm_pdf_bits(x: Wad, bits: int) -> tuple[int, int]:
+    """phi(x); its error is less than that of the exponential in it."""
     mantissa, k = _pdf_parts(x, bits)
     return mantissa >> -k, (bits << _HALVINGS >> -k) + 2
 
 
-def _cdf(x: Wad, bits: int) -> tuple[int, int]:
+def norm_cdf_bits(x: Wad, bits: int) -> tuple[int, int]:
     """Phi(x) = 1/2 + phi(x) * (x + x^3/3 + x^5/15 + ...), error below 256 units for each bit.
 
     All terms have one sign, and the density keeps its own power of two until the product is formed: the only

@@ -7,7 +7,7 @@ Imports units, commands, margin, black76.
 
 from typing import Final
 
-from exchange.core.black76 import black76_mark
+from exchange.core.black76 import SCALAR, Pricer, put_mark
 from exchange.core.commands import PostRound, Sheet, StandardModel
 from exchange.core.margin import Leg, contingency_rate, short_units
 from exchange.core.state_types import Expiry, Series
@@ -76,16 +76,26 @@ def _index_sheet(
         view.mm_units[series_id] = units.maintenance
 
 
-def implied_marks(sheet: Sheet, expiry: Expiry, series: dict[int, Series], time_s: Seconds) -> tuple[Price, ...]:
+def implied_marks(
+    sheet: Sheet, expiry: Expiry, series: dict[int, Series], time_s: Seconds, pricer: Pricer = SCALAR
+) -> tuple[Price, ...]:
     """Marks that follow from a sheet's forward and vols at the round's time, at least 1e-6 USDC.
 
-    The contract reads 0 as no mark at all: as the lane of a series that is newer than the round.
+    The contract reads 0 as no mark at all: as the lane of a series that is newer than the round. Both options of a
+    strike usually have one vol, and then are priced once.
     """
     years = years_of(expiry.expiry_s - time_s)
-    return tuple(
-        max(black76_mark(sheet.forward, series[sid].strike, vol, years, is_call=series[sid].is_call), MARK_MIN)
-        for sid, vol in zip(expiry.series, sheet.vols, strict=True)
+    options = [series[sid] for sid in expiry.series]
+    terms = [(option.strike, vol) for option, vol in zip(options, sheet.vols, strict=True)]
+    different = list(dict.fromkeys(terms))
+    strikes, vols = [strike for strike, _ in different], [vol for _, vol in different]
+    (calls,) = pricer.calls([sheet.forward], strikes, [vols], years)
+    call_of = dict(zip(different, calls, strict=True))
+    marks = (
+        call_of[key] if option.is_call else put_mark(call_of[key], sheet.forward, option.strike)
+        for option, key in zip(options, terms, strict=True)
     )
+    return tuple(max(mark, MARK_MIN) for mark in marks)
 
 
 def twap(acc_at: dict[int, int], expiry_s: Seconds) -> Price | None:

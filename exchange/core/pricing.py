@@ -87,7 +87,7 @@ def _refuse_sums(state: State, command: PostRound) -> Rejected | None:
 def _refuse_marks(state: State, command: PostRound) -> Rejected | None:
     """Marks are those that forwards and vols imply."""
     for sheet in command.sheets:
-        implied = implied_marks(sheet, state.expiries[sheet.expiry_id], state.series, command.time_s)
+        implied = implied_marks(sheet, state.expiries[sheet.expiry_id], state.series, command.time_s, state.pricer)
         for given, mark in zip(sheet.marks, implied, strict=True):
             if given != mark or mark > U64_MAX:
                 return Rejected(Reject.ROUND_MARKS_MUST_FOLLOW, given, min(mark, U64_MAX))

@@ -11,6 +11,7 @@ from typing import Final, TypeAlias, TypeVar
 
 import msgspec
 
+from exchange.core.black76 import SCALAR, Pricer
 from exchange.core.book import Book
 from exchange.core.commands import Configure, ObserveBlock, PostRound, SetAuctions, SetBands, Spot, terms_of
 from exchange.core.oracle import RoundView, view_of
@@ -160,6 +161,7 @@ class State:
         "next_trade",
         "orders",
         "owned",
+        "pricer",
         "purges",
         "round",
         "rounds",
@@ -217,6 +219,7 @@ class State:
         self.kills: dict[KillKey, Kill] = {}  # kill
         self.purges: dict[PurgeKey, Purge] = {}  # purging
         self.block: ObserveBlock | None = None  # chain: the last block seen
+        self.pricer: Pricer = SCALAR  # no fact: whoever runs the machine may give it a faster one
 
 
 def image(state: State) -> StateImage:

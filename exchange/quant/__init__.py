@@ -1,5 +1,6 @@
-"""Floats that advise: Greeks for the eye, calibration, simulation.
+"""Floats that advise: Greeks for the eye, calibration, simulation. And floats that prove themselves: ``pricer``.
 
-Nothing computed here is committed. What is to have effect enters the machine as integers in a journaled command, and
-the core judges those integers by itself. May use numpy and scipy; imports the core's words and integer functions.
+No float is committed. What is to have effect enters the machine as integers in a journaled command, and the core judges
+those integers by itself; or, from ``pricer``, as integers that an error bound shows to be the core's own. May use numpy
+and scipy; imports the core's words and integer functions.
 """

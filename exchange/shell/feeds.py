@@ -81,7 +81,7 @@ class Maker:
                 continue
             vols = tuple(vol_of(series) for series in expiry.series)
             bare = Sheet(expiry.id, spots[expiry.underlying], conf, vols, ())
-            marks = implied_marks(bare, expiry, state.series, time_s)
+            marks = implied_marks(bare, expiry, state.series, time_s, state.pricer)
             sheets.append(Sheet(expiry.id, spots[expiry.underlying], conf, vols, marks))
         self._last_id = round_id = max(last.round_id if last is not None else 0, self._last_id) + 1
         unsigned = PostRound(round_id, time_s, WAD, tuple(words), tuple(sheets), ())

@@ -9,7 +9,7 @@ from core_profiles import SOAK
 from core_truth import exactly, true_cdf, true_exp, true_ln, true_sqrt
 
 from exchange.core.black76 import (
-    ScalarPricer,
+    SCALAR,
     averaging_years,
     black76_mark,
     discount_factor,
@@ -154,11 +154,16 @@ def test_time_never_grows_as_the_window_runs_down() -> None:
 # -- many at once -----------------------------------------------------------------------------------------------------
 
 
-def test_rows_of_calls_are_single_calls_and_puts_follow_by_parity() -> None:
-    forwards, strikes, years = [95_000 * 10**6, 10**11], [9 * 10**10, 10**11, 2 * 10**11], years_of(86_400)
-    vols = [[WAD // 2, WAD // 3, WAD], [WAD, 0, WAD // 7]]
-    rows = ScalarPricer().calls(forwards, strikes, vols, years)
-    for forward, row, held in zip(forwards, rows, vols, strict=True):
-        for strike, mark, vol in zip(strikes, row, held, strict=True):
+def test_a_table_of_calls_is_made_of_single_ones_and_puts_follow_by_parity() -> None:
+    forwards, strikes, years = [95_000 * 10**6, 10**11, 0], [9 * 10**10, 10**11, 2 * 10**11, 0], years_of(86_400)
+    vols = [[WAD // 2, WAD // 3, WAD, WAD], [WAD, 0, WAD // 7, WAD], [WAD] * 4]
+    calls = SCALAR.calls(forwards, strikes, vols, years)
+    for forward, marks, row in zip(forwards, calls, vols, strict=True):
+        for strike, mark, vol in zip(strikes, marks, row, strict=True):
             assert mark == black76_mark(forward, strike, vol, years, is_call=True)
             assert put_mark(mark, forward, strike) == black76_mark(forward, strike, vol, years, is_call=False)
+
+
+def test_a_forward_far_below_its_strike_has_a_price_too() -> None:
+    """Their ratio in 1e-18 is zero, which has no logarithm."""
+    assert black76_mark(1, 2 * 10**18, 5 * WAD, WAD, is_call=True) == 1

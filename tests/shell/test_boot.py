@@ -5,9 +5,11 @@ import pytest
 
 from exchange import codec
 from exchange.core import commands as c
+from exchange.core.black76 import SCALAR
 from exchange.core.events import Applied, Event, Reject, Rejected
 from exchange.core.machine import apply
 from exchange.core.state import State, digest
+from exchange.quant.pricer import VectorPricer
 from exchange.shell.boot import GENESIS, Diverged, boot
 from journal import Damage, Damaged, MemoryStore, Record, Tree, Writer, encode_record
 
@@ -80,3 +82,9 @@ async def test_a_broken_chain_is_refused_before_anything_after_it_is_executed():
         await boot(store)
     assert caught.value.finding.kind is Damage.ALTERED
     assert caught.value.finding.seq == 3
+
+
+async def test_a_running_venue_prices_fast_and_an_auditor_by_the_definition():
+    """Both give the same integers, so every replay of a live journal compares the two."""
+    assert isinstance((await boot(await journaled(honest()))).state.pricer, VectorPricer)
+    assert State().pricer is SCALAR
