@@ -16,7 +16,7 @@ import msgspec
 from coincurve import PrivateKey, PublicKey
 from tiny_keccak import keccak256 as keccak
 
-from exchange.core.commands import NO_TERMS, Authorisation, QuoteLeaf, QuoteMandate, Terms
+from exchange.core.commands import NO_TERMS, Authorisation, Block, BlockLeg, QuoteLeaf, QuoteMandate, Terms
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
@@ -40,6 +40,12 @@ _MANDATE_TYPE = keccak(
     b"uint64 vega,uint32 count)"
 )
 _LEAF_TYPE = keccak(b"QuoteLeaf(uint32 series,bool isBuy,uint64 quantity,uint64 price,int64 delta,uint64 vega)")
+_BLOCK_LEG = b"BlockLeg(uint32 series,bool isBuy,uint64 quantity,uint64 price)"
+_BLOCK_LEG_TYPE = keccak(_BLOCK_LEG)
+_BLOCK_TYPE = keccak(
+    b"BlockTrade(uint32 maker,uint32 taker,BlockLeg[] legs,uint64 makerMaxFee,uint64 takerMaxFee,uint64 nonce,"
+    b"uint64 expiry,bool queueable)" + _BLOCK_LEG
+)
 _BATCH_TYPE = keccak(
     b"Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
 )
@@ -254,6 +260,26 @@ def mandate_digest(domain: bytes, mandate: QuoteMandate, root: bytes) -> bytes:
         _uint(mandate.count, 32),
     )
     return _typed(domain, keccak(_MANDATE_TYPE + b"".join(fields)))
+
+
+def _leg_struct(leg: BlockLeg) -> bytes:
+    fields = (_uint(leg.series, 32), _uint(leg.is_buy, 1), _uint(leg.qty, 64), _uint(leg.price, 64))
+    return keccak(_BLOCK_LEG_TYPE + b"".join(fields))
+
+
+def block_digest(domain: bytes, block: Block) -> bytes:
+    """Digest of a block trade in the domain of Clearing, the same for both. Raises SigningError for a field's range."""
+    fields = (
+        _uint(block.maker, 32),
+        _uint(block.taker, 32),
+        keccak(b"".join(_leg_struct(leg) for leg in block.legs)),
+        _uint(block.maker_max_fee, 64),
+        _uint(block.taker_max_fee, 64),
+        _uint(block.nonce, 64),
+        _uint(block.expiry_s, 64),
+        _uint(block.queueable, 1),
+    )
+    return _typed(domain, keccak(_BLOCK_TYPE + b"".join(fields)))
 
 
 def batch_digest(domain: bytes, header: BatchHeader, content: bytes) -> bytes:

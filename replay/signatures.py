@@ -11,14 +11,15 @@ from exchange.core.commands import (
     Amend,
     Authorisation,
     Configure,
+    ExecuteBlock,
     ListExpiry,
     MassQuote,
     Place,
     PostRound,
-    QuoteMandate,
 )
 from exchange.signing import (
     SigningError,
+    block_digest,
     domain_separator,
     mandate_digest,
     mandate_root,
@@ -63,6 +64,8 @@ class Signatures:
                     finding = self._order(record.seq, command.auth)
                 case MassQuote():
                     finding = self._mandate(record.seq, command)
+                case ExecuteBlock():
+                    finding = self._block(record.seq, command)
                 case PostRound():
                     finding = self._round(record.seq, command)
                 case Configure():
@@ -80,8 +83,8 @@ class Signatures:
         try:
             found = recover(order_digest(self._orders_domain, order_of(auth)), auth.signature)
         except SigningError as error:
-            return _unsigned(seq, auth, str(error))
-        return None if found == auth.signer else _unsigned(seq, auth, shown(found))
+            return _unsigned(seq, auth.account, auth.nonce, auth.signer, str(error))
+        return None if found == auth.signer else _unsigned(seq, auth.account, auth.nonce, auth.signer, shown(found))
 
     def _mandate(self, seq: int, command: MassQuote) -> Finding | None:
         """One signature over all quotes of a message: it holds only if the root follows from what is journaled."""
@@ -91,8 +94,28 @@ class Signatures:
             digest = mandate_digest(self._orders_domain, mandate, mandate_root(command.leaves))
             found = recover(digest, mandate.signature)
         except SigningError as error:
-            return _unsigned(seq, mandate, str(error))
-        return None if found == mandate.signer else _unsigned(seq, mandate, shown(found))
+            return _unsigned(seq, mandate.account, mandate.nonce, mandate.signer, str(error))
+        return (
+            None
+            if found == mandate.signer
+            else _unsigned(seq, mandate.account, mandate.nonce, mandate.signer, shown(found))
+        )
+
+    def _block(self, seq: int, command: ExecuteBlock) -> Finding | None:
+        """Two signatures over all of it. A block that was refused may bear anything that recovers to its signers."""
+        self.orders += 1
+        block = command.block
+        for account, signer, signature in (
+            (block.maker, command.maker_signer, command.maker_signature),
+            (block.taker, command.taker_signer, command.taker_signature),
+        ):
+            try:
+                found = recover(block_digest(self._orders_domain, block), signature)
+            except SigningError as error:
+                return _unsigned(seq, account, block.nonce, signer, str(error))
+            if found != signer:
+                return _unsigned(seq, account, block.nonce, signer, shown(found))
+        return None
 
     def _round(self, seq: int, command: PostRound) -> Finding | None:
         self.rounds += 1
@@ -130,6 +153,6 @@ def _quorum_of(signers: int) -> int:
     return (2 * signers + 2) // 3
 
 
-def _unsigned(seq: int, auth: Authorisation | QuoteMandate, actual: str) -> Finding:
-    sentence = f"seq {seq}: the order with nonce {auth.nonce} of account {auth.account} is not signed by its signer"
-    return Finding(seq=seq, kind=Kind.ORDER_NOT_SIGNED, sentence=sentence, expected=shown(auth.signer), actual=actual)
+def _unsigned(seq: int, account: int, nonce: int, signer: bytes, actual: str) -> Finding:
+    sentence = f"seq {seq}: the order with nonce {nonce} of account {account} is not signed by its signer"
+    return Finding(seq=seq, kind=Kind.ORDER_NOT_SIGNED, sentence=sentence, expected=shown(signer), actual=actual)

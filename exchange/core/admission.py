@@ -4,6 +4,8 @@ Deciding only reads. The order of the checks is the order of ``Reject``. Imports
 keyroom, events.
 """
 
+from typing import Protocol
+
 from exchange.core import fees, keyroom, kill, protection, risk, triggers
 from exchange.core.commands import (
     AUCTION,
@@ -17,7 +19,6 @@ from exchange.core.commands import (
     Amend,
     Authorisation,
     Place,
-    QuoteMandate,
     Terms,
 )
 from exchange.core.events import Reject, Rejected
@@ -44,9 +45,21 @@ FILL_MAX = 2**54  # greeks of a whole quote in 1e-4 of their unit: all quotes of
 SLICES_MAX = 100  # of an iceberg; each is a fill of its own, and a sweep is bounded
 
 
-def refuse_who(
-    state: State, auth: Authorisation | QuoteMandate, now_s: Seconds, scope: int = SCOPE_TRADE
-) -> Rejected | None:
+class Signed(Protocol):
+    """Something signed for an account: an order, a mandate, one side of a block."""
+
+    @property
+    def account(self) -> int:
+        """For whom."""
+        ...
+
+    @property
+    def signer(self) -> bytes:
+        """By whom."""
+        ...
+
+
+def refuse_who(state: State, auth: Signed, now_s: Seconds, scope: int = SCOPE_TRADE) -> Rejected | None:
     """Whether this account may, and this signer for it."""
     account = state.accounts.get(auth.account)
     if account is None or account.id == 0:

@@ -27,6 +27,11 @@ def trades_max(config: Configure) -> int:
     return batches_max(config) * config.batch_trades_max
 
 
+def blocks_max(config: Configure) -> int:
+    """Block trades that may wait. Each is a batch of its own, and orders must not wait for want of batches."""
+    return div_down(batches_max(config), 4)
+
+
 def age_max_s(config: Configure) -> Seconds:
     """How long the oldest sealed batch may take to become final before nothing more is filled."""
     return div_down(config.settlement_window_s - config.batch_age_max_s, 2)
@@ -44,6 +49,18 @@ def room(state: State) -> int:
     """How many more trades may wait."""
     assert state.config is not None
     return trades_max(state.config) - len(state.trades)
+
+
+def refuse_block(state: State, legs: int) -> Rejected | None:
+    """Refuse a block while too much waits, or too many blocks do."""
+    config = state.config
+    assert config is not None
+    if len(state.deals) >= blocks_max(config):
+        return Rejected(Reject.SETTLEMENT_MUST_KEEP_UP, len(state.deals), blocks_max(config))
+    late = refuse(state)
+    if late is None and legs > room(state):
+        return Rejected(Reject.SETTLEMENT_MUST_KEEP_UP, len(state.trades), trades_max(config))
+    return late
 
 
 def refuse(state: State) -> Rejected | None:

@@ -35,7 +35,7 @@ def edge_for(state: State, auth: Authorisation) -> Price | None:
     """The last price on the tick at which this order may be signed, if it is signed beyond it; else None."""
     if not state.band_rules:
         return None
-    band = _band_of(state, auth.series)
+    band = band_of(state, auth.series)
     if band is None:
         return None
     low, high = band
@@ -44,7 +44,8 @@ def edge_for(state: State, auth: Authorisation) -> Price | None:
     return low if auth.price < low else None
 
 
-def _band_of(state: State, series: int) -> tuple[Price, Price] | None:
+def band_of(state: State, series: int) -> tuple[Price, Price] | None:
+    """Lowest price for sellers and highest for buyers; None without a rule, or a price of the surface."""
     view, option = state.view, state.series[series]
     rules = state.band_rules.get(option.underlying)
     if rules is None or not (rules.spot or rules.vol or rules.floor) or view is None or series not in view.marks:

@@ -182,11 +182,17 @@ def may_hold(state: State, account: Account, series: int) -> bool:
 
     What the contracts hold counts besides what is held here: positions in a fixed expiry stay there until it is paid.
     """
+    return may_hold_all(state, account, (series,))
+
+
+def may_hold_all(state: State, account: Account, legs: tuple[int, ...]) -> bool:
+    """Whether the account may have positions in all of these series too."""
     there = state.mirror.positions.get(account.id, ())
-    if series in account.positions or len(account.positions) + len(there) + len(account.waiting) < SMALL:
+    count = len(account.positions) + len(there) + len(account.waiting)
+    if count + len(legs) <= SMALL or all(series in account.positions for series in legs):
         return True
     groups = _groups_of(state, account)
-    if series >> 2 in groups:
+    more = dict.fromkeys(series >> 2 for series in legs)
+    if all(group in groups for group in more):
         return True
-    groups[series >> 2] = None
-    return positions_gas(state, groups, {}) <= POSITIONS_GAS_MAX
+    return positions_gas(state, groups | more, {}) <= POSITIONS_GAS_MAX

@@ -36,6 +36,7 @@ BRACKET: Final = 2
 SCOPE_TRADE: Final = 1
 SCOPE_CANCEL: Final = 2
 SCOPE_QUOTE: Final = 4
+SCOPE_RFQ: Final = 8  # requests for quotes, and block trades
 SCOPE_READ: Final = 16
 
 # What a connection says about its orders should it be lost: as each account has it, or for all of them.
@@ -93,6 +94,7 @@ class Configure(Command, frozen=True, tag=1):
     standard: StandardModel
     mandates: bool = False  # whether the contracts settle fills under quote mandates; without it nobody quotes
     taker_delay_ns: Nanos = 0  # how long an order that can take is held back before it is stamped; 0: not at all
+    blocks: bool = False  # whether the contracts settle block trades; without it nobody trades blocks
 
 
 class ListUnderlying(Command, frozen=True, tag=2):
@@ -368,6 +370,63 @@ class CancelQuotes(Command, frozen=True, tag=63):
     delta_min: int = -U63_MAX
     delta_max: int = U63_MAX
     label: str = ""  # "": any
+
+
+# Block trades: agreed by two accounts away from the books, signed by both.
+
+
+class BlockLeg(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One trade of a block, as the taker sees it."""
+
+    series: int
+    is_buy: bool
+    qty: Qty
+    price: Price
+
+
+class Block(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What both signed (EIP-712 ``BlockTrade``), all of it or none; its legs ascend by series.
+
+    ``maker_max_fee`` and ``taker_max_fee`` (1e-6 USDC) are for the whole block. The nonce is one of both accounts.
+    With ``queueable`` it may also be queued on the contracts, without the operator: see ``ObserveOffbookQueued``.
+    """
+
+    maker: int
+    taker: int
+    legs: tuple[BlockLeg, ...]
+    maker_max_fee: Cash
+    taker_max_fee: Cash
+    nonce: int
+    expiry_s: Seconds
+    queueable: bool = False
+
+
+class SetBlocks(Command, frozen=True, tag=105):
+    """Take blocks in an underlying, with at least ``min_qty`` in each leg; zero: take none."""
+
+    underlying: int
+    min_qty: Qty
+    authoriser: str
+
+
+class ExecuteBlock(Command, frozen=True, tag=106):
+    """Trade a block that both parties have signed; whoever holds both signatures may ask for it."""
+
+    block: Block
+    maker_signer: bytes  # 20
+    maker_signature: bytes  # 65
+    taker_signer: bytes  # 20
+    taker_signature: bytes  # 65
+
+
+class InvalidateBlock(Command, frozen=True, tag=107):
+    """An account no longer stands by what it signed under a nonce. On the contracts ``cancel_nonces`` says so."""
+
+    account: int
+    nonce: int
+
+
+Blocks: TypeAlias = SetBlocks | ExecuteBlock | InvalidateBlock
 
 
 class SealBatch(Command, frozen=True, tag=20):
@@ -705,4 +764,5 @@ AnyCommand: TypeAlias = (
     | ObserveBlock
     | Observation
     | Presence
+    | Blocks
 )

@@ -19,6 +19,7 @@ class Reject(StrEnum):
     VENUE_MUST_BE_CONFIGURED_ONCE = "venue_must_be_configured_once"
     TRADING_MUST_BE_OPEN = "trading_must_be_open"
     MANDATES_MUST_BE_SUPPORTED = "mandates_must_be_supported"
+    BLOCKS_MUST_BE_SUPPORTED = "blocks_must_be_supported"
     # listings
     UNDERLYING_MUST_EXIST = "underlying_must_exist"
     EXPIRY_MUST_EXIST = "expiry_must_exist"
@@ -44,6 +45,9 @@ class Reject(StrEnum):
     ACCOUNT_MUST_BE_ACTIVE = "account_must_be_active"
     KILL_SWITCH_MUST_BE_RELEASED = "kill_switch_must_be_released"
     SIGNER_MUST_BE_AUTHORISED = "signer_must_be_authorised"
+    # a block
+    BLOCK_MUST_HAVE_TWO_OWNERS = "block_must_have_two_owners"
+    BLOCK_LEGS_MUST_FIT = "block_legs_must_fit"
     # a message of quotes, or an order under their protection
     PROTECTION_MUST_FIT = "protection_must_fit"
     QUOTE_GROUP_MUST_EXIST = "quote_group_must_exist"
@@ -62,6 +66,8 @@ class Reject(StrEnum):
     PRICE_MUST_BE_POSITIVE = "price_must_be_positive"
     PRICE_MUST_BE_ON_TICK = "price_must_be_on_tick"
     PRICE_MUST_FIT = "price_must_fit"
+    BLOCKS_MUST_BE_OFFERED = "blocks_must_be_offered"
+    BLOCK_MUST_BE_LARGE = "block_must_be_large"
     TERMS_MUST_BE_KNOWN = "terms_must_be_known"
     DISPLAY_MUST_FIT = "display_must_fit"
     PROTECTED_MUST_MAKE = "protected_must_make"
@@ -96,6 +102,8 @@ class Reject(StrEnum):
     CHAIN_MUST_BE_IN_SIGHT = "chain_must_be_in_sight"
     ACCOUNT_MUST_HAVE_MARGIN = "account_must_have_margin"
     FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
+    POSITIONS_MUST_FIT = "positions_must_fit"
+    PARTY_MUST_HAVE_MARGIN = "party_must_have_margin"
     TRIGGER_MUST_BE_DUE = "trigger_must_be_due"
     # presence
     SESSIONS_MUST_FIT = "sessions_must_fit"
@@ -352,6 +360,16 @@ class Purged(Event, frozen=True, tag=71):
     owner: bytes
 
 
+class BlockTraded(Event, frozen=True, tag=105):
+    """One leg of a block has traded. Fees in 1e-6 USDC; ``index``: spot they were taken on."""
+
+    trade_id: int
+    leg: int
+    taker_fee: Cash
+    maker_fee: Cash
+    index: Price
+
+
 AnyEvent: TypeAlias = (
     Rejected
     | Applied
@@ -377,4 +395,5 @@ AnyEvent: TypeAlias = (
     | Uncrossed
     | TimerFired
     | Purged
+    | BlockTraded
 )

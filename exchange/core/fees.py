@@ -25,6 +25,11 @@ def maker_fee(schedule: FeeSchedule, index: Price, price: Price, qty: Qty, taker
     return mul_div_up(min(schedule.maker_rate * index, schedule.cap * price), qty, RISK_ONE)
 
 
+def block_maker_fee(schedule: FeeSchedule, index: Price, price: Price, qty: Qty, taker: Cash) -> Cash:
+    """Fee of the maker of a block: that of a fill, but no rebate, for nothing stood in a book for others to take."""
+    return max(maker_fee(schedule, index, price, qty, taker), 0)
+
+
 def taker_fee_fits(schedule: FeeSchedule, index: Price, max_fee: Price) -> bool:
     """Whether ``max_fee`` per contract covers the rate on notional, hence the fee of any quantity, whatever the cap."""
     return max_fee * WAD >= schedule.taker_rate * index

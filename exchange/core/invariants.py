@@ -279,6 +279,25 @@ def mandates_are_named(state: State) -> str | None:
     return None
 
 
+def blocks_settle_whole(state: State) -> str | None:
+    """BLOCKS_SETTLE_WHOLE: a block is kept until it is final, and its trades, all of them, are a batch of their own."""
+    named: dict[int, int] = dict.fromkeys(state.deals, 0)
+    for batch in state.batches.values():
+        deals = dict.fromkeys(
+            state.auths[state.trades[trade_id].taker_auth].deal
+            for trade_id in range(batch.first_trade, batch.last_trade + 1)
+        )
+        if len(deals) > 1:
+            return f"batch {batch.id} holds trades of blocks {list(deals)}"
+        for deal in deals:
+            if deal:
+                named[deal] = batch.last_trade + 1 - batch.first_trade
+    for key, count in named.items():
+        if key not in state.deals or len(state.deals[key].signed.block.legs) != count:
+            return f"block {key} has {count} trades on their way in a batch"
+    return None
+
+
 def quotes_are_protected(state: State) -> str | None:
     """QUOTES_ARE_PROTECTED: nothing stands in a group that is frozen or full, nor under a mandate that is used up."""
     frozen: dict[tuple[int, str], bool] = {}  # a window is added up once, however many quotes stand in its group
@@ -326,6 +345,7 @@ ALL: Final[tuple[Invariant, ...]] = (
     killed_trade_nothing,
     connections_mind_open_orders,
     mandates_are_named,
+    blocks_settle_whole,
     quotes_are_protected,
 )
 

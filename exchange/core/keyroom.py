@@ -9,7 +9,7 @@ from exchange.core.events import Reject, Rejected
 from exchange.core.keylimits import KeyLimits, KeyUse, is_limited, paid_by, refusal
 from exchange.core.state import State
 from exchange.core.state_types import Key, Trade
-from exchange.core.units import QTY_ONE, Cash, Price, Qty, premium_of
+from exchange.core.units import CASH_MAX, QTY_ONE, Cash, Price, Qty, premium_of
 
 
 def limited_key(state: State, auth: Authorisation) -> Key | None:
@@ -52,6 +52,16 @@ class KeyRoom:
             return True
         underlying = self.state.series[auth.series].underlying
         return not refusal(key.limits, underlying, self._after(key, auth, price, qty, fee))
+
+    def refuse(self, auth: Authorisation, price: Price, qty: Qty, fee: Cash) -> Rejected | None:
+        """The limit that forbids the key that signed to fill so much more, with what it would have used."""
+        key = limited_key(self.state, auth)
+        if key is None or self.allows(auth, price, qty, fee):
+            return None
+        use, limits = self._after(key, auth, price, qty, fee), key.limits
+        if limits.notional and use.notional > limits.notional * QTY_ONE:
+            return Rejected(Reject.KEY_MUST_HAVE_NOTIONAL, min(use.notional // QTY_ONE, CASH_MAX), limits.notional)
+        return Rejected(Reject.KEY_MUST_HAVE_SPEND, min(use.spend, CASH_MAX), limits.spend)
 
     def note(self, auth: Authorisation, price: Price, qty: Qty, fee: Cash) -> None:
         """One more fill is planned."""

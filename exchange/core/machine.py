@@ -8,6 +8,7 @@ suffice to evolve, so folding and re-executing a journal must agree. Imports eve
 from exchange.core import (
     admission,
     bands,
+    blocks,
     deadlines,
     firing,
     invariants,
@@ -66,6 +67,8 @@ def _decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tu
         return (e.Rejected(e.Reject.TRADING_MUST_BE_OPEN),)
     if kind in quoting.KINDS:
         return _before_quotes(state, command) + quoting.decide(state, command, seq, time_ns)  # type: ignore[arg-type]
+    if kind in blocks.KINDS:
+        return blocks.decide(state, command)  # type: ignore[arg-type]
     return _decide_rare(state, seq, time_ns, command)
 
 
@@ -229,7 +232,7 @@ def _fold_waiting(
 
 
 def _fold_makers(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, event: e.Event) -> None:
-    """What concerns those who quote, and whether they are there."""
+    """What concerns those who quote, whether they are there, and what is traded away from the books."""
     match event:
         case e.MassQuoted():
             assert isinstance(command, c.MassQuote)
@@ -240,6 +243,9 @@ def _fold_makers(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, 
             presence.evolve_fired(state, event, seq)
         case e.Purged():
             purging.evolve_purged(state, event)
+        case e.BlockTraded():
+            assert isinstance(command, c.ExecuteBlock)
+            blocks.evolve_traded(state, command, event, seq)
 
 
 def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> None:
@@ -260,6 +266,8 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             settlement.evolve_refused(state, command)
         case c.SetProtection() | c.FreezeQuotes() | c.CancelQuotes():
             quoting.evolve(state, command)
+        case c.SetBlocks() | c.InvalidateBlock():
+            blocks.evolve(state, command)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
         case c.PullKill() | c.ReleaseKill():

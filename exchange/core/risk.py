@@ -207,6 +207,31 @@ def fill_shortfall(state: State, account: Account, series: int, before: Moved, a
     return -margin
 
 
+def block_shortfall(state: State, account: Account, cash: Cash, moves: dict[int, Qty]) -> Cash:
+    """Shortfall that forbids moving ``cash`` and quantities of several series at once; zero if it is acceptable.
+
+    The rule of ``fill_shortfall``, for all of it as one. It fills no quote, so what covers quotes has to be left.
+    """
+    refresh(state, account)
+    free, isolated, units = account.cash - account.held, account.isolated, view_now(state).im_units
+    for series, qty in moves.items():
+        position = account.positions.get(series, 0)
+        isolated += (min(position, 0) - min(position + qty, 0)) * units[series]
+    left, keep = (free + cash) * RISK_ONE - isolated, covers_of(state, account)
+    if left >= keep:
+        return 0
+    if keep and left < free * RISK_ONE - account.isolated:
+        return div_up(keep - left, RISK_ONE)
+    positions = dict(account.positions)
+    for series, qty in moves.items():
+        positions[series] = positions.get(series, 0) + qty
+    view = view_now(state)
+    margin = free + cash - requirement_of(state, view, positions, Kind.INITIAL)
+    if margin >= 0 or margin >= free - requirement_of(state, view, account.positions, Kind.INITIAL):
+        return 0
+    return -margin
+
+
 # -- covers -----------------------------------------------------------------------------------------------------------
 
 # A covered mandate holds margin once, for the worst that can fill under it. What fills before the last fill is below

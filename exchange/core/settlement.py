@@ -165,6 +165,11 @@ def release(state: State, auth_id: int) -> None:
             mandate.refs -= 1
             if not mandate.refs:
                 del state.mandates[mandate.id]
+        if entry.deal:
+            deal = state.deals[entry.deal]
+            deal.refs -= 1
+            if not deal.refs:
+                del state.deals[deal.id]
 
 
 # -- expiry -----------------------------------------------------------------------------------------------------------

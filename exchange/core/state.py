@@ -13,7 +13,7 @@ import msgspec
 
 from exchange.core.black76 import SCALAR, Pricer
 from exchange.core.book import Book
-from exchange.core.commands import Configure, ObserveBlock, PostRound, SetAuctions, SetBands, Spot, terms_of
+from exchange.core.commands import Configure, ObserveBlock, PostRound, SetAuctions, SetBands, SetBlocks, Spot, terms_of
 from exchange.core.oracle import RoundView, view_of
 from exchange.core.state_types import (
     Account,
@@ -21,6 +21,7 @@ from exchange.core.state_types import (
     AuthEntry,
     Batch,
     Cover,
+    Deal,
     Due,
     Expiry,
     Key,
@@ -129,6 +130,8 @@ class StateImage(msgspec.Struct, array_like=True):
     due: list[Due] = []
     band_rules: list[SetBands] = []
     block: ObserveBlock | None = None
+    block_rules: list[SetBlocks] = []
+    deals: list[Deal] = []
 
 
 class State:
@@ -143,10 +146,12 @@ class State:
         "band_rules",
         "batches",
         "block",
+        "block_rules",
         "books",
         "by_session",
         "config",
         "deadlines",
+        "deals",
         "due",
         "expiries",
         "first_unsealed",
@@ -220,6 +225,8 @@ class State:
         self.purges: dict[PurgeKey, Purge] = {}  # purging
         self.block: ObserveBlock | None = None  # chain: the last block seen
         self.pricer: Pricer = SCALAR  # no fact: whoever runs the machine may give it a faster one
+        self.block_rules: dict[int, SetBlocks] = {}  # blocks: of each underlying that takes block trades
+        self.deals: dict[int, Deal] = {}  # blocks: traded, not yet final on chain
 
 
 def image(state: State) -> StateImage:
@@ -258,6 +265,8 @@ def image(state: State) -> StateImage:
         due=list(state.due.values()),
         band_rules=[state.band_rules[key] for key in sorted(state.band_rules)],
         block=state.block,
+        block_rules=[state.block_rules[key] for key in sorted(state.block_rules)],
+        deals=_sorted(state.deals),
     )
 
 
@@ -342,6 +351,7 @@ _BY_ID: Final = (
     "auctions",
     "mandates",
     "sessions",
+    "deals",
 )
 
 
@@ -365,6 +375,7 @@ def restore(source: StateImage) -> State:
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
     state.due = {item.id: item for item in source.due}
     state.band_rules = {rules.underlying: rules for rules in source.band_rules}
+    state.block_rules = {rules.underlying: rules for rules in source.block_rules}
     _restore_orders(state)
     _restore_parked(state)
     _restore_waiting(state)

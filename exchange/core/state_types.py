@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from exchange.core.commands import INDEX, Authorisation, Protection, QuoteLeaf, QuoteMandate, Terms
+from exchange.core.commands import INDEX, Authorisation, ExecuteBlock, Protection, QuoteLeaf, QuoteMandate, Terms
 from exchange.core.keylimits import KeyLimits
 from exchange.core.units import Cash, Nanos, Price, Qty, Risk, Seconds
 
@@ -57,6 +57,14 @@ ATTACHED_SHIFT: Final = 48  # an id's low bits are the record that brought the o
 QUOTE_BIT: Final = 1 << 62  # order ids of quotes, apart from those of orders, which are the seq of their record
 
 
+DEAL_BIT: Final = 1 << 61  # ids of authorisations spelt out from a block: no order bears them
+
+
+def side_id(seq: int, leg: int, *, is_taker: bool) -> int:
+    """The id of the authorisation that one side of a block's leg is spelt out as."""
+    return DEAL_BIT | seq << 8 | leg << 1 | is_taker
+
+
 def entered(order_id: int) -> tuple[int, int]:
     """The record that brought an order, and its place among those that it brought: ids sort otherwise."""
     if order_id & QUOTE_BIT:
@@ -82,8 +90,8 @@ class AuthEntry(msgspec.Struct, gc=False):
 
     ``parent`` is the authorisation it replaced (0: none) and ``carry`` what had filled under it by then; ``refs``
     counts the open order, the unsettled trades and the child that still need this entry; ``batch`` is the first batch
-    that names it (0: none yet). That of a quote is spelt out from the ``mandate`` and its ``leaf``, which are what was
-    signed.
+    that names it (0: none yet). That of a quote is spelt out from the ``mandate`` and its ``leaf``, that of a side of a
+    block's leg from the ``deal``, which are what was signed.
     """
 
     id: int
@@ -94,6 +102,18 @@ class AuthEntry(msgspec.Struct, gc=False):
     batch: int = 0
     mandate: int = 0
     leaf: int = 0
+    deal: int = 0
+
+
+class Deal(msgspec.Struct, gc=False):
+    """A block that has traded, kept until it is final; its id is the seq of its record.
+
+    ``refs`` counts the authorisations that are spelt out from it.
+    """
+
+    id: int
+    signed: ExecuteBlock
+    refs: int
 
 
 class Mandate(msgspec.Struct, gc=False):

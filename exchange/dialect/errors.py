@@ -103,6 +103,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Quotes are taken where the clearing contracts settle fills under quote mandates.",
         "Place orders instead.",
     ),
+    Reject.BLOCKS_MUST_BE_SUPPORTED: Refusal(
+        Code.NOT_IMPLEMENTED,
+        "Blocks are traded where the clearing contracts settle them.",
+        "Place orders instead.",
+    ),
     Reject.UNDERLYING_MUST_EXIST: Refusal(Code.BAD_REQUEST, "An expiry needs a listed underlying.", _ADMIN),
     Reject.EXPIRY_MUST_EXIST: Refusal(Code.BAD_REQUEST, "A series needs a listed expiry.", _ADMIN),
     Reject.LISTING_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Listings are numbered without gaps.", _ADMIN),
@@ -151,6 +156,16 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         Code.AUTHORIZATION_REQUIRED,
         "The order is signed by the owner or a live session key with the trade scope.",
         "Check every signed field, the domain (public/status x_venue) and the key's scopes and expiry.",
+    ),
+    Reject.BLOCK_MUST_HAVE_TWO_OWNERS: Refusal(
+        Code.OTHER_REJECT,
+        "The two accounts of a block belong to different wallets.",
+        "Trade with somebody else.",
+    ),
+    Reject.BLOCK_LEGS_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "A block has one to four legs, in ascending instrument_id.",
+        "Sort the legs, and add up those of one instrument.",
     ),
     Reject.PROTECTION_MUST_FIT: Refusal(
         Code.INVALID_ARGUMENTS,
@@ -223,6 +238,18 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     ),
     Reject.PRICE_MUST_FIT: Refusal(
         Code.PRICE_TOO_HIGH, "Price and max_fee fit 63 bits.", "Send a smaller number.", usdc, usdc
+    ),
+    Reject.BLOCKS_MUST_BE_OFFERED: Refusal(
+        Code.NOT_IMPLEMENTED,
+        "The venue takes blocks in the underlying of every leg.",
+        "Place orders instead.",
+    ),
+    Reject.BLOCK_MUST_BE_LARGE: Refusal(
+        Code.QTY_TOO_LOW,
+        "Every leg of a block is of the least amount, data.limit, or more.",
+        "Sign larger legs, or place orders.",
+        contracts,
+        contracts,
     ),
     Reject.TERMS_MUST_BE_KNOWN: Refusal(
         Code.INVALID_ARGUMENTS,
@@ -387,6 +414,18 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Lower the amount, move the price, or use immediate_or_cancel.",
         contracts,
         contracts,
+    ),
+    Reject.POSITIONS_MUST_FIT: Refusal(
+        Code.NOT_ENOUGH_FUNDS,
+        "A settlement transaction can check all positions of both accounts; data.value is the account.",
+        "Close or let expire what the account holds in other series.",
+    ),
+    Reject.PARTY_MUST_HAVE_MARGIN: Refusal(
+        Code.NOT_ENOUGH_FUNDS,
+        "Both accounts hold initial margin after all legs, or no less than before: data.value is the account.",
+        "Deposit data.limit in USDC there, or sign smaller legs.",
+        int,
+        usdc,
     ),
     Reject.TRIGGER_MUST_BE_DUE: Refusal(
         Code.BAD_REQUEST,

@@ -37,8 +37,8 @@ def turn_of(command: c.AnyCommand) -> Turn:
     match command:
         case c.Place() | c.Amend():
             return Turn.RESTING if command.auth.post_only else Turn.TAKING
-        case c.MassQuote():
-            return Turn.RESTING
+        case c.MassQuote() | c.ExecuteBlock():
+            return Turn.RESTING  # a block meets no order, but anyone may send one
         case c.Cancel() | c.CancelAll() | c.CancelQuotes() | c.FreezeQuotes():
             return Turn.AHEAD
         case c.EndSession() | c.EndAllSessions() | c.PullKill() | c.Proceed() | c.SetTimer():
@@ -53,7 +53,9 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.IN_TURN
         case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire():
             return Turn.IN_TURN
-        case c.SetProtection() | c.SetAuctions() | c.SetPhase() | c.SetBands():
+        case c.InvalidateBlock():
+            return Turn.AHEAD  # as a cancel
+        case c.SetProtection() | c.SetAuctions() | c.SetPhase() | c.SetBands() | c.SetBlocks():
             return Turn.IN_TURN  # an order that came before the uncross is in it
         case _ if isinstance(command, c.Observation):
             return Turn.AHEAD  # revocations, withdrawals, exits, and what the contracts did

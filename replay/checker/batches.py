@@ -8,6 +8,7 @@ from typing import Final
 
 from exchange.core.commands import BatchRefused, SealBatch
 from exchange.core.events import Applied, BatchSealed, Event, Reject, Rejected
+from replay.checker.bounds import BATCHES_MIN, BLOCK_S
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Taken
 
@@ -42,7 +43,21 @@ def sealed(ledger: Ledger, events: Sequence[Event], *, due: bool, free: bool) ->
     return events[count:]
 
 
-def _seal(ledger: Ledger, event: BatchSealed) -> None:
+def sealed_block(ledger: Ledger, event: BatchSealed, legs: int) -> None:
+    """A block is a batch of its own: all its trades, and no other."""
+    ledger.deals[event.batch_id] = None
+    _seal(ledger, event, legs)
+    if ledger.unsealed:
+        ledger.note(Rule.BATCH_MUST_BE_COMPLETE, "a block is not sealed whole", expected=0, actual=len(ledger.unsealed))
+
+
+def deals_max(ledger: Ledger) -> int:
+    """Block trades that may wait: a quarter of the batches that may."""
+    assert ledger.config is not None
+    return max(BATCHES_MIN, ledger.config.settlement_window_s // (2 * BLOCK_S)) // 4
+
+
+def _seal(ledger: Ledger, event: BatchSealed, most: int = 0) -> None:
     first = ledger.next_trade - len(ledger.unsealed)
     expected = (ledger.next_batch, first, ledger.round.id if ledger.round is not None else None)
     if (event.batch_id, event.first_trade, event.round_id) != expected:
@@ -55,7 +70,7 @@ def _seal(ledger: Ledger, event: BatchSealed) -> None:
         )
     count = event.last_trade + 1 - first
     config = ledger.config
-    if not 0 <= count <= len(ledger.unsealed) or config is None or count > config.batch_trades_max:
+    if not 0 <= count <= len(ledger.unsealed) or config is None or count > (most or config.batch_trades_max):
         sentence = "a batch holds trades that are not there, or more than it may"
         ledger.note(Rule.BATCH_MUST_BE_COMPLETE, sentence, expected=len(ledger.unsealed), actual=count)
     count = max(count, 0)
@@ -108,6 +123,7 @@ def refused(ledger: Ledger, command: BatchRefused, events: Sequence[Event]) -> N
 def settled(ledger: Ledger, batch_id: int) -> None:
     """A batch is final: its trades no longer wait."""
     _, count = ledger.pending.pop(batch_id, (0, 0))
+    ledger.deals.pop(batch_id, None)
     ledger.waiting -= count
     for _ in range(min(count, len(ledger.unsettled))):
         ledger.unsettled.popleft()

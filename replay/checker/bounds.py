@@ -50,3 +50,5 @@ FIRED_MAX: Final = 1_000
 """Timers that one tick fires."""
 PURGED_MAX: Final = 1_000
 """Orders of purges that one record cancels."""
+BLOCK_LEGS_MAX: Final = 4
+"""Trades of a block."""

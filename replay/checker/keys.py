@@ -58,13 +58,14 @@ def beyond(order: Order, price: int, qty: int, fee: int) -> bool:
     bound = bound_of(order)
     if bound is None:
         return False
-    weight = _weigh(order, price, qty, fee)
+    weight = weigh(order, price, qty, fee)
     notional, spend = bound.used[0] + weight.notional, bound.used[1] + weight.spend
     dear = (bound.notional and notional > bound.notional) or (bound.spend and spend > bound.spend)
     return bool(dear) or not bound.names(order.series.underlying)
 
 
-def _weigh(order: Order, price: int, qty: int, fee: int) -> Weight:
+def weigh(order: Order, price: int, qty: int, fee: int) -> Weight:
+    """What a fill counts for the key that signed its order."""
     paid = max(premium_of(price, qty) + fee, 0) if order.is_buy else 0
     return Weight(order.account.id, order.signed.signer, order.series.strike * qty, paid)
 
@@ -78,7 +79,7 @@ def count(ledger: Ledger, event: Traded, maker: Order, taker: Order) -> None:
         if beyond(order, event.price, event.qty, fee):
             sentence = f"trade {event.trade_id} is more than the key may do that signed order {order.id}"
             ledger.note(Rule.KEY_MUST_HAVE_ROOM, sentence, order=order.id)
-        weight = _weigh(order, event.price, event.qty, fee)
+        weight = weigh(order, event.price, event.qty, fee)
         weights.append(weight)
         bound = bound_of(order)
         if bound is not None:

@@ -95,6 +95,7 @@ class Ledger(Attendance):
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}
         self.round: Round | None = None
         self.banded: dict[int, None] = {}  # underlyings whose prices are bounded by the surface
+        self.block_rules: dict[int, int] = {}  # underlying -> the least that a leg of a block may be; 0: none is taken
         self.auction_rules: dict[int, SetAuctions] = {}
         self.auctions: dict[int, Auction] = {}  # series that do not trade continuously
         self.half_hours: dict[int, dict[int, int]] = {}  # underlying -> half hour -> accumulator
@@ -107,6 +108,7 @@ class Ledger(Attendance):
         # trades on their way
         self.next_trade = 1
         self.next_batch = 1
+        self.deals: dict[int, None] = {}  # batches on their way that are one block trade each
         self.unsealed: list[tuple[Signed, Signed]] = []
         self.open_since_ns = 0
         self.pending: dict[int, tuple[int, int]] = {}  # batch -> sealed_ns, trades

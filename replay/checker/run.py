@@ -15,7 +15,7 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from journal.record import Record
-from replay.checker import batches, chain, entering, leaving, passing, phases, presence, quotes, triggers, venue
+from replay.checker import batches, blocks, chain, entering, leaving, passing, phases, presence, quotes, triggers, venue
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Violation
 from replay.findings import Diverged, Finding, Kind
@@ -47,6 +47,9 @@ ROOMS: Final[dict[type, Room]] = (
         c.SetProtection: quotes.protect,
         c.FreezeQuotes: quotes.freeze,
         c.CancelQuotes: quotes.cancel,
+        c.SetBlocks: blocks.rules,
+        c.ExecuteBlock: blocks.execute,
+        c.InvalidateBlock: blocks.invalidate,
     }
     | dict.fromkeys(get_args(c.Observation), chain.observe)
     | dict.fromkeys(get_args(c.Presence), presence.present)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import msgspec
+from core_blocks import settle_block
 from core_contract import Contract, Fill, Owned, Room, Spent, shown
 from core_quotes import protect
 from core_venue import BTC, HALF_HOUR, USDC, Venue, configuration, wallet
@@ -38,7 +39,7 @@ class World(Venue):
 
     def __init__(self, batch_trades_max: int = 3) -> None:
         super().__init__()
-        terms = {"batch_age_max_s": 600, "settlement_window_s": WINDOW, "mandates": True}
+        terms = {"batch_age_max_s": 600, "settlement_window_s": WINDOW, "mandates": True, "blocks": True}
         config = configuration(batch_trades_max=batch_trades_max, **terms)
         self.chain = Contract(config)
         self.unseen: deque[tuple[int, list[Fact]]] = deque()
@@ -50,6 +51,7 @@ class World(Venue):
         self.in_sight = True
         self.must(config)
         self.must(c.ListUnderlying(BTC, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
+        self.must(c.SetBlocks(BTC, 500, "test"))
         self.list_next(2 * HALF_HOUR)
         self.list_next(5 * HALF_HOUR)
         for account, usdc in zip(TRADERS, DEPOSITS, strict=True):
@@ -383,6 +385,12 @@ class World(Venue):
 
     def _land_batch(self, batch_id: int) -> None:
         state, batch = self.state, self.state.batches[batch_id]
+        is_heartbeat = batch.first_trade > batch.last_trade
+        deal = 0 if is_heartbeat else state.auths[state.trades[batch.first_trade].maker_auth].deal
+        if deal:
+            settle_block(self.chain, batch_id, batch.round_id, state.deals[deal].signed, self.now_s)
+            self.happen(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
+            return
         places: dict[int, int] = {}
         fills = []
         for trade_id in range(batch.first_trade, batch.last_trade + 1):

@@ -14,6 +14,7 @@
 from collections import Counter
 from typing import Any, get_args
 
+import core_dealing  # noqa: F401 - registers what it adds
 import core_waiting  # noqa: F401 - registers what it adds
 import msgspec
 import pytest

@@ -69,9 +69,11 @@ class Story:
 
     def open(self) -> None:
         do = self.venue.must
-        do(c.Configure("golden", 31337, b"C" * 20, b"O" * 20, b"P" * 20, 1800, 24, 600, FEES, STANDARD, mandates=True))
+        contracts = (31337, b"C" * 20, b"O" * 20, b"P" * 20)
+        do(c.Configure("golden", *contracts, 1800, 24, 600, FEES, STANDARD, mandates=True, blocks=True))
         do(c.ListUnderlying(BTC, "BTC_USDC", 100, USDC, 5 * USDC, 1000 * USDC))
         do(c.ListUnderlying(ETH, "ETH_USDC", 1000, USDC // 10, USDC // 2, 100 * USDC))
+        do(c.SetBlocks(ETH, 10_000, "operator"))
         self.list(1, BTC, T0 + 2 * TWAP_SECONDS, range(61_000, 66_000, 1_000))
         self.list(2, BTC, T0 + 48 * TWAP_SECONDS, range(60_000, 68_000, 2_000))
         self.list(3, ETH, T0 + 96 * TWAP_SECONDS, range(2_300, 2_800, 200))
@@ -272,6 +274,7 @@ class Story:
             24: lambda: self.venue.observe(c.ObserveExitCleared, 6),
             26: lambda: self.venue.do(c.ObserveDeposit(1, 1, USDC)),
             27: self.refuse_batch,
+            29: self.trade_blocks,
             28: lambda: self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE, T0 + 50 * 120),
         }
         if number in happenings:
@@ -289,6 +292,17 @@ class Story:
         first = self.venue.must(c.Tick())  # which may have to end orders before
         ended = first + self.venue.must(c.Tick())
         assert any(type(event) is Uncrossed for event in ended), ended
+
+    def trade_blocks(self) -> None:
+        """Two agree on two options at once; of a second block one withdraws her signature, and the third is small."""
+        self.settle(lag=0)
+        maker, taker, call, put = self.wallets[3], self.wallets[4], 3 << 16, 3 << 16 | 1
+        legs = [c.BlockLeg(series, series == call, 10_000, self.price(series, 103)) for series in (call, put)]
+        self.venue.must(self.venue.block(maker, taker, *legs))
+        late = self.venue.block(maker, taker, *legs)
+        self.venue.must(c.InvalidateBlock(taker.account, late.block.nonce))
+        self.venue.do(late)
+        self.venue.do(self.venue.block(maker, taker, c.BlockLeg(put, True, 9_000, self.price(put, 100))))
 
     def wait_for_a_price(self) -> None:
         """Bands are set and lifted; two orders wait for the index, on either side of it, a third for a fill of its own."""

@@ -109,6 +109,17 @@ class Venue:
             mandate = msgspec.structs.replace(mandate, signature=signing.sign(who.key, digest))
         return c.MassQuote(mandate, leaves, group, whole=whole)
 
+    def block(self, maker: Wallet, taker: Wallet, *legs: c.BlockLeg) -> c.ExecuteBlock:
+        """A block that both have signed, with a nonce that neither has used."""
+        config = self.state.config
+        assert config is not None
+        nonce = max(self.nonces[who.account] for who in (maker, taker)) + 1
+        self.nonces[maker.account] = self.nonces[taker.account] = nonce
+        block = c.Block(maker.account, taker.account, legs, 10**10, 10**10, nonce, NO_EXPIRY)
+        digest = signing.block_digest(signing.domain_separator(config.chain_id, config.clearing), block)
+        first, second = (signing.sign(who.key, digest) if self.signed else bytes(65) for who in (maker, taker))
+        return c.ExecuteBlock(block, maker.address, first, taker.address, second)
+
     def _sign(self, key: bytes, auth: c.Authorisation) -> bytes:
         config = self.state.config
         assert config is not None

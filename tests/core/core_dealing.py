@@ -1,0 +1,67 @@
+"""Block trades in the world of ``core_world``: agreed, executed, withdrawn, and switched off."""
+
+from core_blocks import RFQ, block_of
+from core_world import TRADERS, Draw, World, happening
+
+from exchange.core import commands as c
+from exchange.core import events as e
+
+
+def legs_drawn(world: World, draw: Draw) -> list[c.BlockLeg]:
+    series_ids, legs = world.trading(), dict[int, c.BlockLeg]()
+    for _ in range((1, 1, 2, 3, 4)[draw(5)] if series_ids else 0):
+        series = series_ids[draw(9) % len(series_ids)]
+        qty = (500, 1_000, 3_000, 10_000)[draw(4)]
+        price = world.price_near(series, (20, 95, 100, 100, 105, 300)[draw(6)])
+        legs[series] = c.BlockLeg(series, draw(2) == 0, qty, price)
+    return [legs[series] for series in sorted(legs)]
+
+
+def some_signer(world: World, account: int, pick: int) -> bytes:
+    """The owner, mostly; else a session key, whatever its scopes."""
+    held = world.state.accounts[account]
+    keys = list(held.keys)
+    return keys[0] if keys and pick == 0 else held.owner
+
+
+@happening(12)
+def block(world: World, draw: Draw) -> None:
+    """Two traders agree on a few trades, and somebody sends them in; perhaps twice."""
+    legs = legs_drawn(world, draw)
+    if not legs:
+        return
+    at = draw(4)
+    maker, taker = TRADERS[at], TRADERS[(at + 1 + draw(3)) % 4]
+    life, dear = (0, 0, 0, 60)[draw(4)], (10**12, 10**12, 10**12, 10**6)[draw(4)]
+    terms = {"maker_max_fee": dear, "taker_max_fee": dear}
+    terms |= {"expiry_s": world.now_s + life} if life else {}
+    signers = {"maker_signer": some_signer(world, maker, draw(4)), "taker_signer": some_signer(world, taker, draw(4))}
+    command = block_of(world, maker, taker, *legs, **terms, **signers)
+    first = world.do(command)
+    if draw(3) == 0 and type(first[-1]) is e.BatchSealed:
+        assert world.rejected(command) in (e.Reject.NONCE_MUST_BE_FRESH, *BEFORE_THE_NONCE)
+
+
+BEFORE_THE_NONCE = (e.Reject.KEY_MUST_HAVE_NOTIONAL, e.Reject.KEY_MUST_HAVE_SPEND)
+
+
+@happening(1)
+def withdrawn_block(world: World, draw: Draw) -> None:
+    """One of two thinks better of it before anyone sends the block in."""
+    legs = legs_drawn(world, draw)
+    if legs:
+        command = block_of(world, TRADERS[0], TRADERS[1], *legs)
+        world.must(c.InvalidateBlock(TRADERS[draw(2)], command.block.nonce))
+        assert type(world.do(command)[-1]) is e.Rejected
+
+
+@happening(1)
+def block_rules(world: World, draw: Draw) -> None:
+    world.must(c.SetBlocks(0, (500, 500, 1_000, 0)[draw(4)], "test"))
+
+
+@happening(2)
+def block_key(world: World, draw: Draw) -> None:
+    """A session key that may sign blocks, perhaps with limits."""
+    limits = ((0, 0, 0), (1, 40_000 * 10**6, 0), (0, 0, 2_000 * 10**6))[draw(3)]
+    world.delegate(TRADERS[draw(4)], (120, 900, 7_200)[draw(3)], c.SCOPE_TRADE * draw(2) | RFQ, limits)
