@@ -16,6 +16,7 @@ TITLES = {
     "wire": "Signed orders through the WebSocket",
     "replaying": "Replay",
     "checking": "The independent checker",
+    "surface": "Fitting vol surfaces",
     "gas": "Gas per trade on chain",
     "gas_positions": "Gas of a trade by what its accounts hold",
 }

@@ -21,7 +21,6 @@ from exchange.core.units import QTY_ONE, RISK_ONE, USDC_ONE, WAD, premium_of, ye
 FOLDER = Path(__file__).parent / "vectors"
 NOT_YET = {
     "SVI and eSSVI surfaces (svi_*, essvi_*)": "a round carries one vol per series, not the parameters of a surface",
-    "liquidation (da_*, fast_exit_*, opyn_liq_*, derive_liq_fee)": "accounts are not liquidated yet",
     "fees of perps (derive_fee_*_perp)": "there are no perps",
     "forward feed, index caps, sampled TWAP, latency buffers, Pyth scale": "the oracle signers' work, outside the core",
     "options AMM and LP shares (lyra_*, gwav_*, premia_clevel_*, oamm_*, lp_*)": "there is no AMM yet",
