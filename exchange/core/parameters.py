@@ -111,7 +111,7 @@ class CollateralAsset(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     mm_haircut: Wad
     im_haircut: Wad  # on top of the other, for initial margin
-    offsets: bool = False  # whether it moves with its underlying in the scenarios, as a hedge
+    offsets: bool = False  # whether it moves with its underlying in the scenarios, as a hedge does
     depth: int = 0  # value beyond which an account's holding is concentrated, 1e-6 USDC; 0: never
     concentration: Wad = 0  # further haircut on what lies beyond ``depth``
     value_max: int = 0  # value beyond which nothing counts, 1e-6 USDC; 0: no such bound

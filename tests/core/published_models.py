@@ -169,26 +169,22 @@ def pm2_account(inputs: dict[str, Any]) -> Account:
     """A published account under the published portfolio margin."""
     rules, spot, perp = portfolio_rules(pm2_model()), money(inputs["spot"]), inputs["perps"]
     spot_conf = wad(inputs["spot_conf"])
-    lines = [
-        (
-            Line(
-                p.CollateralAsset(wad(item["MMHaircut"]), wad(item["IMHaircut"])),
-                wad(item["Amount"]),
-                money(item["Price"]),
-                min(wad(item["Confidence"]), spot_conf),
-            ),
-            item["IsRiskCancelling"],
+    lines = tuple(
+        Line(
+            p.CollateralAsset(wad(item["MMHaircut"]), wad(item["IMHaircut"]), item["IsRiskCancelling"]),
+            wad(item["Amount"]),
+            money(item["Price"]),
+            min(wad(item["Confidence"]), spot_conf),
         )
         for item in inputs["collaterals"]
-    ]
+    )
     # The confidence of a perpetual enters its own and the options' figures; collateral has that of spot only.
     conf = min(spot_conf, wad(perp["conf"])) if perp["qty"] else spot_conf
     pnl = (money(perp["upnl"]) + money(perp["funding"])) * RISK_ONE
     linear = (Linear(quantity(perp["qty"]), money(perp["price"]), conf, pnl),) if perp["qty"] else ()
     options = scan.Market(spot, expiries_of(rules.model, inputs["options"], inputs["expiries"], conf))
-    hedges = tuple(line for line, offsets in lines if offsets)
-    market = PortfolioMarket(rules, options, linear, hedges)
-    return Account(rules, money(inputs["cash"]), wad(inputs["stable"]), tuple(line for line, _ in lines), (market,))
+    market = PortfolioMarket(rules, options, linear, lines)
+    return Account(rules, money(inputs["cash"]), wad(inputs["stable"]), lines, (market,))
 
 
 def expiries_of(

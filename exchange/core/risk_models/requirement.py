@@ -70,12 +70,12 @@ def portfolio_rules(model: PortfolioModel) -> PortfolioRules:
 
 
 class PortfolioMarket(NamedTuple):
-    """Positions of one underlying as PORTFOLIO reads them: options added up, linear legs, and tokens that hedge."""
+    """Positions of one underlying as PORTFOLIO reads them: options added up, linear legs, and its tokens."""
 
     rules: PortfolioRules
     options: Market
     linear: tuple[Linear, ...] = ()
-    hedges: tuple[Line, ...] = ()
+    tokens: tuple[Line, ...] = ()  # of this underlying; those that offset move with it
 
     def worth(self) -> Risk:
         """Options at the round, against the account, and what is still to be paid for linear legs."""
@@ -84,7 +84,8 @@ class PortfolioMarket(NamedTuple):
     def scanned(self, stable: Wad) -> Market:
         """Everything that scenarios move."""
         linear = sum(leg.qty * leg.price for leg in self.linear)
-        return self.options._replace(linear=linear + QTY_ONE * sum(value_of(line, stable) for line in self.hedges))
+        linear += QTY_ONE * sum(value_of(line, stable) for line in self.tokens if line.asset.offsets)
+        return self.options._replace(linear=linear)
 
     def requirement(self, stable: Wad, kind: Kind) -> Risk:
         """The worst scenario, scaled and rounded up, and add-ons."""
@@ -101,7 +102,7 @@ Rules: TypeAlias = StandardRules | PortfolioRules
 
 
 class Account(NamedTuple):
-    """An account laid out: cash, every token held as collateral (hedges too), and its markets under the same rules."""
+    """An account laid out: cash, every token held as collateral, and its markets under the same rules."""
 
     rules: Rules
     cash: Cash
