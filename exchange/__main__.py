@@ -18,6 +18,7 @@ import structlog
 DONE: Final = 0
 FAILED: Final = 1
 IMPOSSIBLE: Final = 2
+DELAY_MAX_MS: Final = 1_000  # the machine opens no venue that holds takers back for longer
 
 _log = structlog.get_logger(__name__)
 
@@ -66,7 +67,8 @@ def _serve(options: argparse.Namespace) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        await serve(Options(options.journal, options.chain, options.host, options.port), ready, stop)
+        where = Options(options.journal, options.chain, options.host, options.port)
+        await serve(where._replace(taker_delay_ns=options.taker_delay), ready, stop)
 
     try:
         asyncio.run(run())
@@ -111,6 +113,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _delay_ns(text: str) -> int:
+    """Whole milliseconds as nanoseconds; ArgumentTypeError beyond what a venue may hold orders back."""
+    if not (text.isdecimal() and int(text) <= DELAY_MAX_MS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of milliseconds up to {DELAY_MAX_MS}")
+    return int(text) * 10**6
+
+
 def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     text = "Run a venue until stopped; it restarts from its journal. Prints one JSON line when it can be traded on."
     command = commands.add_parser("serve", help="run a venue", description=text)
@@ -120,6 +129,8 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     default = Path("var/venue.journal")
     command.add_argument("--journal", type=Path, default=default, help="the journal file (%(default)s)")
     command.add_argument("--chain", help="URL of a development node; by default a chain inside the process")
+    held = "how long orders that can take are held back, in milliseconds up to 1000; a journal keeps what it began with"
+    command.add_argument("--taker-delay", type=_delay_ns, metavar="MS", help=held)
     command.set_defaults(run=_serve)
 
 

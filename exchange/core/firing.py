@@ -1,7 +1,8 @@
 """The moment an order that waited enters: one to a record, in the order in which prices reached them.
 
 It enters as if it were placed now, under the terms that were signed then: margin, position, book and band are judged
-now. What would have refused a new order ends this one. While the venue as a whole takes no orders it stays due.
+now. What would have refused a new order ends this one. While the venue as a whole takes no orders it stays due; where
+takers are held back, one that can take waits as long behind the record that reached its trigger.
 Imports state, matching, triggers, links, keyroom, backlog, events.
 """
 
@@ -12,7 +13,7 @@ from exchange.core.commands import AUCTION, GTC, Fire
 from exchange.core.events import Cancelled, CancelReason, Event, Reject, Rejected, Triggered
 from exchange.core.state import State
 from exchange.core.state_types import Order
-from exchange.core.units import Seconds, seconds_of
+from exchange.core.units import Nanos, Seconds, seconds_of
 
 _REASONS: Final = {
     Reject.REDUCE_ONLY_MUST_REDUCE: CancelReason.REDUCE_ONLY,
@@ -22,23 +23,53 @@ _REASONS: Final = {
 }
 
 
-def ready(state: State, now_s: Seconds) -> int:
+def ready(state: State, time_ns: Nanos) -> int:
     """The order to fire next; 0 when none is due or none may enter now."""
-    if not state.due or _refuse_now(state, now_s) is not None:
+    if not state.due or _refuse_now(state, seconds_of(time_ns)) is not None:
         return 0
-    order = _first(state, now_s)
+    order = _first(state, time_ns)
     return order.id if order is not None else 0
 
 
-def _first(state: State, now_s: Seconds) -> Order | None:
-    """The first that is due, of those whose series takes them now; an auction takes what may rest."""
-    for order_id in state.due:
-        order = state.orders[order_id]
-        auction = state.auctions.get(order.series)
-        taken = auction is None or (auction.phase == AUCTION and order.tif == GTC)
-        if taken or _ended(state, order, now_s) is not None:
-            return order
-    return None
+def wakes_ns(state: State) -> Nanos | None:
+    """When the first of those whose series takes them will have waited long enough; None when none waits for that."""
+    moments = [
+        _released_ns(state, order)
+        for order in map(state.orders.__getitem__, (next(iter(line)) for line in state.due_lines.values()))
+        if _is_taken(state, order)
+    ]
+    return min(moments, default=None)
+
+
+def _first(state: State, time_ns: Nanos) -> Order | None:
+    """The first that is due, of those that have waited and whose series takes them now.
+
+    Who stands first in a line enters before the others of it. Those of a line that is not let through are not looked
+    at: what ends them, time or a purge, finds them by itself.
+    """
+    found: Order | None = None
+    best = 0
+    for line in state.due_lines.values():
+        order_id, rank = next(iter(line.items()))
+        if found is None or rank < best:
+            order = state.orders[order_id]
+            passes = _is_taken(state, order) and _released_ns(state, order) <= time_ns
+            if passes or _ended(state, order, seconds_of(time_ns)) is not None:
+                found, best = order, rank
+    return found
+
+
+def _is_taken(state: State, order: Order) -> bool:
+    """Whether the series takes the order now: an auction takes what may rest."""
+    auction = state.auctions.get(order.series)
+    return auction is None or (auction.phase == AUCTION and order.tif == GTC)
+
+
+def _released_ns(state: State, order: Order) -> Nanos:
+    """When the order has waited as long as one that arrived with the price that reached its trigger."""
+    assert state.config is not None
+    delay_ns = 0 if order.post_only else state.config.taker_delay_ns
+    return state.due[order.id].time_ns + delay_ns
 
 
 def _ended(state: State, order: Order, now_s: Seconds) -> CancelReason | None:
@@ -61,7 +92,7 @@ def decide_fire(state: State, command: Fire, time_ns: int) -> tuple[Event, ...]:
     late = _refuse_now(state, now_s)
     if late is not None:
         return (late,)
-    order = _first(state, now_s)
+    order = _first(state, time_ns)
     if order is None or order.id != command.order_id:
         return (Rejected(Reject.TRIGGER_MUST_BE_DUE, command.order_id, order.id if order is not None else 0),)
     ended = _ended(state, order, now_s)

@@ -105,7 +105,8 @@ def waiting_orders_watch(state: State) -> str | None:
     for order_id in state.due:
         if order_id not in state.orders:
             return f"order {order_id} is due and is not open"
-    return None
+    lined_up = sorted((rank, key) for line in state.due_lines.values() for key, rank in line.items())
+    return None if [key for _, key in lined_up] == list(state.due) else "those who are due stand otherwise in line"
 
 
 def _watched(state: State, key: tuple[int, int], lookout: Lookout) -> Iterator[tuple[tuple[int, int, int], int | None]]:

@@ -13,7 +13,17 @@ import msgspec
 
 from exchange.core.black76 import SCALAR, Pricer
 from exchange.core.book import Book
-from exchange.core.commands import Configure, ObserveBlock, PostRound, SetAuctions, SetBands, SetBlocks, Spot, terms_of
+from exchange.core.commands import (
+    GTC,
+    Configure,
+    ObserveBlock,
+    PostRound,
+    SetAuctions,
+    SetBands,
+    SetBlocks,
+    Spot,
+    terms_of,
+)
 from exchange.core.oracle import RoundView, view_of
 from exchange.core.state_types import (
     Account,
@@ -44,6 +54,7 @@ from exchange.core.units import NO_EXPIRY, Cash, Nanos, Price, Qty
 TREASURY = 0
 KillKey: TypeAlias = tuple[int, int, bytes, bool]  # scope, account, owner, by the operator
 PurgeKey: TypeAlias = tuple[int, int, bytes]  # kind, number, owner
+DueLine: TypeAlias = tuple[int, bool, bool]  # series, whether they may rest, whether they only make
 K = TypeVar("K", int, bytes)
 T = TypeVar("T")
 
@@ -153,6 +164,8 @@ class State:
         "deadlines",
         "deals",
         "due",
+        "due_lines",
+        "due_rank",
         "expiries",
         "first_unsealed",
         "fixings",
@@ -202,6 +215,8 @@ class State:
         self.orders: dict[int, Order] = {}  # matching
         self.deadlines: list[tuple[int, int]] = []  # deadlines: heap of (expiry_s, order id)
         self.due: dict[int, Due] = {}  # triggers: reached and not yet fired, in the order to fire them
+        self.due_lines: dict[DueLine, dict[int, int]] = {}  # triggers: alike in what lets them enter -> order -> rank
+        self.due_rank = 0  # triggers: how many have ever been due here; ranks are in the order of ``due``
         self.band_rules: dict[int, SetBands] = {}  # bands
         self.lookouts: dict[tuple[int, int], Lookout] = {}  # triggers: what is watched -> who waits for it
         self.groups: dict[int, list[int]] = {}  # links: order -> open orders that came with it, itself included
@@ -477,8 +492,21 @@ def _restore_orders(state: State) -> None:
     state.deadlines.sort()
 
 
+def due_line(order: Order) -> DueLine:
+    """Where an order stands once it is due: of a line all may enter, or none, when its delay is over."""
+    return order.series, order.tif == GTC, order.post_only
+
+
+def line_up(state: State, order: Order) -> None:
+    """An order that is due stands last in its line."""
+    state.due_rank += 1
+    state.due_lines.setdefault(due_line(order), {})[order.id] = state.due_rank
+
+
 def _restore_parked(state: State) -> None:
     """Who waits for what, in the order of triggers' prices; and who came with whom."""
+    for order_id in state.due:
+        line_up(state, state.orders[order_id])
     for order in state.orders.values():
         if order.group:
             state.groups.setdefault(order.group, []).append(order.id)

@@ -78,11 +78,12 @@ def attached_id(seq: int, place: int) -> int:
 
 
 class Due(msgspec.Struct, array_like=True, gc=False):
-    """An order whose trigger was reached: by which price, in which record."""
+    """An order whose trigger was reached: by which price, in which record, and when that was."""
 
     id: int
     price: Price
     fact: int
+    time_ns: Nanos = 0
 
 
 class AuthEntry(msgspec.Struct, gc=False):

@@ -7,7 +7,7 @@ stays small however many wait at one price, and nothing is forgotten when the pr
 """
 
 from exchange.core.commands import INDEX, LAST, MARK, Terms, terms_of
-from exchange.core.state import State
+from exchange.core.state import State, due_line, line_up
 from exchange.core.state_types import Due, Lookout, Order, lookout_key
 from exchange.core.units import Price
 
@@ -34,9 +34,14 @@ def arm(state: State, order: Order) -> None:
     """The order waits from here on; one whose price is reached already is due at once."""
     price = price_now(state, order.series, order.watch)
     if reached(signed(state, order), price):
-        state.due[order.id] = Due(order.id, price, state.seq)
+        _fall_due(state, order, price)
     else:
         stand(state, order)
+
+
+def _fall_due(state: State, order: Order, price: Price) -> None:
+    state.due[order.id] = Due(order.id, price, state.seq, state.time_ns)
+    line_up(state, order)
 
 
 def stand(state: State, order: Order) -> None:
@@ -48,6 +53,10 @@ def stand(state: State, order: Order) -> None:
 def disarm(state: State, order: Order) -> None:
     """The order waits no longer, whether it was due or not, or held back altogether."""
     if state.due.pop(order.id, None) is not None:
+        line = state.due_lines[due_line(order)]
+        del line[order.id]
+        if not line:
+            del state.due_lines[due_line(order)]
         return
     key = lookout_key(state.series[order.series], order.watch)
     lookout = state.lookouts.get(key)
@@ -79,7 +88,7 @@ def _note(state: State, key: tuple[int, int], price: Price) -> None:
     for side, bound in ((lookout.above, price), (lookout.below, -price)):
         end = 0
         while end < len(side) and side[end][0] <= bound:
-            state.due[side[end][2]] = Due(side[end][2], price, state.seq)
+            _fall_due(state, state.orders[side[end][2]], price)
             end += 1
         del side[:end]
     _forget_if_empty(state, key, lookout)

@@ -59,6 +59,11 @@ class Inbox:
         """When the first of those held back may be taken."""
         return self._held[0][0] if self._held else None
 
+    @property
+    def brings_facts(self) -> bool:
+        """Whether something the chain said is to be taken next."""
+        return bool(self._ahead) and isinstance(self._ahead[0].command, c.Observation)
+
     def ask(self, query: Query) -> None:
         """Put a question in turn."""
         self._turn.append(query)

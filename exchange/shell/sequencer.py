@@ -15,10 +15,10 @@ import msgspec
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import BatchSealed, Event
-from exchange.core.firing import ready
+from exchange.core.firing import ready, wakes_ns
 from exchange.core.machine import apply
 from exchange.core.state import State, encode
-from exchange.core.units import NANOS_PER_SECOND, Nanos, seconds_of
+from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.shell.clock import Clock
 from exchange.shell.inbox import Inbox, Query, Submission
 from exchange.shell.precedence import ORDERS, TAKE_BACK, Turn, turn_of
@@ -202,7 +202,7 @@ class Sequencer:
         while True:
             if self._inbox.due_ns is not None:
                 self._inbox.release(self._clock.now_ns())
-            if self._inbox.ready:
+            if self._inbox.ready or self._fires():
                 await self._hand_over(self._drain(), releasing)
                 await asyncio.sleep(0)
             elif self._stopping:
@@ -211,9 +211,18 @@ class Sequencer:
                 self._arrived.clear()
                 await self._first_of(self._woken(), releasing)
 
+    def _now_ns(self) -> Nanos:
+        """The time of the next record."""
+        return max(self._clock.now_ns(), self._state.time_ns)
+
+    def _fires(self) -> bool:
+        """Whether an order whose trigger was reached has waited long enough and enters now."""
+        return bool(self._state.due) and ready(self._state, self._now_ns()) != 0
+
     async def _woken(self) -> None:
-        """Until something arrives, or the first order that is held back is due."""
-        due_ns = self._inbox.due_ns
+        """Until something arrives, or the first order that is held back is due, fresh or fired."""
+        moments = (self._inbox.due_ns, self._fires_ns())
+        due_ns = min((moment for moment in moments if moment is not None), default=None)
         waits: list[asyncio.Task[Any]] = [asyncio.create_task(self._arrived.wait())]
         if due_ns is not None:
             left_s = max(due_ns - self._clock.now_ns(), 0) / NANOS_PER_SECOND
@@ -223,6 +232,11 @@ class Sequencer:
         finally:
             for each in waits:
                 each.cancel()
+
+    def _fires_ns(self) -> Nanos | None:
+        """When the next of those will have waited, if that is ahead; what does not enter then waits for a record."""
+        moment = wakes_ns(self._state) if self._state.due else None
+        return moment if moment is not None and moment > self._now_ns() else None
 
     async def _hand_over(self, drain: _Drain, releasing: "asyncio.Task[None]") -> None:
         appended = self._writer.append(drain.records) if drain.records else None
@@ -250,6 +264,8 @@ class Sequencer:
     def _drain(self) -> _Drain:
         drain = _Drain([], [], [], [], [], [])
         self._unanswered.append(drain)
+        if self._state.due and not self._inbox.brings_facts:  # of a transaction that the drain before began, perhaps
+            self._fire(drain)
         for item in self._inbox.drain(DRAIN_MAX):  # where its waiter is found should the machine contradict itself
             if isinstance(item, Query):
                 drain.answers.append(_Answer(item.waiter, _ask(item.ask, self._state), -1, signed=False))
@@ -273,9 +289,9 @@ class Sequencer:
             self._fire(drain)
 
     def _fire(self, drain: _Drain) -> None:
-        """Orders whose trigger was reached enter before anybody else; what one drain has no room for, after a tick."""
+        """Orders whose trigger was reached, and that have waited, enter first; those beyond one drain with the next."""
         while len(drain.records) < DRAIN_MAX:
-            order_id = ready(self._state, seconds_of(max(self._clock.now_ns(), self._state.time_ns)))
+            order_id = ready(self._state, self._now_ns())
             if not order_id:
                 return
             self._apply(drain, c.Fire(order_id))
@@ -287,7 +303,7 @@ class Sequencer:
 
     def _apply(self, drain: _Drain, command: c.AnyCommand) -> Outcome:
         state = self._state
-        seq, time_ns = state.seq + 1, max(self._clock.now_ns(), state.time_ns)
+        seq, time_ns = state.seq + 1, self._now_ns()
         events = apply(state, seq, time_ns, command)
         record = Record(seq, time_ns, codec.encode_command(command), codec.encode_events(events))
         drain.records.append(encode_record(record))

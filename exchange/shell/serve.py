@@ -18,7 +18,7 @@ import structlog
 from exchange.core import commands as c
 from exchange.core.events import Cancelled, PhaseChanged, Rejected, Traded, Uncrossed
 from exchange.core.state import State, digest
-from exchange.core.units import TWAP_SECONDS, Seconds, seconds_of
+from exchange.core.units import TWAP_SECONDS, Nanos, Seconds, seconds_of
 from exchange.shell import devmarket
 from exchange.shell.chain import ChainError, ChainUnavailable, DevControls, checksum, to_address
 from exchange.shell.clock import Clock, SystemClock
@@ -55,6 +55,7 @@ class Options(NamedTuple):
     url: str | None = None  # of a development node; None for the embedded chain
     host: str = "127.0.0.1"
     port: int = 0
+    taker_delay_ns: Nanos | None = None  # None: as the journal has it, none for a new one
 
 
 class Trader(msgspec.Struct, frozen=True):
@@ -82,7 +83,7 @@ class Ready(msgspec.Struct, frozen=True):
 async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
     """Run a development venue until ``stop`` is set. Raises what stopped it otherwise."""
     clock = SystemClock()
-    settings = Settings(options.journal, DEV_TERMS, clock, options.url)
+    settings = Settings(options.journal, DEV_TERMS, clock, options.url, taker_delay_ns=options.taker_delay_ns)
     async with open_venue(settings) as (venue, controls):
         feed, prices = Feed(), Prices(venue, DevKeys.make())
         owners = await devmarket.endow(venue, controls, devmarket.trader_keys(), devmarket.DEPOSIT)

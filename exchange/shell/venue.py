@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+import msgspec
 import structlog
 
 from exchange import calldata, codec
@@ -20,7 +21,7 @@ from exchange.core import commands as c
 from exchange.core.events import ChainDisagreed, Event, Rejected
 from exchange.core.listing import decide_expiry
 from exchange.core.state import State
-from exchange.core.units import NANOS_PER_SECOND, Price, Seconds, seconds_of
+from exchange.core.units import NANOS_PER_SECOND, Nanos, Price, Seconds, seconds_of
 from exchange.publisher import Notification, Publisher
 from exchange.session import Limits
 from exchange.shell import gateway
@@ -317,6 +318,7 @@ class Settings(NamedTuple):
     venue: str = "verbatim-dev"
     finality_depth: int = 2
     tap: Callable[[State, Outcome], None] = lambda _state, _outcome: None
+    taker_delay_ns: Nanos | None = None  # instead of what the terms say; of a journal that is there it must be its own
 
 
 def deployment_path(journal: Path) -> Path:
@@ -432,6 +434,9 @@ async def _deployment(
     path = deployment_path(settings.journal)
     if path.exists():
         found = Deployment.load(path)
+        if settings.taker_delay_ns not in (None, found.terms.taker_delay_ns):
+            began = found.terms.taker_delay_ns // 10**6
+            raise SetupRefused(f"this journal began with a taker delay of {began} ms, and keeps it")
         await _require_same(found, chain, config)
         return found
     if config is not None:
@@ -439,7 +444,9 @@ async def _deployment(
     if await chain.balance(sender.address) < WEALTH_WEI // 2:
         await controls.fund(sender.address, WEALTH_WEI)
     signers, treasury = [address_of(key) for key in keys.signers], address_of(dev_key("treasury"))
-    made = await deploy(chain, sender, signers, treasury, settings.terms)
+    delay_ns = settings.terms.taker_delay_ns if settings.taker_delay_ns is None else settings.taker_delay_ns
+    terms = msgspec.structs.replace(settings.terms, taker_delay_ns=delay_ns)
+    made = await deploy(chain, sender, signers, treasury, terms)
     made.save(path)
     return made
 

@@ -76,6 +76,7 @@ class Attendance(Notebook):
         self.kills: dict[tuple[int, int, bytes, bool], None] = {}
         self.purges: dict[tuple[int, int, bytes], Any] = {}
         self.arrived_ns = 0  # of the last order that a venue held back
+        self.lately: deque[tuple[int, int]] = deque()  # records that takers still wait behind: seq, time_ns
 
 
 class Ledger(Attendance):

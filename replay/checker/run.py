@@ -15,7 +15,20 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from journal.record import Record
-from replay.checker import batches, blocks, chain, entering, leaving, passing, phases, presence, quotes, triggers, venue
+from replay.checker import (
+    batches,
+    blocks,
+    chain,
+    entering,
+    leaving,
+    passing,
+    phases,
+    presence,
+    quotes,
+    triggers,
+    venue,
+    waiting,
+)
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Violation
 from replay.findings import Diverged, Finding, Kind
@@ -103,6 +116,7 @@ class Checker:
         ledger.seq, ledger.time_ns, ledger.now_s = seq, time_ns, time_ns // 1_000_000_000
         self.records += 1
         self.events += len(events)
+        waiting.pass_on(ledger)
         room = ROOMS.get(type(command))
         if room is None:
             ledger.note(Rule.KIND_MUST_BE_KNOWN, f"the checker has no rules for a {type(command).__name__}")

@@ -18,7 +18,7 @@ from exchange.core.events import (
     Rejected,
     Triggered,
 )
-from replay.checker import batches, keys, presence
+from replay.checker import batches, keys, presence, waiting
 from replay.checker.admission import settlement_lags
 from replay.checker.facts import Order
 from replay.checker.ledger import Ledger
@@ -34,7 +34,7 @@ SHIFT: Final = 48
 
 def parked(ledger: Ledger, command: Place, order: Order, events: Sequence[Event]) -> Sequence[Event]:
     """What remains of an order's events after those that wait, itself perhaps, and those that came along with it."""
-    waiting = [order] if order.terms.trigger else []
+    waiters = [order] if order.terms.trigger else []
     if command.attached:
         order.group = order.id
     for place, item in enumerate(command.attached, 1):
@@ -43,11 +43,11 @@ def parked(ledger: Ledger, command: Place, order: Order, events: Sequence[Event]
         presence.mind(ledger, other, command.session)
         other.group = order.id
         other.held = other.left if other.terms.link == BRACKET and other.terms.parent else 0
-        waiting.append(other)
-    due = [Parked(each.id) for each in waiting]
+        waiters.append(other)
+    due = [Parked(each.id) for each in waiters]
     if list(events[: len(due)]) != due:
         ledger.note(Rule.EVENTS_MUST_FIT, "other orders are said to wait than do", order=order.id, expected=due)
-    for each in waiting:
+    for each in waiters:
         park(each)
     return events[len(due) :]
 
@@ -117,6 +117,7 @@ def _enters(ledger: Ledger, order: Order, event: Triggered, rest: Sequence[Event
         sentence = f"order {order.id} enters at a price that does not reach its trigger"
         expected = (order.terms.trigger_price, "above" if order.terms.trigger_above else "below")
         ledger.note(Rule.TRIGGER_MUST_BE_REACHED, sentence, order=order.id, expected=expected, actual=event.price)
+    waiting.fired(ledger, order, event)
     ledger.totals.amended -= order.held
     order.left -= order.held
     order.watch = order.held = 0

@@ -227,7 +227,7 @@ class Stage:
         """Everything that is due enters, one after another."""
         del words
         events: tuple[Any, ...] = ()
-        while (order_id := ready(self.venue.state, self.venue.now_s)) != 0:
+        while (order_id := ready(self.venue.state, self.venue.time_ns)) != 0:
             events += self.venue.do(c.Fire(order_id))
         return events
 

@@ -97,4 +97,4 @@ def firing(world: World, draw: Draw) -> None:
         world.wait(1)
         world.oracle_speaks()
     for _ in range(1 + draw(4)):
-        world.do(c.Fire(ready(world.state, world.now_s)))
+        world.do(c.Fire(ready(world.state, world.time_ns)))

@@ -165,9 +165,16 @@ class WaitingBook(NaiveBook):
         return self.followed(answers)
 
     def next_due(self, now: int) -> int:
-        """While orders are collected, only those that may rest enter, and those whose time is over leave."""
+        """While orders are collected, only those that may rest enter. Of those held up only the first leaves so when its
+        time is over; the others are found by whatever ends them.
+        """
+        lines: list[tuple[bool, bool]] = []
         for target in self.due:
             waiter = self.waiting[target]
+            line = (waiter.wish.tif == GTC, waiter.wish.post_only)
+            if line in lines:
+                continue
+            lines.append(line)
             over = waiter.order.expires <= now or self.fate(waiter.order, now)
             if self.collects_until is None or waiter.wish.tif == GTC or over:
                 return target

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from core_venue import USDC, Venue, configuration, series_named, standard_venue
 
-from exchange.core import admission
+from exchange.core import admission, firing
 from exchange.core import commands as c
-from exchange.core.events import Accepted, Amended
+from exchange.core.events import Accepted, Amended, Parked, Reject, Rested, Triggered
 from exchange.core.listing import TAKER_DELAY_MAX
 from exchange.core.state import decode, digest, encode
 
@@ -77,6 +77,80 @@ def test_a_venue_that_would_hold_orders_back_for_longer_is_not_opened(delay_ns):
     with pytest.raises(AssertionError):
         Venue().do(configuration(taker_delay_ns=delay_ns))
     Venue().must(configuration(taker_delay_ns=TAKER_DELAY_MAX))
+
+
+# -- orders that waited for a price ---------------------------------------------------------------------------------------
+
+
+def waiting(venue: Venue, usdc: int, **terms: Any) -> int:
+    """An order that waits for the index to rise so far; its number."""
+    trigger = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=usdc * USDC)
+    place = order(venue, venue.time_ns - DELAY, terms=trigger, **terms)
+    assert type(venue.do(place)[-1]) is Parked
+    return venue.state.seq
+
+
+def reach(venue: Venue, usdc: int) -> None:
+    """The index rises."""
+    venue.wait(1)
+    venue.round(usdc)
+
+
+def test_a_stop_that_can_take_waits_behind_the_price_that_reached_it(venue):
+    """To the nanosecond; a cancel of the maker gets through meanwhile."""
+    stop = waiting(venue, 63_000)
+    venue.place(MAKER, CALL, False, 10_000, 900 * USDC, post_only=True)
+    offer = venue.state.seq
+    reach(venue, 63_000)
+    assert firing.wakes_ns(venue.state) == venue.time_ns + DELAY
+    for early_ns in (DELAY, 1):
+        venue.time_ns += DELAY - early_ns if early_ns == 1 else 0
+        assert firing.ready(venue.state, venue.time_ns) == 0
+        assert venue.rejected(c.Fire(stop)) is Reject.TRIGGER_MUST_BE_DUE
+    venue.must(c.Cancel(MAKER, offer))
+    venue.time_ns += 1
+    assert firing.ready(venue.state, venue.time_ns) == stop
+    assert [type(event) for event in venue.must(c.Fire(stop))] == [Triggered, Rested]
+    venue.check()
+    venue.check_history()
+
+
+def test_one_that_only_makes_enters_at_once_and_past_those_that_wait(venue):
+    stops = [waiting(venue, 63_000), waiting(venue, 63_000, post_only=True), waiting(venue, 63_000)]
+    reach(venue, 63_000)
+    assert firing.ready(venue.state, venue.time_ns) == stops[1]
+    venue.must(c.Fire(stops[1]))
+    assert firing.ready(venue.state, venue.time_ns) == 0
+    assert firing.ready(venue.state, venue.time_ns + DELAY) == stops[0]
+    restored = decode(encode(venue.state))
+    lines, again = ({key: list(line) for key, line in state.due_lines.items()} for state in (venue.state, restored))
+    assert (again, firing.wakes_ns(restored)) == (lines, firing.wakes_ns(venue.state))
+    venue.check()
+
+
+def test_a_stop_that_is_edited_while_it_waits_begins_to_wait_anew(venue):
+    stop = waiting(venue, 63_000)
+    reach(venue, 63_000)
+    venue.time_ns += DELAY - 1
+    trigger = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=64_000 * USDC)
+    auth = venue.amend_auth(stop, 10_000, 899 * USDC, terms=trigger)
+    venue.must(c.Amend(stop, auth, arrived_ns=venue.time_ns - DELAY))
+    assert not venue.state.due
+    assert not venue.state.due_lines
+    reach(venue, 64_000)
+    assert firing.wakes_ns(venue.state) == venue.time_ns + DELAY
+    venue.check()
+
+
+def test_what_waits_in_a_series_that_is_stopped_does_not_wake_anybody(venue):
+    stop = waiting(venue, 63_000)
+    reach(venue, 63_000)
+    venue.must(c.SetPhase(c.SERIES, CALL, c.HALTED, 0, 0, "test", "test"))
+    assert firing.wakes_ns(venue.state) is None
+    assert firing.ready(venue.state, venue.time_ns + 2 * DELAY) == 0
+    venue.must(c.Cancel(ME, stop))
+    assert not venue.state.due_lines
+    venue.check()
 
 
 EARLY, LATE, UNSAID, RESTS = range(4)

@@ -20,7 +20,7 @@ from exchange.core import (
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.book import Side
-from exchange.core.state import State
+from exchange.core.state import State, line_up
 from exchange.core.state_types import Order
 
 CALL = series_named("62000C")
@@ -50,8 +50,9 @@ def note_farthest_first(state: State) -> None:
         triggers._note(state, (watch, subject), state.view.spots.get(subject, 0))
     later = list(state.due.items())[due:]
     for order_id, item in reversed(later):
-        del state.due[order_id]
+        triggers.disarm(state, state.orders[order_id])
         state.due[order_id] = item
+        line_up(state, state.orders[order_id])
 
 
 def enter_whole(state: State, event: e.Triggered, seq: int, time_ns: int) -> None:

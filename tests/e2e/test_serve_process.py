@@ -110,3 +110,26 @@ def fingerprint(journal: Path) -> str:
     with closing(sqlite3.connect(f"{journal.as_uri()}?mode=ro", uri=True)) as connection:
         rows = connection.execute("SELECT * FROM frame ORDER BY frame_no").fetchall()
     return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+async def test_a_taker_delay_is_chosen_once_and_told(tmp_path: Path) -> None:
+    journal = tmp_path / "venue.journal"
+    first = await Serving.start(journal, "--taker-delay", "3")
+    async with await Client.connect(first.ready["url"]) as client:
+        assert (await client.call("public/status"))["x_taker_delay_ns"] == 3_000_000
+    assert await first.stop() == 0
+    other = await Serving.spawn(journal, "--taker-delay", "4")
+    assert await other.ended() == 1
+    assert "taker delay of 3 ms" in other.log()
+    again = await Serving.start(journal)
+    async with await Client.connect(again.ready["url"]) as client:
+        assert (await client.call("public/status"))["x_taker_delay_ns"] == 3_000_000
+    assert await again.stop() == 0
+
+
+@pytest.mark.parametrize("delay", ["1001", "-1", "0.5", "x"])
+async def test_a_delay_no_venue_can_have_is_refused_at_once(tmp_path: Path, delay: str) -> None:
+    journal = str(tmp_path / "venue.journal")
+    code, _, err = await run_module("exchange", "serve", "--dev", "--journal", journal, f"--taker-delay={delay}")
+    assert (code, list(tmp_path.iterdir())) == (2, [])
+    assert "milliseconds" in err

@@ -323,7 +323,7 @@ class Story:
 
     def fire(self) -> None:
         """Whoever waits for a price that has been reached enters."""
-        while order_id := ready(self.venue.state, self.venue.time_ns // 10**9):
+        while order_id := ready(self.venue.state, self.venue.time_ns):
             self.venue.must(c.Fire(order_id))
 
     def presence(self) -> None:

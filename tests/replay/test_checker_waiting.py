@@ -69,3 +69,29 @@ def test_amendments_wait_in_the_same_line(story):
     auth = story.venue.amend_auth(order_id, 10_000, 801 * USDC, post_only=False)
     story.venue.must(c.Amend(order_id, auth, arrived_ns=due_ns - 5))
     assert found(story) == [(Rule.TAKERS_MUST_KEEP_THEIR_ORDER, story.venue.state.seq)]
+
+
+def stopped(story: Story, *, post_only: bool = False) -> int:
+    """An order that waits for the index to rise, and the rise; its number."""
+    terms = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=63_000 * USDC)
+    place = replace(story.order("buy", 880, terms=terms, post_only=post_only), arrived_ns=story.venue.time_ns - DELAY)
+    story.venue.must(place)
+    number = story.venue.state.seq
+    story.venue.wait(1)
+    story.venue.round(63_000)
+    return number
+
+
+@pytest.mark.parametrize("early_ns", [0, 1, DELAY])
+def test_a_stop_that_fired_before_it_had_waited(story, early_ns):
+    """The same record is in order once the delay is over."""
+    number = stopped(story)
+    fact = story.venue.state.seq
+    story.venue.time_ns += DELAY - early_ns
+    story.plant(c.Fire(number), e.Triggered(number, 63_000 * USDC, fact), e.Rested(number, 880 * USDC))
+    assert found(story) == ([(Rule.TAKER_MUST_HAVE_WAITED, story.seq)] if early_ns else [])
+
+
+def test_a_stop_that_only_makes_waits_for_nothing(story):
+    story.venue.must(c.Fire(stopped(story, post_only=True)))
+    assert found(story) == []

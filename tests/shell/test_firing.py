@@ -4,6 +4,9 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+from shell_bench import turns
+
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import Rested, Triggered
@@ -22,6 +25,7 @@ NOW_S = 1_800_000_000
 USDC = 10**6
 WALLET = b"w" * 20
 SPOT, FAR_SPOT = 62_000 * USDC, 63_000 * USDC
+WAITS = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=FAR_SPOT)
 
 
 def opening(state: State) -> list[c.AnyCommand]:
@@ -70,6 +74,42 @@ def order(nonce: int, terms: c.Terms | None = None) -> c.Place:
     return c.Place(auth)
 
 
+DELAY = 50_000_000
+
+
+async def test_where_takers_wait_a_stop_fires_after_the_delay_without_anybody_asking():
+    """What arrives meanwhile and only rests goes first; nothing arrives at the moment itself."""
+    async with MemoryStore(GENESIS, schemas=[codec.SCHEMA_FP]) as store:
+        state, clock = State(), ManualClock(NOW_S)
+        async with Writer(store, codec.SCHEMA_FP, limits=Limits()) as writer:
+            sequencer = Sequencer(state, writer, clock, b"\x01" * 32, domain_separator(1, b"C" * 20))
+            running = asyncio.create_task(sequencer.run())
+            configure, *others = opening(state)
+            await sequencer.record_all([msgspec.structs.replace(configure, taker_delay_ns=DELAY), *others])
+            await sequencer.record(round_at(state, 1, NOW_S, SPOT))
+            placing = asyncio.create_task(sequencer.record(order(0, WAITS)))
+            await passes(clock, DELAY)
+            stop = (await placing).seq
+            clock.move_to((NOW_S + 60) * 10**9)
+            await sequencer.record(round_at(state, 2, NOW_S + 60, FAR_SPOT))
+            await sequencer.record(c.Tick())
+            await passes(clock, DELAY - 1)
+            assert list(state.due) == [stop]
+            await passes(clock, 1)
+            assert not state.due
+            sequencer.stop()
+            await running
+        kinds = [type(codec.decode_command(record.command)).__name__ for record in records_of(store)]
+        assert kinds[-3:] == ["PostRound", "Tick", "Fire"]
+        assert records_of(store)[-1].time_ns - records_of(store)[-3].time_ns == DELAY
+
+
+async def passes(clock: ManualClock, by_ns: int) -> None:
+    await turns()
+    clock.move_to(clock.now_ns() + by_ns)
+    await turns()
+
+
 async def live(store: MemoryStore, clock: ManualClock, limits: Limits) -> list[Any]:
     """Three orders wait for a price; it comes together with a fourth order. The commands in the journal, in order."""
     state = State()
@@ -78,9 +118,8 @@ async def live(store: MemoryStore, clock: ManualClock, limits: Limits) -> list[A
         running = asyncio.create_task(sequencer.run())
         await sequencer.record_all(opening(state))
         await sequencer.record(round_at(state, 1, NOW_S, SPOT))
-        waits = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=FAR_SPOT)
         for nonce in range(3):
-            await sequencer.record(order(nonce, waits))
+            await sequencer.record(order(nonce, WAITS))
         clock.move_to((NOW_S + 60) * 10**9)
         posted = round_at(state, 2, NOW_S + 60, FAR_SPOT)
         await asyncio.gather(sequencer.record(posted), sequencer.record(order(3)))
