@@ -17,6 +17,7 @@ TITLES = {
     "replaying": "Replay",
     "checking": "The independent checker",
     "surface": "Fitting vol surfaces",
+    "margins": "Portfolio margin: risk arrays, checks, ten thousand accounts after a move",
     "gas": "Gas per trade on chain",
     "gas_positions": "Gas of a trade by what its accounts hold",
 }

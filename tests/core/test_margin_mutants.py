@@ -34,6 +34,7 @@ RATIO = {series_at(2, 2, True): 10_000, series_at(2, 4, True): -33_333}
 CROWD = {series: (at % 5 - 2) * 777 for at, series in enumerate(SERIES)}
 SOLD = {series_at(2, 2, True): -10_000, series_at(2, 2, False): -10_000}
 FAR = {series_at(2, 5, True): 10_000}
+LAST_HOUR = {series_at(1, 3, True): 10_000, series_at(1, 4, True): -10_000}  # no scenario but the least hurts it
 KINK = {series_at(1, 3, True): -10_000, series_at(1, 4, True): 30_000}  # worst just where the outermost move ends
 # Portfolios that a move of the smile hurts most, and one that forwards moving apart do.
 TURNS = {
@@ -59,7 +60,7 @@ ROLL = {
 SAMPLES = [
     (TURNS, WIDENS),
     (ROLL, {}),
-    (KINK, {}),
+    (KINK, LAST_HOUR),
     ({}, FAR),
     (FAR, SPREAD),
     (SPREAD, CALENDAR),
@@ -94,7 +95,7 @@ def test_nothing_is_broken_as_it_stands() -> None:
 TRUE = {
     name: getattr(module, name)
     for module, names in (
-        (scan, ("added_up", "_loss", "_group_loss", "_merged", "worst_of", "plan_of")),
+        (scan, ("added_up", "_joint_losses", "_group_loss", "_together", "worst_of", "plan_of")),
         (contingencies, ("_standing", "initial", "initial_factor")),
         (buffer, ("widened",)),
         (grid, ("call_delta", "put_mark", "skew_caps", "vol_factors")),
@@ -118,22 +119,27 @@ def signed_naked(arrays: Any, expiry: int, positions: Positions, conf: int) -> s
     return found._replace(naked=-sum(positions.values()))
 
 
-def unweighted(cell: scan.Cell, *rest: Any) -> int:
-    return TRUE["_loss"](cell._replace(scenario=structs.replace(cell.scenario, weight=WAD)), *rest)
+def unweighted(plan: scan.Plan, market: scan.Market) -> list[tuple[int, int]]:
+    full = [cell._replace(scenario=structs.replace(cell.scenario, weight=WAD)) for cell in plan.joint]
+    return TRUE["_joint_losses"](plan._replace(joint=tuple(full)), market)
 
 
-def rounded_down(cell: scan.Cell, together: Any, market: Any, naked: int) -> int:
-    loss = TRUE["_loss"](cell, together, market, naked)
-    return loss // 10**26 * 10**26
+def rounded_down(plan: scan.Plan, market: scan.Market) -> list[tuple[int, int]]:
+    return [(number, loss // 10**26 * 10**26) for number, loss in TRUE["_joint_losses"](plan, market)]
 
 
-def halved(cell: scan.Cell, *rest: Any) -> int:
-    return TRUE["_loss"](cell, *rest) // 2
+def halved(plan: scan.Plan, market: scan.Market) -> list[tuple[int, int]]:
+    return [(number, loss // 2) for number, loss in TRUE["_joint_losses"](plan, market)]
 
 
-def squared(cell: scan.Cell, together: Any, market: Any, naked: int) -> int:
-    loss = TRUE["_loss"](cell, together, market, naked)
-    return loss + (loss * loss // 10**36 if loss > 0 else 0)
+def squared(plan: scan.Plan, market: scan.Market) -> list[tuple[int, int]]:
+    each = TRUE["_joint_losses"](plan, market)
+    return [(number, loss + (loss * loss // 10**36 if loss > 0 else 0)) for number, loss in each]
+
+
+def nothing_for_naked(plan: scan.Plan, market: scan.Market) -> list[tuple[int, int]]:
+    covered = tuple(expiry._replace(naked=0) for expiry in market.expiries)
+    return TRUE["_joint_losses"](plan, market._replace(expiries=covered))
 
 
 def without_groups(model: Any) -> scan.Plan:
@@ -150,23 +156,22 @@ def wrong_lane(model: Any) -> scan.Plan:
     return found._replace(joint=tuple(cell._replace(lane=max(cell.lane - 1, 0)) for cell in found.joint))
 
 
-def gains_are_losses(group: Any, moved: Any, expiry: scan.Expiry) -> int:
+def gains_are_losses(group: Any, gains: Any, expiry: scan.Expiry) -> int:
     mirrored = [cell._replace(scenario=structs.replace(cell.scenario, mirrored=True)) for cell in group]
-    return TRUE["_group_loss"](mirrored, moved, expiry)
+    return TRUE["_group_loss"](mirrored, gains, expiry)
 
 
-def groups_offset(group: Any, moved: Any, _expiry: scan.Expiry) -> int:
-    changes = [scan._change(moved, cell) for cell in group]
-    return -min(changes)
+def groups_offset(group: Any, gains: Any, _expiry: scan.Expiry) -> int:
+    return -min(gains.plain[cell.lane] for cell in group)
 
 
-def heavier_with_time(group: Any, moved: Any, expiry: scan.Expiry) -> int:
+def heavier_with_time(group: Any, gains: Any, expiry: scan.Expiry) -> int:
     free = [cell._replace(scenario=structs.replace(cell.scenario, weight_max=100 * WAD)) for cell in group]
-    return TRUE["_group_loss"](free, moved, expiry)
+    return TRUE["_group_loss"](free, gains, expiry)
 
 
-def only_the_first_expiry(apart: Any) -> Any:
-    return TRUE["_merged"](apart[:1])
+def only_the_first_expiry(expiries: Any) -> Any:
+    return TRUE["_together"](expiries[:1])
 
 
 def gain_of_worst(plan: scan.Plan, market: scan.Market) -> scan.Worst:
@@ -232,17 +237,18 @@ MUTANTS: list[tuple[Any, str, Callable[..., Any]]] = [
     (scan, "added_up", gross_naked),
     (scan, "added_up", last_leg_forgotten),
     (scan, "added_up", signed_naked),
-    (scan, "_loss", unweighted),
-    (scan, "_loss", rounded_down),
-    (scan, "_loss", halved),
-    (scan, "_loss", squared),
+    (scan, "_joint_losses", unweighted),
+    (scan, "_joint_losses", rounded_down),
+    (scan, "_joint_losses", halved),
+    (scan, "_joint_losses", squared),
+    (scan, "_joint_losses", nothing_for_naked),
     (requirement, "plan_of", without_groups),
     (requirement, "plan_of", without_tails),
     (requirement, "plan_of", wrong_lane),
     (scan, "_group_loss", gains_are_losses),
     (scan, "_group_loss", groups_offset),
     (scan, "_group_loss", heavier_with_time),
-    (scan, "_merged", only_the_first_expiry),
+    (scan, "_together", only_the_first_expiry),
     (requirement, "worst_of", gain_of_worst),
     (contingencies, "initial", longs_pay),
     (contingencies, "initial", nothing_standing),
@@ -271,7 +277,7 @@ def test_a_planted_bug_of_the_margin_is_caught(
     ("module", "name", "mutant", "law"),
     [
         (scan, "added_up", last_leg_forgotten, two_together_need_no_more_than_apart),
-        (scan, "_loss", squared, ten_times_the_position_needs_ten_times_as_much),
+        (scan, "_joint_losses", squared, ten_times_the_position_needs_ten_times_as_much),
         (scan, "_group_loss", gains_are_losses, what_is_only_bought_needs_no_more_than_it_is_worth),
         (scan, "_group_loss", gains_are_losses, a_bought_option_raises_maintenance_by_no_more_than_its_value),
         (contingencies, "initial_factor", factors_swapped, initial_is_the_larger_and_neither_is_negative),

@@ -172,7 +172,8 @@ def test_published_risk_arrays() -> None:
     given, expected, model = case["inputs"], case["expected"], span_model()
     base = 10**6
     held = [
-        array_of([base, *(base + pnl for pnl in given[name])]) for name in ("long_future_array", "short_call_array")
+        array_of(base, [base, *(base + pnl for pnl in given[name])])
+        for name in ("long_future_array", "short_call_array")
     ]
     total = sum(QTY_ONE * array.packed for array in held)
     expiry = scan.Expiry(total, WAD, grid.Discounts(WAD, WAD, WAD), WAD, 0, 0, 2 * QTY_ONE)

@@ -3,11 +3,12 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from margin_world import SERIES, SHEETS, TERMS, Stage, series_at
+from margin_world import SERIES, SHEETS, SPOT, TERMS, Stage, series_at
 
 from exchange.core.black76 import ScalarPricer, black76_mark
 from exchange.core.risk_models import grid, lanes
 from exchange.core.risk_models.arrays import RiskRound, array_of, encode, leaf_hash, root_of
+from exchange.core.risk_models.holdings import Holdings
 from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import U64_MAX, WAD, years_of
 from journal import merkle
@@ -22,7 +23,7 @@ def test_lanes_add_up_like_the_numbers_in_them(legs: list[tuple[int, list[int]]]
     """Up to the largest values and quantities that a position can have."""
     total = sum(qty * lanes.pack(cells) for qty, cells in legs)
     assert lanes.unpack(total, 3) == [sum(qty * cells[at] for qty, cells in legs) for at in range(3)]
-    assert lanes.unpack_first(total) == sum(qty * cells[0] for qty, cells in legs)
+    assert lanes.first(total) == sum(qty * cells[0] for qty, cells in legs)
 
 
 def test_lanes_hold_the_bound_they_state() -> None:
@@ -93,4 +94,21 @@ def test_every_array_of_a_round_is_under_its_root() -> None:
         assert merkle.verify_inclusion(leaf, at, len(leaves), proof, root)
     other = leaf_hash(encode(1, SERIES[0], [cell + 1 for cell in STAGE.round.array(SERIES[0]).cells]))
     assert not merkle.verify_inclusion(other, 0, len(leaves), merkle.prove_inclusion(leaves, 0), root)
-    assert array_of(STAGE.round.array(SERIES[0]).cells) == STAGE.round.array(SERIES[0])
+    assert array_of(TERMS[SERIES[0]].strike, STAGE.round.array(SERIES[0]).cells) == STAGE.round.array(SERIES[0])
+
+
+# -- positions as they change -----------------------------------------------------------------------------------------
+
+
+@given(
+    fills=st.lists(st.tuples(st.sampled_from(SERIES), st.integers(-3, 3) | st.integers(-(10**9), 10**9)), max_size=30)
+)
+def test_what_is_kept_is_what_adding_up_gives(fills: list[tuple[int, int]]) -> None:
+    kept = Holdings(STAGE.round, SPOT, dict.fromkeys(SHEETS, WAD))
+    positions: dict[int, int] = {}
+    for series, qty in fills:
+        kept.move(series, qty)
+        positions[series] = positions.get(series, 0) + qty
+    held = {series: qty for series, qty in positions.items() if qty}
+    whole = STAGE.market(held)
+    assert kept.market() == whole._replace(expiries=tuple(expiry for expiry in whole.expiries if expiry.gross))

@@ -40,6 +40,7 @@ class Terms(NamedTuple):
 class RiskArray(NamedTuple):
     """Values of one contract, one for each shock of the model, and the same as lanes."""
 
+    strike: Price
     cells: tuple[Price, ...]
     packed: Packed
 
@@ -63,9 +64,11 @@ class RiskRound:
 
     def array(self, series: int) -> RiskArray:
         """The array of a series."""
-        if series not in self._arrays:
+        found = self._arrays.get(series)
+        if found is None:
             self._price(expiry_of(series))
-        return self._arrays[series]
+            found = self._arrays[series]
+        return found
 
     def _price(self, expiry: int) -> None:
         """Price an expiry; the sides of a strike share their work where they share their vol."""
@@ -74,7 +77,8 @@ class RiskRound:
         pairs = dict(zip(quotes, self.grids[expiry].values(quotes, self._pricer), strict=True))
         for series in held:
             calls, puts = pairs[self._quote(series)]
-            self._arrays[series] = array_of(calls if self.terms[series].is_call else puts)
+            terms = self.terms[series]
+            self._arrays[series] = array_of(terms.strike, calls if terms.is_call else puts)
 
     def _quote(self, series: int) -> Quote:
         terms = self.terms[series]
@@ -85,9 +89,9 @@ class RiskRound:
         return root_of([leaf_hash(encode(self.id, series, self.array(series).cells)) for series in sorted(self.terms)])
 
 
-def array_of(cells: Sequence[Price]) -> RiskArray:
+def array_of(strike: Price, cells: Sequence[Price]) -> RiskArray:
     """An array from its cells, which may come from anywhere: a signed round, a published table."""
-    return RiskArray(tuple(cells), pack(cells))
+    return RiskArray(strike, tuple(cells), pack(cells))
 
 
 # -- commitment -------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from exchange.core.black76 import Pricer, discount_factor, moments, put_mark, total_vol
 from exchange.core.fixedmath import exp_wad, ln_wad, norm_cdf_wad, sqrt_wad
 from exchange.core.parameters import (
+    ALL_EXPIRIES,
     SLOPE_DOWN,
     SLOPE_UP,
     TANGENT,
@@ -66,9 +67,12 @@ BASE: Final = Shock(WAD, VOL_SAME)
 
 
 def shocks_of(model: PortfolioModel) -> tuple[Shock, ...]:
-    """The different moves of a model, in the order of their first use; none at all comes first."""
-    moves = [BASE, *(Shock(scenario.spot, scenario.vol) for scenario in model.scenarios)]
-    return tuple(dict.fromkeys(moves))
+    """The different moves of a model: none at all, those of single expiries, then the rest, in the order of first use.
+
+    Single expiries are looked at one by one, so what they need comes first in an array.
+    """
+    moves = [Shock(item.spot, item.vol) for item in model.scenarios if item.group != ALL_EXPIRIES]
+    return tuple(dict.fromkeys([BASE, *moves, *(Shock(item.spot, item.vol) for item in model.scenarios)]))
 
 
 # -- what moves -------------------------------------------------------------------------------------------------------

@@ -12,8 +12,8 @@ from typing import NamedTuple
 from exchange.core.parameters import ALL_EXPIRIES, PortfolioModel, Scenario
 from exchange.core.risk_models.arrays import RiskRound
 from exchange.core.risk_models.grid import Discounts, shocks_of
-from exchange.core.risk_models.lanes import Packed, unpack, unpack_first
-from exchange.core.units import WAD, Price, Qty, Risk, Wad, mul_div_down, mul_div_up
+from exchange.core.risk_models.lanes import Packed, first, unpack
+from exchange.core.units import WAD, Price, Qty, Risk, Wad, mul_div_down
 
 
 class Expiry(NamedTuple):
@@ -30,16 +30,21 @@ class Expiry(NamedTuple):
 
 def added_up(arrays: RiskRound, expiry: int, positions: Mapping[int, Qty], conf: Wad) -> Expiry:
     """Positions of one expiry, by series, added up at a round."""
-    total, naked = 0, 0
-    strikes: dict[Price, Qty] = {}
+    total, shorts, gross = 0, 0, 0
+    nets: dict[Price, Qty] = {}
     for series, qty in positions.items():
-        total += qty * arrays.array(series).packed
-        strike = arrays.terms[series].strike
-        strikes[strike] = strikes.get(strike, 0) + qty
-    naked = -sum(min(net, 0) for net in strikes.values())
-    sheet = arrays.grids[expiry]
-    shorts = -sum(min(qty, 0) for qty in positions.values())
-    return Expiry(total, sheet.years, sheet.discounts, conf, naked, shorts, sum(map(abs, positions.values())))
+        array = arrays.array(series)
+        total += qty * array.packed
+        nets[array.strike] = nets.get(array.strike, 0) + qty
+        shorts -= min(qty, 0)
+        gross += abs(qty)
+    grid = arrays.grids[expiry]
+    return Expiry(total, grid.years, grid.discounts, conf, naked_of(nets), shorts, gross)
+
+
+def naked_of(nets: Mapping[Price, Qty]) -> Qty:
+    """Net shorts of strikes, from what each is long or short in calls and puts together."""
+    return -sum([net for net in nets.values() if net < 0])
 
 
 class Market(NamedTuple):
@@ -59,9 +64,13 @@ class Cell(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How a model reads arrays: scenarios that move everything, groups that move one expiry, and how many there are."""
+    """How a model reads arrays: scenarios that move everything, groups that move one expiry, and how many there are.
+
+    The lanes that groups need come first; there are ``near`` of them.
+    """
 
     lanes: int
+    near: int
     scenarios: int
     joint: tuple[Cell, ...]
     groups: tuple[tuple[Cell, ...], ...]
@@ -74,13 +83,6 @@ class Worst(NamedTuple):
     scenario: int
 
 
-class _Moved(NamedTuple):
-    """Values of an expiry, or of several that share their discounts, in every lane."""
-
-    lanes: list[int]
-    discounts: Discounts
-
-
 def plan_of(model: PortfolioModel) -> Plan:
     """Lanes and groups of a model; made once and kept beside it."""
     shocks = shocks_of(model)
@@ -88,29 +90,29 @@ def plan_of(model: PortfolioModel) -> Plan:
     joint = tuple(cell for cell in cells if cell.scenario.group == ALL_EXPIRIES)
     names = dict.fromkeys(cell.scenario.group for cell in cells if cell.scenario.group != ALL_EXPIRIES)
     groups = tuple(tuple(cell for cell in cells if cell.scenario.group == name) for name in names)
-    return Plan(len(shocks), len(cells), joint, groups)
+    near = 1 + max([cell.lane for group in groups for cell in group], default=0)
+    return Plan(len(shocks), near, len(cells), joint, groups)
 
 
 def options_value(expiry: Expiry) -> Risk:
     """Worth of an expiry's options at the round, against the account: what it owns is a unit of price less."""
-    return (unpack_first(expiry.scan) - (expiry.gross - expiry.shorts)) * WAD
+    return (first(expiry.scan) - (expiry.gross - expiry.shorts)) * WAD
 
 
 def worst_of(plan: Plan, market: Market) -> Worst:
     """The worst scenario of a market and its loss."""
-    apart = [_Moved(unpack(expiry.scan, plan.lanes), expiry.discounts) for expiry in market.expiries]
-    together = _merged(apart)
-    naked = sum(expiry.naked for expiry in market.expiries)
-    worst = Worst(0, 0)
-    for cell in plan.joint:
-        loss = _loss(cell, together, market, naked)
-        if loss > worst.loss:
-            worst = Worst(loss, cell.number)
+    worst, scenario = 0, 0
+    for number, loss in _joint_losses(plan, market):
+        if loss > worst:
+            worst, scenario = loss, number
+    near = [_gains(expiry, plan.near) for expiry in market.expiries] if plan.groups else []
     for group in plan.groups:
-        loss = sum(_group_loss(group, moved, expiry) for moved, expiry in zip(apart, market.expiries, strict=True))
-        if loss > worst.loss:
-            worst = Worst(loss, group[0].number)
-    return worst
+        total = 0
+        for gains, expiry in zip(near, market.expiries, strict=True):
+            total += _group_loss(group, gains, expiry)
+        if total > worst:
+            worst, scenario = total, group[0].number
+    return Worst(worst, scenario)
 
 
 def losses(plan: Plan, market: Market) -> list[Risk]:
@@ -118,54 +120,73 @@ def losses(plan: Plan, market: Market) -> list[Risk]:
 
     A scenario of single expiries tells what it alone would take from those it hurts.
     """
-    apart = [_Moved(unpack(expiry.scan, plan.lanes), expiry.discounts) for expiry in market.expiries]
-    together = _merged(apart)
-    naked = sum(expiry.naked for expiry in market.expiries)
-    found = [0] * plan.scenarios
-    for cell in plan.joint:
-        found[cell.number] = _loss(cell, together, market, naked)
+    found = dict(_joint_losses(plan, market))
+    near = [_gains(expiry, plan.near) for expiry in market.expiries]
     for cell in (cell for group in plan.groups for cell in group):
-        found[cell.number] = sum(
-            _group_loss((cell,), moved, expiry) for moved, expiry in zip(apart, market.expiries, strict=True)
-        )
+        each = zip(near, market.expiries, strict=True)
+        found[cell.number] = sum(_group_loss((cell,), gains, expiry) for gains, expiry in each)
+    return [found[number] for number in range(plan.scenarios)]
+
+
+class _Gains(NamedTuple):
+    """What options gain in every lane, before weights: with the static discounts, and without."""
+
+    discounted: list[Risk]
+    plain: list[Risk]
+
+
+def _gains(expiry: Expiry, lanes: int) -> _Gains:
+    values = unpack(expiry.scan, lanes)
+    base = values[0]
+    plain = [(value - base) * WAD for value in values]
+    _, long, short = expiry.discounts
+    if long == short == WAD:
+        return _Gains(plain, plain)
+    now = base * WAD
+    return _Gains([value * (short if value < 0 else long) - now for value in values], plain)
+
+
+def _together(expiries: Sequence[Expiry]) -> list[Expiry]:
+    """Expiries as a scenario that moves all of them sees them: those without static discounts are one."""
+    plain = [expiry for expiry in expiries if expiry.discounts.long == expiry.discounts.short == WAD]
+    if len(plain) < 2:
+        return list(expiries)
+    others = [expiry for expiry in expiries if not expiry.discounts.long == expiry.discounts.short == WAD]
+    return [plain[0]._replace(scan=sum([expiry.scan for expiry in plain])), *others]
+
+
+def _joint_gains(plan: Plan, expiries: Sequence[Expiry]) -> _Gains:
+    parts = [_gains(expiry, plan.lanes) for expiry in _together(expiries)]
+    if len(parts) == 1:
+        return parts[0]
+    none = [0] * plan.lanes
+    discounted = [sum(column) for column in zip(none, *(part.discounted for part in parts), strict=True)]
+    return _Gains(discounted, [sum(column) for column in zip(none, *(part.plain for part in parts), strict=True)])
+
+
+def _joint_losses(plan: Plan, market: Market) -> list[tuple[int, Risk]]:
+    """Numbers and weighted losses of the scenarios that move everything, rounded up."""
+    gains = _joint_gains(plan, market.expiries)
+    linear, naked = market.linear, market.spot * sum([expiry.naked for expiry in market.expiries])
+    found = []
+    for number, lane, item in plan.joint:
+        gain = (gains.discounted if item.discounted else gains.plain)[lane]
+        if linear:
+            gain += linear * (item.spot - WAD)
+        found.append((number, -(gain * item.weight // WAD) + item.short * naked))
     return found
 
 
-def _merged(apart: Sequence[_Moved]) -> list[_Moved]:
-    """Expiries with the same static discounts as one, where what is owed is worth no less than what is owned."""
-    plain = [moved.lanes for moved in apart if moved.discounts.long == moved.discounts.short == WAD]
-    others = [moved for moved in apart if not moved.discounts.long == moved.discounts.short == WAD]
-    if plain:
-        lanes = plain[0] if len(plain) == 1 else [sum(column) for column in zip(*plain, strict=True)]
-        others.append(_Moved(lanes, Discounts(WAD, WAD, WAD)))
-    return others
-
-
-def _change(moved: _Moved, cell: Cell) -> Risk:
-    """What options gain in a scenario, before its weight."""
-    value = moved.lanes[cell.lane]
-    if not cell.scenario.discounted:
-        return (value - moved.lanes[0]) * WAD
-    return value * (moved.discounts.short if value < 0 else moved.discounts.long) - moved.lanes[0] * WAD
-
-
-def _loss(cell: Cell, together: Sequence[_Moved], market: Market, naked: Qty) -> Risk:
-    """Weighted loss in a scenario that moves everything, rounded up, and what it adds for naked shorts."""
-    scenario = cell.scenario
-    change = market.linear * (scenario.spot - WAD)
-    for moved in together:
-        change += _change(moved, cell)
-    loss = -change if scenario.weight == WAD else mul_div_up(-change, scenario.weight, WAD)
-    return loss + scenario.short * market.spot * naked
-
-
-def _group_loss(group: Sequence[Cell], moved: _Moved, expiry: Expiry) -> Risk:
+def _group_loss(group: Sequence[Cell], gains: _Gains, expiry: Expiry) -> Risk:
     """The worst of a group for one expiry, weighted for its time, rounded up; at least nothing."""
     worst = 0
-    for cell in group:
-        scenario, change = cell.scenario, _change(moved, cell)
-        loss = abs(change) if scenario.mirrored else -change
-        if loss > 0:
-            yearly = mul_div_down(scenario.weight_yearly, expiry.years, WAD)
-            worst = max(worst, mul_div_up(loss, min(scenario.weight + yearly, scenario.weight_max), WAD))
+    for _, lane, item in group:
+        gain = (gains.discounted if item.discounted else gains.plain)[lane]
+        if item.mirrored and gain > 0:
+            gain = -gain
+        if gain < 0:
+            weight = item.weight
+            if item.weight_yearly:
+                weight += mul_div_down(item.weight_yearly, expiry.years, WAD)
+            worst = max(worst, -(gain * min(weight, item.weight_max) // WAD))
     return worst
