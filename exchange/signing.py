@@ -16,7 +16,16 @@ import msgspec
 from coincurve import PrivateKey, PublicKey
 from tiny_keccak import keccak256 as keccak
 
-from exchange.core.commands import NO_TERMS, Authorisation, Block, BlockLeg, QuoteLeaf, QuoteMandate, Terms
+from exchange.core.commands import (
+    NO_TERMS,
+    Authorisation,
+    Block,
+    BlockLeg,
+    QuoteLeaf,
+    QuoteMandate,
+    Terms,
+    is_for_rfq,
+)
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
@@ -34,6 +43,7 @@ _TERMS_TYPE = keccak(
     b"Terms(uint64 display,uint8 selfTrade,bool slide,bool market,uint8 trigger,uint64 triggerPrice,"
     b"bool triggerAbove,uint8 link,uint64 parent,uint8 attached,string protection,int64 delta,uint64 vega)"
 )
+_RFQ_TERMS_TYPE = keccak(b"RfqTerms(uint64 rfq,bool whole,string protection,int64 delta,uint64 vega)")
 
 _MANDATE_TYPE = keccak(
     b"QuoteMandate(uint32 account,bytes32 root,uint64 nonce,uint64 expiry,uint64 maxFee,uint64 quantity,uint64 delta,"
@@ -184,10 +194,13 @@ def order_digest(domain: bytes, order: Order) -> bytes:
 def terms_hash(terms: Terms | None) -> bytes:
     """What stands for the terms in a signed order: their EIP-712 struct hash, or zero when all are as by default.
 
+    An order for a request for quotes signs a type of its own, which has no room for what only makes sense in a book.
     Raises SigningError when a field leaves its type.
     """
     if terms is None or terms == NO_TERMS:
         return NO_TERMS_HASH
+    if terms.rfq or terms.whole:
+        return _rfq_terms_hash(terms)
     fields = (
         _uint(terms.display, 64),
         _uint(terms.self_trade, 8),
@@ -204,6 +217,19 @@ def terms_hash(terms: Terms | None) -> bytes:
         _uint(terms.vega, 64),
     )
     return keccak(_TERMS_TYPE + b"".join(fields))
+
+
+def _rfq_terms_hash(terms: Terms) -> bytes:
+    if not is_for_rfq(terms):
+        raise SigningError(Fault.RANGE, "an order for a request for quotes has no terms for a book")
+    fields = (
+        _uint(terms.rfq, 64),
+        _uint(terms.whole, 1),
+        keccak(terms.protection.encode()),
+        _int(terms.delta, 64),
+        _uint(terms.vega, 64),
+    )
+    return keccak(_RFQ_TERMS_TYPE + b"".join(fields))
 
 
 def leaf_hash(index: int, leaf: QuoteLeaf) -> bytes:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 
 from exchange import calldata, codec
 from exchange.core.commands import (
+    AcceptRfq,
     Amend,
     Authorisation,
     Configure,
@@ -16,6 +17,8 @@ from exchange.core.commands import (
     MassQuote,
     Place,
     PostRound,
+    QuoteRfq,
+    RequoteRfq,
 )
 from exchange.signing import (
     SigningError,
@@ -60,7 +63,7 @@ class Signatures:
                 return
             finding: Finding | None = None
             match command:
-                case Place() | Amend():
+                case Place() | Amend() | QuoteRfq() | RequoteRfq() | AcceptRfq():
                     finding = self._order(record.seq, command.auth)
                 case MassQuote():
                     finding = self._mandate(record.seq, command)

@@ -24,6 +24,7 @@ from exchange.core import (
     protection,
     purging,
     quoting,
+    rfq,
     sweep,
 )
 from exchange.core.events import Reject
@@ -146,6 +147,13 @@ BOUNDS: dict[str, list[float]] = {
         quoting.GROUPS_MAX,
         quoting.MANDATES_MAX,
     ],
+    "requests for quotes: of the venue, of an account, quotes of one, makers it names": [
+        rfq.RFQS_MAX,
+        rfq.RFQS_OF_ACCOUNT_MAX,
+        rfq.QUOTES_MAX,
+        rfq.MAKERS_MAX,
+    ],
+    "the life of a request for quotes": [rfq.LIFE_MAX_S],
     "the window of a group": [quoting.INTERVAL_MAX_NS / 10**9, protection.MOMENTS_MAX],
     "a batch": [TERMS.batch_trades_max, budget.ORDERS_MAX, TERMS.batch_age_max_s, budget.GAS_MAX],
     "positions of an account": [budget.POSITIONS_GAS_MAX],

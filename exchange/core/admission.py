@@ -16,6 +16,7 @@ from exchange.core.commands import (
     LAST,
     SCOPE_TRADE,
     UNTRIGGERED,
+    AcceptRfq,
     Amend,
     Authorisation,
     Place,
@@ -59,16 +60,25 @@ class Signed(Protocol):
         ...
 
 
-def refuse_who(state: State, auth: Signed, now_s: Seconds, scope: int = SCOPE_TRADE) -> Rejected | None:
-    """Whether this account may, and this signer for it."""
-    account = state.accounts.get(auth.account)
+def refuse_account(state: State, account_id: int) -> Rejected | None:
+    """Whether this account may ask for anything new."""
+    account = state.accounts.get(account_id)
     if account is None or account.id == 0:
-        return Rejected(Reject.ACCOUNT_MUST_EXIST, auth.account)
+        return Rejected(Reject.ACCOUNT_MUST_EXIST, account_id)
     if account.exiting:
-        return Rejected(Reject.ACCOUNT_MUST_BE_ACTIVE, auth.account)
+        return Rejected(Reject.ACCOUNT_MUST_BE_ACTIVE, account_id)
     killed = kill.standing(state, account)
     if killed is not None:
         return Rejected(Reject.KILL_SWITCH_MUST_BE_RELEASED, killed.scope, seconds_of(killed.time_ns))
+    return None
+
+
+def refuse_who(state: State, auth: Signed, now_s: Seconds, scope: int = SCOPE_TRADE) -> Rejected | None:
+    """Whether this account may, and this signer for it."""
+    refused = refuse_account(state, auth.account)
+    if refused is not None:
+        return refused
+    account = state.accounts[auth.account]
     if auth.signer != account.owner:
         key = account.keys.get(auth.signer)
         if key is None or not key.scopes & scope:
@@ -122,6 +132,8 @@ def _refuse_terms(auth: Authorisation, terms: Terms, lot: Qty) -> Rejected | Non
             return Rejected(Reject.TERMS_MUST_BE_KNOWN, code, most)
     if terms.market and auth.tif == GTC:  # a worst price is no price to rest at
         return Rejected(Reject.TERMS_MUST_BE_KNOWN, auth.tif, FOK)
+    if terms.whole and not terms.rfq:
+        return Rejected(Reject.TERMS_MUST_BE_KNOWN, 1)
     least = max(lot, div_up(auth.qty, SLICES_MAX))
     if terms.display and (not least <= terms.display <= QTY_MAX or terms.display % lot):
         return Rejected(Reject.DISPLAY_MUST_FIT, terms.display, least)
@@ -181,12 +193,12 @@ def refuse_venue(state: State, now_s: Seconds) -> Rejected | None:
     return None
 
 
-def refuse(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+def refuse(state: State, auth: Authorisation, now_s: Seconds, scope: int = SCOPE_TRADE) -> Rejected | None:
     """The first rule a signed order breaks before the book is looked at: the venue, who, what, the signed terms."""
     if not state.is_open or state.config is None:
         return Rejected(Reject.TRADING_MUST_BE_OPEN)
     return (
-        refuse_who(state, auth, now_s)
+        refuse_who(state, auth, now_s, scope)
         or _refuse_protection(state, auth)
         or refuse_what(state, auth, now_s)
         or _refuse_signed(state, auth, now_s)
@@ -226,7 +238,13 @@ def refuse_room(state: State, auth: Authorisation, replaced: Order | None = None
     return Rejected(Reject.OPEN_ORDERS_MUST_FIT, size, GROUP_MAX) if size >= GROUP_MAX else None
 
 
-def has_waited(state: State, command: Place | Amend, time_ns: Nanos) -> bool:
+def refuse_bound(auth: Authorisation) -> Rejected | None:
+    """An order that was signed for a request for quotes is good for nothing else."""
+    rfq = auth.terms.rfq if auth.terms is not None else 0
+    return Rejected(Reject.RFQ_ORDER_MUST_STAY_THERE, min(rfq, U63_MAX)) if rfq else None
+
+
+def has_waited(state: State, command: Place | Amend | AcceptRfq, time_ns: Nanos) -> bool:
     """Whether an order that can take was held back as long as this venue says; one that only rests need not be.
 
     Not a rule for traders, who cannot break it, but for whoever stamps: a journal that skips the delay does not replay.

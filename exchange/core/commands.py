@@ -39,6 +39,11 @@ SCOPE_QUOTE: Final = 4
 SCOPE_RFQ: Final = 8  # requests for quotes, and block trades
 SCOPE_READ: Final = 16
 
+# What a request for quotes says about its side.
+UNTOLD: Final = 0
+BUYING: Final = 1
+SELLING: Final = 2
+
 # What a connection says about its orders should it be lost: as each account has it, or for all of them.
 AS_ACCOUNT: Final = 0
 SWITCH_ON: Final = 1
@@ -183,6 +188,9 @@ class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     ties the ``attached`` orders that come with this one to it; each of those names it by ``parent``, its nonce + 1.
     The fills of an order under the ``protection`` of a group of quotes count there like a quote's, with ``delta`` and
     ``vega`` as of a quote, and it leaves when the group is frozen.
+
+    With ``rfq`` the order is good for the request for quotes of that number and nothing else; of the other terms only
+    protection goes with it, and ``whole``: a quote that fills whole or not at all (EIP-712 ``RfqTerms``).
     """
 
     display: Qty = 0
@@ -198,6 +206,8 @@ class Terms(msgspec.Struct, frozen=True, array_like=True, gc=False):
     protection: str = ""
     delta: int = 0
     vega: int = 0
+    rfq: int = 0
+    whole: bool = False
 
 
 class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -225,6 +235,12 @@ class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 NO_TERMS: Final = Terms()
+
+
+def is_for_rfq(terms: Terms) -> bool:
+    """Whether terms are for a request for quotes and have nothing in them that is for a book."""
+    kept = Terms(rfq=terms.rfq, whole=terms.whole, protection=terms.protection, delta=terms.delta, vega=terms.vega)
+    return terms.rfq > 0 and terms == kept
 
 
 def terms_of(auth: Authorisation) -> Terms:
@@ -427,6 +443,84 @@ class InvalidateBlock(Command, frozen=True, tag=107):
 
 
 Blocks: TypeAlias = SetBlocks | ExecuteBlock | InvalidateBlock
+
+
+# Requests for quotes: one asks, some answer, and nothing of it rests in a book.
+
+
+class OpenRfq(Command, frozen=True, tag=95):
+    """Ask for quotes in a series; the request bears the seq of this record until it ends.
+
+    ``side`` is UNTOLD, BUYING or SELLING. Quotes are for multiples of ``step``, and neither a quote nor an acceptance
+    is for less than ``minimum`` while there is as much to fill. Without ``makers`` every admitted one is asked.
+    ``anonymous``: who asked is told to nobody, not even after a trade.
+    """
+
+    account: int
+    series: int
+    side: int
+    qty: Qty
+    step: Qty
+    minimum: Qty
+    expires_s: Seconds
+    makers: tuple[int, ...] = ()
+    anonymous: bool = False
+    label: str = ""
+    session: int = 0  # the connection that minds the request; 0: none that could be lost
+
+
+class CloseRfq(Command, frozen=True, tag=96):
+    """The account that asked no longer asks; all quotes leave."""
+
+    account: int
+    rfq: int
+
+
+class QuoteRfq(Command, frozen=True, tag=97):
+    """Answer a request with a signed order whose terms name it. ``anonymous`` as of ``OpenRfq``, for the maker."""
+
+    auth: Authorisation
+    anonymous: bool = False
+    label: str = ""
+    session: int = 0  # the connection that minds the quote; 0: none that could be lost
+
+
+class RequoteRfq(Command, frozen=True, tag=98):
+    """Replace a quote by a newly signed one, atomically; the total quantity includes what has filled."""
+
+    order_id: int
+    auth: Authorisation
+    label: str = ""
+    session: int = 0  # the connection that minds the quote from here on; 0: as before
+
+
+class CancelRfqQuotes(Command, frozen=True, tag=99):
+    """Take an account's quotes back: those for one request, or with ``rfq`` 0 for all."""
+
+    account: int
+    rfq: int = 0
+
+
+class AcceptRfq(Command, frozen=True, tag=100):
+    """Fill quotes with a signed order whose terms name the request: the best ones first, or only that of ``quote``.
+
+    ``arrived_ns`` as of ``Place``.
+    """
+
+    auth: Authorisation
+    quote: int = 0
+    label: str = ""
+    arrived_ns: Nanos = 0
+
+
+class AdmitMaker(Command, frozen=True, tag=101):
+    """Whether an account answers requests for quotes: it is asked when everybody is, and may be chosen."""
+
+    account: int
+    is_maker: bool
+
+
+Rfqs: TypeAlias = OpenRfq | CloseRfq | QuoteRfq | RequoteRfq | CancelRfqQuotes | AcceptRfq | AdmitMaker
 
 
 class SealBatch(Command, frozen=True, tag=20):
@@ -765,4 +859,5 @@ AnyCommand: TypeAlias = (
     | Observation
     | Presence
     | Blocks
+    | Rfqs
 )

@@ -79,11 +79,21 @@ class Reject(StrEnum):
     ORACLE_MUST_BE_FRESH = "oracle_must_be_fresh"
     MAX_FEE_MUST_COVER_FEE = "max_fee_must_cover_fee"
     TRIGGER_MUST_LIE_AHEAD = "trigger_must_lie_ahead"
+    RFQ_ORDER_MUST_STAY_THERE = "rfq_order_must_stay_there"
     # the connection
     SESSION_MUST_BE_OPEN = "session_must_be_open"
     # what a quote is to count for, or a protected order; a quote of a message
     QUOTE_GREEKS_MUST_FIT = "quote_greeks_must_fit"
     QUOTE_MUST_BE_ALONE_ON_ITS_SIDE = "quote_must_be_alone_on_its_side"
+    # a request for quotes
+    RFQS_MUST_FIT = "rfqs_must_fit"
+    RFQ_TERMS_MUST_FIT = "rfq_terms_must_fit"
+    RFQ_MAKERS_MUST_BE_ADMITTED = "rfq_makers_must_be_admitted"
+    RFQ_MUST_BE_OPEN = "rfq_must_be_open"
+    RFQ_MUST_BE_OF_ANOTHER = "rfq_must_be_of_another"
+    RFQ_ORDER_MUST_BE_PLAIN = "rfq_order_must_be_plain"
+    RFQ_ORDER_MUST_KEEP_SERIES_AND_SIDE = "rfq_order_must_keep_series_and_side"
+    RFQ_QTY_MUST_FIT = "rfq_qty_must_fit"
     # amend and cancel
     ORDER_MUST_BE_OPEN = "order_must_be_open"
     ORDER_MUST_BE_OWN = "order_must_be_own"
@@ -102,6 +112,7 @@ class Reject(StrEnum):
     CHAIN_MUST_BE_IN_SIGHT = "chain_must_be_in_sight"
     ACCOUNT_MUST_HAVE_MARGIN = "account_must_have_margin"
     FILL_OR_KILL_MUST_FILL = "fill_or_kill_must_fill"
+    RFQ_MUST_MEET_QUOTES = "rfq_must_meet_quotes"
     POSITIONS_MUST_FIT = "positions_must_fit"
     PARTY_MUST_HAVE_MARGIN = "party_must_have_margin"
     TRIGGER_MUST_BE_DUE = "trigger_must_be_due"
@@ -144,6 +155,19 @@ class CancelReason(StrEnum):
     LINKED = "linked"
     AT_TRIGGER = "at_trigger"
     KEY_LIMIT = "key_limit"
+    RFQ_ENDED = "rfq_ended"
+
+
+class RfqEnd(StrEnum):
+    """Why a request for quotes takes no more quotes and cannot be accepted."""
+
+    FILLED = "filled"
+    BY_TAKER = "by_taker"
+    EXPIRED = "expired"
+    DISCONNECTED = "disconnected"
+    DEAD_MAN = "dead_man"
+    KILL_SWITCH = "kill_switch"
+    ACCOUNT_EXITING = "account_exiting"
 
 
 class PhaseCause(StrEnum):
@@ -370,6 +394,13 @@ class BlockTraded(Event, frozen=True, tag=105):
     index: Price
 
 
+class RfqEnded(Event, frozen=True, tag=95):
+    """The request is over; the quotes it had leave within this record."""
+
+    rfq: int
+    reason: RfqEnd
+
+
 AnyEvent: TypeAlias = (
     Rejected
     | Applied
@@ -396,4 +427,5 @@ AnyEvent: TypeAlias = (
     | TimerFired
     | Purged
     | BlockTraded
+    | RfqEnded
 )

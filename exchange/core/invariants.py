@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
 from exchange.core import protection
-from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER, KILL_VENUE, LAST, MARK
+from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER, KILL_VENUE, LAST, MARK, is_for_rfq, terms_of
 from exchange.core.state import TREASURY, State, side_of
 from exchange.core.state_types import Lookout, Trade
 from exchange.core.units import QTY_ONE, Cash, Price, Qty, div_down, expiry_of
@@ -61,8 +61,8 @@ def open_interest_matches(state: State) -> str | None:
 
 
 def book_holds_open_orders(state: State) -> str | None:
-    """BOOK_HOLDS_OPEN_ORDERS: open orders rest or wait for a trigger, each level's sums are those of its orders."""
-    resting, waiting = 0, sum(order.watch != 0 for order in state.orders.values())
+    """BOOK_HOLDS_OPEN_ORDERS: open orders rest, wait for a trigger or answer a request; each level's sums are right."""
+    resting, waiting = 0, sum(order.watch != 0 or order.rfq != 0 for order in state.orders.values())
     for series, book in state.books.items():
         for side in (book.bids, book.asks):
             for key, level in side.levels.items():
@@ -268,6 +268,33 @@ def connections_mind_open_orders(state: State) -> str | None:
     return None if listed == named else f"{len(listed)} orders are minded, {len(named)} name a connection"
 
 
+def requests_hold_their_quotes(state: State) -> str | None:
+    """REQUESTS_HOLD_THEIR_QUOTES: a quote for a request stands there, on its side and in its steps, and in no book."""
+    named = {order.id: order.rfq for order in state.orders.values() if order.rfq}
+    listed = {key: rfq_id for rfq_id, quotes in state.rfq_quotes.items() for key in quotes}
+    if named != listed:
+        return f"{len(named)} quotes name a request, {len(listed)} stand in one"
+    for rfq_id, quotes in state.rfq_quotes.items():
+        rfq = state.rfqs.get(rfq_id)
+        for order in quotes.values():
+            terms = terms_of(state.auths[order.auth_id].auth)
+            if rfq is None or terms.rfq != rfq_id or not is_for_rfq(terms):
+                return f"quote {order.id} stands in request {rfq_id}, for which it is not signed"
+            if order.resting or order.series != rfq.request.series or (order.qty - order.filled) % rfq.request.step:
+                return f"quote {order.id} does not fit request {rfq_id}"
+            if state.accounts[order.account].owner == state.accounts[rfq.request.account].owner:
+                return f"quote {order.id} answers a request of its own wallet"
+    return None
+
+
+def requests_have_something_left(state: State) -> str | None:
+    """REQUESTS_HAVE_SOMETHING_LEFT: a request that is not forgotten has filled less than it asked for, in its steps."""
+    for rfq in state.rfqs.values():
+        if not 0 <= rfq.filled < rfq.request.qty or rfq.filled % rfq.request.step:
+            return f"request {rfq.id} has filled {rfq.filled} of {rfq.request.qty}"
+    return None
+
+
 def mandates_are_named(state: State) -> str | None:
     """MANDATES_ARE_NAMED: a mandate is kept as long as authorisations name it, and counts them."""
     named = dict.fromkeys(state.mandates, 0)
@@ -345,6 +372,8 @@ ALL: Final[tuple[Invariant, ...]] = (
     free_collateral_is_withdrawable,
     killed_trade_nothing,
     connections_mind_open_orders,
+    requests_hold_their_quotes,
+    requests_have_something_left,
     mandates_are_named,
     blocks_settle_whole,
     quotes_are_protected,

@@ -24,6 +24,8 @@ from exchange.core import (
     protection,
     purging,
     quoting,
+    rfq,
+    rfq_accept,
     settlement,
     uncross,
 )
@@ -65,6 +67,11 @@ def _decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tu
         return _housekeeping(state) + firing.decide_fire(state, command, time_ns)  # type: ignore[arg-type]
     if state.config is None and kind is not c.Configure:
         return (e.Rejected(e.Reject.TRADING_MUST_BE_OPEN),)
+    if kind in rfq.KINDS:
+        return _before_rfq(state, command) + rfq.decide(state, command, seq, time_ns)  # type: ignore[arg-type]
+    if kind is c.AcceptRfq:
+        before = _before_order(state, command, time_ns)  # type: ignore[arg-type]
+        return before + rfq_accept.decide(state, command, seq, time_ns)  # type: ignore[arg-type]
     if kind in quoting.KINDS:
         return _before_quotes(state, command) + quoting.decide(state, command, seq, time_ns)  # type: ignore[arg-type]
     if kind in blocks.KINDS:
@@ -72,7 +79,7 @@ def _decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tu
     return _decide_rare(state, seq, time_ns, command)
 
 
-def _before_order(state: State, command: c.Place | c.Amend, time_ns: Nanos) -> tuple[e.Event, ...]:
+def _before_order(state: State, command: c.Place | c.Amend | c.AcceptRfq, time_ns: Nanos) -> tuple[e.Event, ...]:
     """What is due before an order is looked at."""
     assert admission.has_waited(state, command, time_ns)
     return _housekeeping(state) + presence.overdue(state, command.auth.account)
@@ -80,6 +87,12 @@ def _before_order(state: State, command: c.Place | c.Amend, time_ns: Nanos) -> t
 
 def _before_quotes(state: State, command: c.AnyCommand) -> tuple[e.Event, ...]:
     return presence.overdue(state, command.mandate.account) if isinstance(command, c.MassQuote) else ()
+
+
+def _before_rfq(state: State, command: c.AnyCommand) -> tuple[e.Event, ...]:
+    if isinstance(command, c.QuoteRfq | c.RequoteRfq):
+        return presence.overdue(state, command.auth.account)
+    return presence.overdue(state, command.account) if isinstance(command, c.OpenRfq) else ()
 
 
 def _housekeeping(state: State) -> tuple[e.Event, ...]:
@@ -142,7 +155,8 @@ def _tick(state: State, seq: int, now_s: Seconds) -> tuple[e.Event, ...]:
     left = presence.tick(state, seq, ended)
     waits = ended or presence.takes_off(left) or not state.auctions
     moved = [] if waits else phases.opened(state) or uncross.decide_due(state, now_s)
-    return (*_aged(state), *ended, *left, *moved, e.Applied())
+    asked = rfq.tick(state, now_s, (*ended, *left, *moved))
+    return (*_aged(state), *ended, *left, *moved, *asked, e.Applied())
 
 
 def _aged(state: State) -> tuple[e.Event, ...]:
@@ -191,7 +205,7 @@ def _check_book(state: State, series: int) -> None:
 def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, event: e.Event) -> None:
     match event:
         case e.Amended():
-            assert isinstance(command, c.Amend)
+            assert isinstance(command, c.Amend | c.RequoteRfq)
             orders.evolve_amended(state, command, event, seq, time_ns)
         case e.Parked() | e.Triggered() | e.Held():
             _fold_waiting(state, seq, time_ns, command, event)
@@ -246,6 +260,8 @@ def _fold_makers(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, 
         case e.BlockTraded():
             assert isinstance(command, c.ExecuteBlock)
             blocks.evolve_traded(state, command, event, seq)
+        case e.RfqEnded():
+            rfq.evolve_ended(state, event)
 
 
 def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> None:
@@ -268,6 +284,8 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             quoting.evolve(state, command)
         case c.SetBlocks() | c.InvalidateBlock():
             blocks.evolve(state, command)
+        case c.OpenRfq() | c.CancelRfqQuotes() | c.AdmitMaker():
+            rfq.evolve(state, command, seq, time_ns)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
         case c.PullKill() | c.ReleaseKill():

@@ -55,7 +55,8 @@ def decide_place(state: State, command: Place, seq: int, time_ns: int) -> tuple[
 
 
 def _refuse_entry(state: State, auth: Authorisation, session: int, now_s: Seconds) -> Rejected | None:
-    refused = admission.refuse(state, auth, now_s) or presence.refuse_gone(state, session)
+    refused = admission.refuse(state, auth, now_s) or admission.refuse_bound(auth)
+    refused = refused or presence.refuse_gone(state, session)
     if refused is None and auth.terms is not None:
         return admission.refuse_greeks(auth.terms.delta, auth.terms.vega, auth.qty)
     return refused
@@ -66,7 +67,7 @@ def _refuse_attached(state: State, command: Place, now_s: Seconds) -> Rejected |
     if not command.attached and command.auth.terms is None:
         return None
     for item in command.attached:
-        refused = admission.refuse(state, item.auth, now_s)
+        refused = admission.refuse(state, item.auth, now_s) or admission.refuse_bound(item.auth)
         if refused is not None:
             return refused
     return links.refuse(command)
@@ -201,7 +202,7 @@ def _refuse_amend(state: State, command: Amend, now_s: Seconds) -> Rejected | No
         return Rejected(Reject.ORDER_MUST_BE_OPEN, command.order_id)
     if order.account != auth.account:
         return Rejected(Reject.ORDER_MUST_BE_OWN, auth.account, order.account)
-    if order.mandate:
+    if order.mandate or order.rfq:
         return Rejected(Reject.QUOTE_MUST_BE_QUOTED_ANEW, order.id)
     tif = order.tif if order.watch else GTC
     if order.series != auth.series or order.is_buy != auth.is_buy or auth.tif != tif or not _waits_alike(order, auth):

@@ -5,7 +5,7 @@ should hold, so reconciliation is an equality, not a tolerance. Imports state, k
 """
 
 from exchange.core import commands as c
-from exchange.core import keyroom, orders, settlement
+from exchange.core import keyroom, orders, rfq_rooms, settlement
 from exchange.core.events import (
     Applied,
     Cancelled,
@@ -14,6 +14,7 @@ from exchange.core.events import (
     Event,
     Reject,
     Rejected,
+    RfqEnd,
 )
 from exchange.core.margin import payoff
 from exchange.core.state import TREASURY, State
@@ -140,6 +141,7 @@ def _evolve_leaving(state: State, command: c.Observation) -> None:
             state.mirror.vault -= command.amount
         case c.ObserveExit():
             state.accounts[command.account].exiting = True
+            rfq_rooms.end(state, RfqEnd.ACCOUNT_EXITING, lambda rfq: rfq.request.account == command.account)
         case c.ObserveExitCleared():
             state.accounts[command.account].exiting = False
         case _:

@@ -4,8 +4,8 @@ Evolving writes what was decided and never refuses. Imports state, ledger, risk,
 settlement, events.
 """
 
-from exchange.core import deadlines, keyroom, ledger, links, protection, risk, settlement, triggers
-from exchange.core.commands import Amend, Authorisation, Place, terms_of
+from exchange.core import deadlines, keyroom, ledger, links, protection, rfq_rooms, risk, settlement, triggers
+from exchange.core.commands import AcceptRfq, Amend, Authorisation, Place, QuoteRfq, RequoteRfq, terms_of
 from exchange.core.events import Amended, Cancelled, CancelReason, Event, Held, Parked, Rested, Traded, Triggered
 from exchange.core.state import State
 from exchange.core.state_types import ATTACHED_SHIFT, Account, AuthEntry, Order, Trade
@@ -21,11 +21,21 @@ def cancel_orders(account: Account, reason: CancelReason, series: int | None = N
     ]
 
 
-def evolve_accepted(state: State, command: Place, seq: int, time_ns: int) -> None:
-    """The order exists and its nonce is spent; nothing of it rests yet."""
-    order = _enter(state, command.auth, command.label, seq, time_ns, command.session)
-    if command.attached:
+def evolve_accepted(state: State, command: Place | QuoteRfq | AcceptRfq, seq: int, time_ns: int) -> None:
+    """The order exists and its nonce is spent; nothing of it rests yet, unless it is a quote, which has its request."""
+    session = 0 if type(command) is AcceptRfq else command.session  # type: ignore[union-attr]
+    order = _enter(state, command.auth, command.label, seq, time_ns, session)
+    if type(command) is QuoteRfq:
+        order.rfq, order.anonymous = terms_of(command.auth).rfq, command.anonymous
+        _stand(state, order)
+    elif type(command) is Place and command.attached:
         _link(state, order, seq)
+
+
+def _stand(state: State, order: Order) -> None:
+    """A quote stands in its request, with margin held as for an order in a book."""
+    rfq_rooms.enter(state, order)
+    risk.move_order(state, state.accounts[order.account], order, order.qty - order.filled)
 
 
 def _enter(state: State, auth: Authorisation, label: str, order_id: int, time_ns: int, session: int) -> Order:
@@ -123,8 +133,11 @@ def _key_until(account: Account, signer: bytes) -> Seconds:
     return key.expiry_s if key is not None else 0
 
 
-def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_ns: int) -> None:
-    """The order stands under its new authorisation; unless it kept its place it has left the book."""
+def evolve_amended(state: State, command: Amend | RequoteRfq, event: Amended, seq: int, time_ns: int) -> None:
+    """The order stands under its new authorisation; unless it kept its place it has left the book.
+
+    A quote of a request has no book to leave: it stands again, at its new price and behind the others there.
+    """
     auth = command.auth
     order = state.orders[event.order_id]
     account = state.accounts[order.account]
@@ -139,6 +152,14 @@ def evolve_amended(state: State, command: Amend, event: Amended, seq: int, time_
         order.price, order.priority = auth.price, seq
     order.qty, order.display = auth.qty, terms_of(auth).display
     protection.shelter(account, order, terms_of(auth).protection)
+    if order.rfq and not event.kept:
+        _stand(state, order)
+    _reauthorise(state, command, order, seq, time_ns)
+
+
+def _reauthorise(state: State, command: Amend | RequoteRfq, order: Order, seq: int, time_ns: int) -> None:
+    """What the order stands under from here on."""
+    auth, account = command.auth, state.accounts[order.account]
     # The child takes over the order's reference to its parent, so the parent lives until the child is forgotten. A
     # parent that never traded is forgotten at once: a quote may be amended all day.
     state.auths[seq] = AuthEntry(seq, auth, order.auth_id if order.filled else 0, order.filled, 1)
@@ -198,7 +219,7 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
     settlement.open_trade(state, trade)
     keyroom.count_trade(state, trade)
     ledger.book_trade(state, trade)
-    _print(state, trade)
+    _print(state, trade, is_public=not maker.rfq)
     for order in (maker, taker):
         if order.filled == order.qty:
             _close(state, order)
@@ -212,6 +233,8 @@ def _fill(state: State, event: Traded, maker: Order, taker: Order) -> None:
     shrink(state, maker, event.qty)
     if protection.counts(maker):
         protection.evolve_filled(state, maker, event.qty, state.time_ns)
+    if maker.rfq:
+        state.rfqs[maker.rfq].filled += event.qty
     maker.filled += event.qty
     if maker.hidden and maker.hidden == maker.qty - maker.filled:
         _refresh(state, maker, event.trade_id)
@@ -234,10 +257,15 @@ def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
         _hide(state, order, order.hidden - left)
 
 
-def _print(state: State, trade: Trade) -> None:
-    """The price is public: it is the last one, and may be what others wait for."""
+def _print(state: State, trade: Trade, *, is_public: bool) -> None:
+    """The price is the last one, and may be what others wait for, if anybody could have had a part in it.
+
+    What two agreed on away from the book counts as volume, but triggers nothing.
+    """
     option = state.series[trade.series]
     option.volume += trade.qty
+    if not is_public:
+        return
     option.last_price = trade.price
     if state.lookouts:
         triggers.note_trade(state, trade.series, trade.price)
@@ -247,7 +275,7 @@ def evolve_cancelled(state: State, event: Cancelled) -> None:
     """The order is gone."""
     order = state.orders[event.order_id]
     assert order.qty - order.filled == event.remaining
-    if order.resting:
+    if order.resting or order.rfq:
         lift(state, order)
     elif order.watch:
         triggers.disarm(state, order)
@@ -255,9 +283,15 @@ def evolve_cancelled(state: State, event: Cancelled) -> None:
 
 
 def shrink(state: State, order: Order, by: Qty) -> None:
-    """Take quantity off a resting order where it stands; an order left with nothing leaves the book."""
+    """Take quantity off a resting order where it stands; an order left with nothing leaves the book, or its request."""
+    left = order.qty - order.filled
+    if order.rfq:
+        if by == left:
+            rfq_rooms.leave(state, order)
+        risk.move_order(state, state.accounts[order.account], order, -by)
+        return
     side = state.books[order.series].side(is_buy=order.is_buy)
-    if order.hidden and by == order.qty - order.filled:
+    if order.hidden and by == left:
         _hide(state, order, -order.hidden)
         order.hidden = 0
     if side.take(order, by):

@@ -64,20 +64,29 @@ def _refuse(state: State, command: c.Presence) -> Rejected | None:
 def _begun(state: State, command: c.Presence, seq: int) -> list[Purge]:
     """The purges a command begins."""
     if isinstance(command, c.EndAllSessions):
-        return [purge for session in state.sessions.values() for purge in _purge_of(state, session, seq)]
+        asked = _asked(state)
+        return [purge for session in state.sessions.values() for purge in _purge_of(state, session, seq, asked)]
     if isinstance(command, c.EndSession) and not command.keeps:
-        return _purge_of(state, state.sessions[command.session], seq)
+        return _purge_of(state, state.sessions[command.session], seq, _asked(state))
     return []
 
 
-def _purge_of(state: State, session: Session, seq: int) -> list[Purge]:
+def _asked(state: State) -> dict[int, dict[int, None]]:
+    """Accounts with a request for quotes, by the connection that minds it."""
+    asked: dict[int, dict[int, None]] = {}
+    for rfq in state.rfqs.values():
+        asked.setdefault(rfq.request.session, {})[rfq.request.account] = None
+    return asked
+
+
+def _purge_of(state: State, session: Session, seq: int, asked: dict[int, dict[int, None]]) -> list[Purge]:
     """The purge of a lost connection; none if nothing of it has to go."""
-    minded = state.by_session.get(session.id)
-    if not minded or session.switch == SWITCH_OFF:
+    accounts = dict.fromkeys(order.account for order in state.by_session.get(session.id, {}).values())
+    accounts |= asked.get(session.id, {})
+    if not accounts or session.switch == SWITCH_OFF:
         return []
     wanting: list[int] = []
     if session.switch != SWITCH_ON:
-        accounts = dict.fromkeys(order.account for order in minded.values())
         wanting = [account for account in sorted(accounts) if state.accounts[account].cancels]
         if not wanting:
             return []

@@ -8,9 +8,10 @@ the middle resumes where the journal ends. Imports state, events.
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from exchange.core.events import Cancelled, CancelReason, Event, Purged
+from exchange.core import rfq_rooms
+from exchange.core.events import Cancelled, CancelReason, Event, Purged, RfqEnd
 from exchange.core.state import PurgeKey, State
-from exchange.core.state_types import Account, Order, Purge
+from exchange.core.state_types import Account, Order, Purge, Rfq
 
 CANCELS_MAX: Final = 1_000  # orders of purges that one record cancels; the next one goes on
 
@@ -26,6 +27,13 @@ _REASONS: Final = {
     OF_ACCOUNT: CancelReason.KILL_SWITCH,
     OF_OWNER: CancelReason.KILL_SWITCH,
     OF_VENUE: CancelReason.KILL_SWITCH,
+}
+_ENDS: Final = {
+    OF_SESSION: RfqEnd.DISCONNECTED,
+    OF_TIMER: RfqEnd.DEAD_MAN,
+    OF_ACCOUNT: RfqEnd.KILL_SWITCH,
+    OF_OWNER: RfqEnd.KILL_SWITCH,
+    OF_VENUE: RfqEnd.KILL_SWITCH,
 }
 
 
@@ -107,8 +115,19 @@ def _by_age(orders: dict[int, Order]) -> list[Order]:
 
 
 def begin(state: State, purge: Purge) -> None:
-    """The purge stands; a later one of the same kind takes an unfinished one in."""
+    """The purge stands; a later one of the same kind takes an unfinished one in. Requests for quotes end at once."""
     state.purges[purge.kind, purge.number, purge.owner] = purge
+    rfq_rooms.end(state, _ENDS[purge.kind], lambda rfq: _is_asked_by(state, purge, rfq))
+
+
+def _is_asked_by(state: State, purge: Purge, rfq: Rfq) -> bool:
+    """Whether a request is of whom the purge is about."""
+    account = rfq.request.account
+    if purge.kind == OF_SESSION:
+        return rfq.request.session == purge.number and (not purge.accounts or account in purge.accounts)
+    if purge.kind == OF_OWNER:
+        return state.accounts[account].owner == purge.owner
+    return purge.kind == OF_VENUE or account == purge.number
 
 
 def evolve_purged(state: State, event: Purged) -> None:

@@ -42,6 +42,7 @@ from exchange.core.state_types import (
     Order,
     Purge,
     QuoteGroup,
+    Rfq,
     Series,
     Session,
     Trade,
@@ -90,6 +91,7 @@ class AccountImage(msgspec.Struct, array_like=True):
     keys: list[tuple[bytes, Key]]
     groups: list[QuoteGroup] = []
     cancels: bool = False
+    makes: bool = False
 
 
 class MirrorImage(msgspec.Struct, array_like=True):
@@ -143,6 +145,7 @@ class StateImage(msgspec.Struct, array_like=True):
     block: ObserveBlock | None = None
     block_rules: list[SetBlocks] = []
     deals: list[Deal] = []
+    rfqs: list[Rfq] = []
 
 
 class State:
@@ -181,6 +184,8 @@ class State:
         "owned",
         "pricer",
         "purges",
+        "rfq_quotes",
+        "rfqs",
         "round",
         "rounds",
         "sealed_ns",
@@ -242,6 +247,8 @@ class State:
         self.pricer: Pricer = SCALAR  # no fact: whoever runs the machine may give it a faster one
         self.block_rules: dict[int, SetBlocks] = {}  # blocks: of each underlying that takes block trades
         self.deals: dict[int, Deal] = {}  # blocks: traded, not yet final on chain
+        self.rfqs: dict[int, Rfq] = {}  # rfqs: requests for quotes
+        self.rfq_quotes: dict[int, dict[int, Order]] = {}  # rfqs: request -> quotes that stand in it
 
 
 def image(state: State) -> StateImage:
@@ -282,6 +289,7 @@ def image(state: State) -> StateImage:
         block=state.block,
         block_rules=[state.block_rules[key] for key in sorted(state.block_rules)],
         deals=_sorted(state.deals),
+        rfqs=_sorted(state.rfqs),
     )
 
 
@@ -320,6 +328,7 @@ def _account_image(account: Account) -> AccountImage:
         _pairs(account.keys),
         [account.groups[name] for name in sorted(account.groups)],
         account.cancels,
+        account.makes,
     )
 
 
@@ -367,6 +376,7 @@ _BY_ID: Final = (
     "mandates",
     "sessions",
     "deals",
+    "rfqs",
 )
 
 
@@ -404,7 +414,7 @@ def restore(source: StateImage) -> State:
 def _restore_account(source: AccountImage) -> Account:
     account = Account(source.id, source.owner)
     account.cash, account.held, account.exiting = source.cash, source.held, source.exiting
-    account.cancels = source.cancels
+    account.cancels, account.makes = source.cancels, source.makes
     for name in ("positions", "costs", "nonces", "keys"):
         setattr(account, name, dict(getattr(source, name)))
     account.groups = {group.name: group for group in source.groups}
@@ -481,10 +491,13 @@ def _restore_orders(state: State) -> None:
             _restore_quote(state, account, order)
         if not is_covered(state, order):
             _restore_open(account, order)
-        if order.reduce_only:
-            account.reducing[order.id] = order
         if order.protection:
             account.protected.setdefault(order.protection, {})[order.id] = order
+        if order.rfq:
+            state.rfq_quotes.setdefault(order.rfq, {})[order.id] = order
+            continue
+        if order.reduce_only:
+            account.reducing[order.id] = order
         side = state.books[order.series].side(is_buy=order.is_buy)
         side.add(order)
         if order.hidden:

@@ -1,6 +1,6 @@
 """The nouns of the machine: small mutable records, each owned by one feature module.
 
-They hold facts only; rules live in the modules that use them. Imports units, commands and keylimits.
+They hold facts only; rules live in the modules that use them. Imports units, commands, events and keylimits.
 """
 
 from bisect import bisect_left, insort
@@ -8,7 +8,17 @@ from typing import Final
 
 import msgspec
 
-from exchange.core.commands import INDEX, Authorisation, ExecuteBlock, Protection, QuoteLeaf, QuoteMandate, Terms
+from exchange.core.commands import (
+    INDEX,
+    Authorisation,
+    ExecuteBlock,
+    OpenRfq,
+    Protection,
+    QuoteLeaf,
+    QuoteMandate,
+    Terms,
+)
+from exchange.core.events import RfqEnd
 from exchange.core.keylimits import KeyLimits
 from exchange.core.units import Cash, Nanos, Price, Qty, Risk, Seconds
 
@@ -49,6 +59,8 @@ class Order(msgspec.Struct, gc=False):
     watch: int = 0
     held: Qty = 0
     protection: str = ""  # "": none, or a quote, whose mandate names its group
+    rfq: int = 0  # 0: an order for the book; else a quote, which stands in this request only
+    anonymous: bool = False  # of a quote: its maker is not told to whoever takes it
 
 
 ATTACHED_SHIFT: Final = 48  # an id's low bits are the record that brought the order; these count those that came along
@@ -241,6 +253,19 @@ class Purge(msgspec.Struct):
     accounts: list[int] = []
 
 
+class Rfq(msgspec.Struct, gc=False):
+    """A request for quotes: what was asked and when, what of it has filled, and why it is over if it is.
+
+    One that is over is dead to everybody from the record that ended it; the next tick sends its quotes home.
+    """
+
+    id: int
+    request: OpenRfq
+    created_ns: Nanos
+    filled: Qty = 0
+    ended: RfqEnd | None = None
+
+
 class Underlying(msgspec.Struct, gc=False):
     """An underlying and the steps its options trade in."""
 
@@ -351,6 +376,7 @@ class Account:
         "id",
         "isolated",
         "keys",
+        "makes",
         "nonces",
         "open",
         "orders",
@@ -372,6 +398,7 @@ class Account:
         self.held: Cash = 0
         self.exiting = False
         self.cancels = False  # orders leave with their connection unless the connection says otherwise
+        self.makes = False  # it answers requests for quotes
         self.positions: dict[int, Qty] = {}
         self.costs: dict[int, Cash] = {}  # series -> premium paid (long) or received (short) for the position
         self.nonces: dict[int, int] = {}  # nonce >> 6 -> mask of the 64 nonces in it

@@ -62,7 +62,11 @@ class Sweep:
         """Walk the opposite side in priority order until filled, stopped or out of price."""
         auth = self.auth
         opposite = self.state.books[auth.series].side(is_buy=not auth.is_buy)
-        for maker in self._in_turn(opposite.within(auth.price)):
+        self.walk(self._in_turn(opposite.within(auth.price)))
+
+    def walk(self, makers: Iterator[Order]) -> None:
+        """Meet one maker after another until filled or stopped; all of them are within the price."""
+        for maker in makers:
             if not self.left or self._is_reduced():
                 break
             if maker.id in self.cancelled:

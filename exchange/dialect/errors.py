@@ -314,6 +314,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         usdc,
         usdc,
     ),
+    Reject.RFQ_ORDER_MUST_STAY_THERE: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "An order whose signed terms name a request for quotes is good for that request only, not for a book.",
+        "Send it with private/add_block_rfq_quote or private/accept_block_rfq, or sign without it.",
+    ),
     Reject.SESSION_MUST_BE_OPEN: Refusal(
         Code.BAD_REQUEST,
         "An order comes through a connection that is still open.",
@@ -326,8 +331,48 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     ),
     Reject.QUOTE_MUST_BE_ALONE_ON_ITS_SIDE: Refusal(
         Code.INVALID_ARGUMENTS,
-        "A group has at most one quote on each side of an instrument.",
-        "Use another group for another level.",
+        "A group, or in a request for quotes an account, has at most one quote on each side of an instrument.",
+        "Use another group for another level, or edit the quote.",
+    ),
+    Reject.RFQS_MUST_FIT: Refusal(
+        Code.TOO_MANY_OPEN_ORDERS,
+        "The venue has at most 1,000 requests for quotes, an account 16 of them, and a request 128 quotes.",
+        "Cancel some, or wait until others end.",
+    ),
+    Reject.RFQ_TERMS_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "A request has whole steps of whole lots, names at most 64 makers, and ends within an hour, before its series.",
+        "Send a step that divides the amount and the minimum, and an end before data.limit.",
+    ),
+    Reject.RFQ_MAKERS_MUST_BE_ADMITTED: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "Makers answer requests for quotes: the account that quotes, and each one that a request names, once.",
+        "See private/get_block_rfq_makers; private/x_set_block_rfq_maker admits an account.",
+    ),
+    Reject.RFQ_MUST_BE_OPEN: Refusal(
+        Code.NOT_OPEN_ORDER,
+        "The request for quotes is open: to its taker, and to the makers it asks.",
+        "It has filled, ended or been cancelled, or is somebody else's; see private/get_block_rfqs.",
+    ),
+    Reject.RFQ_MUST_BE_OF_ANOTHER: Refusal(
+        Code.INVALID_ARGUMENTS, "Nobody quotes for a request of the same wallet.", "Leave it to the other makers."
+    ),
+    Reject.RFQ_ORDER_MUST_BE_PLAIN: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "An order for a request for quotes is not reduce-only; one that accepts is not post-only or all or none.",
+        "Sign it without those terms.",
+    ),
+    Reject.RFQ_ORDER_MUST_KEEP_SERIES_AND_SIDE: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "Quotes and acceptances are for the instrument of the request, and for its side where it told one.",
+        "Sign for the instrument and the side of the request; an edit keeps its side.",
+    ),
+    Reject.RFQ_QTY_MUST_FIT: Refusal(
+        Code.INVALID_QUANTITY,
+        "Quotes and acceptances are for whole steps of the request, its minimum at least, and no more than is left.",
+        "Send a multiple of x_step, from min_trade_amount up to data.limit.",
+        contracts,
+        contracts,
     ),
     Reject.ORDER_MUST_BE_OPEN: Refusal(
         Code.NOT_OPEN_ORDER, "The order is open.", "It has filled, expired or been cancelled; see get_order_state."
@@ -336,7 +381,9 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         Code.NOT_OWNER_OF_ORDER, "The order belongs to the account.", "Use the account that placed it."
     ),
     Reject.QUOTE_MUST_BE_QUOTED_ANEW: Refusal(
-        Code.INVALID_ARGUMENTS, "A quote is not edited by itself.", "Send private/mass_quote again with the new quote."
+        Code.INVALID_ARGUMENTS,
+        "A quote is not edited like an order.",
+        "Send private/mass_quote again, or private/edit_block_rfq_quote.",
     ),
     Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE: Refusal(
         Code.INVALID_ARGUMENTS,
@@ -412,6 +459,13 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         Code.NOT_FULLY_FILLED,
         "A fill-or-kill order fills whole or not at all.",
         "Lower the amount, move the price, or use immediate_or_cancel.",
+        contracts,
+        contracts,
+    ),
+    Reject.RFQ_MUST_MEET_QUOTES: Refusal(
+        Code.NOT_FULLY_FILLED,
+        "An acceptance fills all of its amount, or with any_part_of at least the minimum of the request.",
+        "See the quotes in private/get_block_rfqs; move the price, lower the amount, or use any_part_of.",
         contracts,
         contracts,
     ),

@@ -109,7 +109,7 @@ class OrderLog:
         if isinstance(event, e.Triggered):
             tracked.triggered = True
 
-    def _amended(self, noted: Noted, command: c.Amend, event: e.Amended) -> None:
+    def _amended(self, noted: Noted, command: c.Amend | c.RequoteRfq, event: e.Amended) -> None:
         tracked, terms = self._touch(noted, event.order_id), c.terms_of(command.auth)
         self._leave_level(noted, tracked)
         tracked.replaced = True
@@ -197,9 +197,9 @@ def _accepted(state: State, outcome: Outcome, order_id: int) -> Tracked:
     """The machine's record of a new order; rebuilt from the command when it closed within the same record."""
     order = state.orders.get(order_id)
     command = outcome.command
-    assert type(command) is c.Place
+    assert isinstance(command, c.Place | c.QuoteRfq | c.AcceptRfq)
     place = order_id >> ATTACHED_SHIFT
-    brought = command.attached[place - 1] if place else command
+    brought = command.attached[place - 1] if place and isinstance(command, c.Place) else command
     terms = c.terms_of(brought.auth)
     if order is not None:
         return Tracked(order, terms=terms)
@@ -207,7 +207,9 @@ def _accepted(state: State, outcome: Outcome, order_id: int) -> Tracked:
     return Tracked(_gone(outcome, order_id, brought, 0 if place else sum(traded)), terms=terms)
 
 
-def _gone(outcome: Outcome, order_id: int, brought: c.Place | c.Attached, filled: Qty) -> Order:
+def _gone(
+    outcome: Outcome, order_id: int, brought: c.Place | c.Attached | c.QuoteRfq | c.AcceptRfq, filled: Qty
+) -> Order:
     """What an order looked like that is over in the record that brought it."""
     auth = brought.auth
     return Order(

@@ -15,7 +15,7 @@ import msgspec
 from exchange.core import commands as c
 from exchange.core.state import State
 from exchange.core.units import Nanos
-from exchange.shell.precedence import Entry, Turn, account_of, takes_back
+from exchange.shell.precedence import TAKE_BACK, Entry, Turn, account_of, takes_back
 
 
 class Submission(msgspec.Struct, eq=False):
@@ -74,7 +74,7 @@ class Inbox:
         if turn is Turn.AHEAD:
             self._ahead.append(item)
             return
-        if turn is Turn.TAKING and delay_ns and isinstance(item.command, c.Place | c.Amend):
+        if turn is Turn.TAKING and delay_ns and isinstance(item.command, c.Place | c.Amend | c.AcceptRfq):
             item.command = msgspec.structs.replace(item.command, arrived_ns=now_ns)
             self._held.append((now_ns + delay_ns, item))
         else:
@@ -97,7 +97,7 @@ class Inbox:
 
     def take_back(self, item: Submission) -> Iterator[Submission]:
         """Orders that a command which overtakes them ends before they are entered. They will be passed over."""
-        assert isinstance(item.command, c.CancelAll | c.CancelQuotes)
+        assert isinstance(item.command, TAKE_BACK)
         if self._entries is None:  # once in a drain at most, however many cancel everything in it
             self._entries = self._waiting_entries()
         for entry in self._entries.get(item.command.account, ()):

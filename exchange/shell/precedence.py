@@ -24,11 +24,11 @@ class Turn(Enum):
     TAKING = auto()
 
 
-Entry: TypeAlias = c.Place | c.Amend | c.MassQuote
+Entry: TypeAlias = c.Place | c.Amend | c.MassQuote | c.QuoteRfq | c.RequoteRfq | c.AcceptRfq
 """What enters orders for an account, and can be taken back while it waits."""
 
 ORDERS = (Turn.RESTING, Turn.TAKING)
-TAKE_BACK = (c.CancelAll, c.CancelQuotes)
+TAKE_BACK = (c.CancelAll, c.CancelQuotes, c.CancelRfqQuotes)
 """What may end orders that it overtakes, before they were entered."""
 
 
@@ -41,6 +41,8 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.RESTING  # a block meets no order, but anyone may send one
         case c.Cancel() | c.CancelAll() | c.CancelQuotes() | c.FreezeQuotes():
             return Turn.AHEAD
+        case _ if isinstance(command, c.Rfqs):
+            return _turn_of_rfq(command)
         case c.EndSession() | c.EndAllSessions() | c.PullKill() | c.Proceed() | c.SetTimer():
             return Turn.AHEAD  # orders leave; a timer that is set again must not fire for the length of a queue
         case c.SwitchSession() | c.SwitchAccount() | c.ReleaseKill():
@@ -63,6 +65,19 @@ def turn_of(command: c.AnyCommand) -> Turn:
             assert_never(command)
 
 
+def _turn_of_rfq(command: c.Rfqs) -> Turn:
+    """Requests for quotes: what is taken back goes first, what was signed is an order like any other."""
+    match command:
+        case c.QuoteRfq() | c.RequoteRfq():
+            return Turn.RESTING
+        case c.AcceptRfq():
+            return Turn.TAKING  # a maker's quote for one is as stale as a quote for all, and as much in need of time
+        case c.CancelRfqQuotes() | c.CloseRfq():
+            return Turn.AHEAD
+        case c.OpenRfq() | c.AdmitMaker():
+            return Turn.IN_TURN
+
+
 def account_of(entry: Entry) -> int:
     """For which account it enters orders."""
     return entry.mandate.account if isinstance(entry, c.MassQuote) else entry.auth.account
@@ -83,6 +98,9 @@ def takes_back(command: c.AnyCommand, entry: Entry) -> bool:
             and command.label in {"", entry.label}
             and _names(command.series, entry)
         )
+    if isinstance(command, c.CancelRfqQuotes) and isinstance(entry, c.QuoteRfq | c.RequoteRfq):
+        same = command.account == account_of(entry)
+        return same and command.rfq in {0, c.terms_of(entry.auth).rfq}
     return False
 
 

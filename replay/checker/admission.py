@@ -30,12 +30,12 @@ from replay.checker.presence import is_killed
 NANOS: Final = 10**9
 
 
-def broken_by(ledger: Ledger, auth: Authorisation) -> list[Reject]:
+def broken_by(ledger: Ledger, auth: Authorisation, scope: int = SCOPE_TRADE) -> list[Reject]:
     """The rules an order breaks by what it says and by who says it."""
     broken: list[Reject] = []
     if not ledger.is_open or ledger.config is None:
         broken.append(Reject.TRADING_MUST_BE_OPEN)
-    broken_who(ledger, auth, SCOPE_TRADE, broken)
+    broken_who(ledger, auth, scope, broken)
     broken += broken_terms(ledger, auth) + keys.broken_by(ledger, auth)
     _sheltered(ledger, auth, broken)
     series = ledger.series.get(auth.series)
@@ -61,19 +61,24 @@ def broken_terms(ledger: Ledger, auth: Authorisation) -> list[Reject]:
 def broken_who(ledger: Ledger, auth: Authorisation | QuoteMandate, scope: int, broken: list[Reject]) -> None:
     """The rules a signature breaks: whose it is, whether it may do this, and whether it was used before."""
     account = ledger.accounts.get(auth.account)
+    broken += broken_account(ledger, auth.account)
     if account is None or account.id == TREASURY:
-        broken.append(Reject.ACCOUNT_MUST_EXIST)
         return
-    if ledger.kills and is_killed(ledger, account):
-        broken.append(Reject.KILL_SWITCH_MUST_BE_RELEASED)
-    if account.exiting:
-        broken.append(Reject.ACCOUNT_MUST_BE_ACTIVE)
     if auth.signer != account.owner:
         scopes, end_s = account.keys.get(auth.signer, (0, 0))
         if not scopes & scope or end_s <= ledger.now_s:
             broken.append(Reject.SIGNER_MUST_BE_AUTHORISED)
     if not 0 <= auth.nonce <= U64_MAX or account.has_spent(auth.nonce):
         broken.append(Reject.NONCE_MUST_BE_FRESH)
+
+
+def broken_account(ledger: Ledger, account_id: int) -> list[Reject]:
+    """Why an account may ask for nothing new."""
+    account = ledger.accounts.get(account_id)
+    if account is None or account.id == TREASURY:
+        return [Reject.ACCOUNT_MUST_EXIST]
+    broken = [Reject.ACCOUNT_MUST_BE_ACTIVE] if account.exiting else []
+    return [*broken, Reject.KILL_SWITCH_MUST_BE_RELEASED] if is_killed(ledger, account) else broken
 
 
 def _what(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reject]) -> None:
@@ -114,7 +119,7 @@ def _terms(ledger: Ledger, auth: Authorisation, broken: list[Reject]) -> None:
 def _known(auth: Authorisation, terms: Terms, broken: list[Reject]) -> None:
     codes = ((terms.self_trade, CANCEL_BOTH), (terms.trigger, LAST), (terms.link, BRACKET))
     known = all(0 <= code <= most for code, most in (*codes, (terms.attached, ATTACHED_MAX)))
-    if not known or (terms.market and auth.tif == GTC):
+    if not known or (terms.market and auth.tif == GTC) or (terms.whole and not terms.rfq):
         broken.append(Reject.TERMS_MUST_BE_KNOWN)
     if terms.protection and (not auth.post_only or terms.trigger):
         broken.append(Reject.PROTECTED_MUST_MAKE)

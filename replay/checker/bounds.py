@@ -52,3 +52,17 @@ PURGED_MAX: Final = 1_000
 """Orders of purges that one record cancels."""
 BLOCK_LEGS_MAX: Final = 4
 """Trades of a block."""
+RFQS_MAX: Final = 1_000
+"""Requests for quotes of the venue."""
+RFQS_OF_ACCOUNT_MAX: Final = 16
+"""Of them of one account."""
+RFQ_MAKERS_MAX: Final = 64
+"""Makers that a request names."""
+RFQ_QUOTES_MAX: Final = 128
+"""Quotes of a request."""
+RFQ_LIFE_MAX_S: Final = 3_600
+"""Seconds from the record of a request to its end."""
+RFQ_ENDS_MAX: Final = 8
+"""Requests that one tick ends."""
+FEW_POSITIONS: Final = 16
+"""Positions of an account that always fit a transaction."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from exchange.core import commands as c
 from exchange.core.events import Applied, CancelReason, ChainDisagreed, Event, Reject, Rejected
 from exchange.core.units import U64_MAX
-from replay.checker import batches, keys
+from replay.checker import batches, keys, rfqs
 from replay.checker.facts import Account
 from replay.checker.leaving import leave
 from replay.checker.ledger import Ledger
@@ -67,6 +67,7 @@ def _orders(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> 
         case c.ObserveExit():
             leaving = list(ledger.accounts[command.account].orders.values())
             leave(ledger, leaving, events, CancelReason.ACCOUNT_EXITING)
+            rfqs.exits(ledger, command.account)
         case _:
             leave(ledger, (), events, CancelReason.ON_CHAIN)
 

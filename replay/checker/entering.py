@@ -77,11 +77,11 @@ def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
     waited(ledger, command)
     events = _first(ledger, command, events)
     entry = Entry(ledger, command.auth, slide=command.slide)
-    broken = broken_by(ledger, command.auth)
+    broken = broken_by(ledger, command.auth) + _bound(command.auth)
     broken += entry.broken()
     broken += _gone(ledger, command)
     for item in command.attached:
-        broken += broken_by(ledger, item.auth)
+        broken += broken_by(ledger, item.auth) + _bound(item.auth)
     if command.auth.replaces:
         broken.append(Reject.AMEND_MUST_NAME_REPLACED_NONCE)
     if entry.account is not None and len(entry.account.orders) + len(command.attached) >= OPEN_ORDERS_MAX:
@@ -105,6 +105,11 @@ def _first(ledger: Ledger, command: Place | Amend, events: Sequence[Event]) -> S
     return presence.overdue(ledger, command.auth.account, batches.sealed_first(ledger, events))
 
 
+def _bound(auth: Authorisation) -> list[Reject]:
+    """What was signed for a request for quotes does not enter a book."""
+    return [Reject.RFQ_ORDER_MUST_STAY_THERE] if terms_of(auth).rfq else []
+
+
 def _gone(ledger: Ledger, command: Place | Amend) -> list[Reject]:
     """An order of a connection that has ended is refused: nobody would be there to mind it."""
     return [Reject.SESSION_MUST_BE_OPEN] if command.session and command.session not in ledger.sessions else []
@@ -116,7 +121,7 @@ def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
     events = _first(ledger, command, events)
     auth, order = command.auth, ledger.orders.get(command.order_id)
     entry = Entry(ledger, auth, filled=order.filled if order is not None else 0)
-    broken = broken_by(ledger, auth)
+    broken = broken_by(ledger, auth) + _bound(auth)
     broken += _gone(ledger, command)
     if order is None or order.expiry_s <= ledger.now_s or presence.dooms(ledger, order):
         broken.append(Reject.ORDER_MUST_BE_OPEN)
@@ -141,7 +146,7 @@ KEPT_RULES: Final = (Reject.REDUCE_ONLY_MUST_REDUCE,)
 
 def _broken_by_amendment(order: Order, auth: Authorisation) -> list[Reject]:
     broken: list[Reject] = []
-    if order.mandate is not None:
+    if order.mandate is not None or order.rfq:
         broken.append(Reject.QUOTE_MUST_BE_QUOTED_ANEW)
     if order.account.id != auth.account:
         broken.append(Reject.ORDER_MUST_BE_OWN)

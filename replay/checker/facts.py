@@ -4,7 +4,8 @@ the journal.
 
 from typing import Any, NamedTuple
 
-from exchange.core.commands import Authorisation, terms_of
+from exchange.core.commands import Authorisation, OpenRfq, terms_of
+from exchange.core.events import RfqEnd
 
 
 class Signed:
@@ -111,6 +112,7 @@ class Account:
         "groups",
         "id",
         "keys",
+        "makes",
         "nonces",
         "orders",
         "owner",
@@ -123,6 +125,7 @@ class Account:
         self.owner = owner
         self.exiting = False
         self.cancels = False  # its orders leave with their connection
+        self.makes = False  # it answers requests for quotes
         self.cash = 0
         self.positions: dict[int, int] = {}
         self.keys: dict[bytes, tuple[int, int]] = {}  # key -> scopes, end
@@ -169,6 +172,7 @@ class Order:
         "post_only",
         "price",
         "reduce_only",
+        "rfq",
         "self_trade",
         "series",
         "session",
@@ -193,6 +197,7 @@ class Order:
         self.label = ""
         self.watch = self.held = self.group = 0  # what it waits for; what is held back; whom it came with
         self.session = 0  # the connection that minds it
+        self.rfq = 0  # the request that it answers, if it is a quote for one
         self.filled = self.shown = self.expiry_s = 0
         self.left = auth.qty
         self.say(auth)
@@ -215,3 +220,29 @@ class Order:
         position = self.account.positions.get(self.series.id, 0)
         closes = -position if self.is_buy else position
         return max(0, closes)
+
+
+class Request:
+    """A request for quotes: what was asked, what of it is left, why it is over, and the quotes that stand in it."""
+
+    __slots__ = ("account", "asked", "ended", "id", "left", "quotes")
+
+    def __init__(self, rfq_id: int, account: Account, asked: OpenRfq) -> None:
+        self.id, self.account, self.asked = rfq_id, account, asked
+        self.left = asked.qty
+        self.ended: RfqEnd | None = None
+        self.quotes: dict[int, Order] = {}
+
+    def add(self, order: Order) -> None:
+        """A quote stands here."""
+        order.place = self
+        self.quotes[order.id] = order
+
+    def drop(self, order: Order) -> None:
+        """It no longer does."""
+        order.place = None
+        del self.quotes[order.id]
+
+    def least(self) -> int:
+        """The least that may be quoted or accepted."""
+        return min(self.left, max(self.asked.minimum, self.asked.step))

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from exchange.core.commands import Authorisation, Configure, ObserveBlock, SetAuctions
 from exchange.core.units import NO_EXPIRY
-from replay.checker.facts import Account, Auction, Expiry, Order, Series, Signed, Underlying, Weight
+from replay.checker.facts import Account, Auction, Expiry, Order, Request, Series, Signed, Underlying, Weight
 from replay.checker.rules import Rule, Taken, Violation
 
 TREASURY: Final = 0
@@ -75,6 +75,7 @@ class Attendance(Notebook):
         self.timers: dict[int, int] = {}  # account -> when it fires
         self.kills: dict[tuple[int, int, bytes, bool], None] = {}
         self.purges: dict[tuple[int, int, bytes], Any] = {}
+        self.requests: dict[int, Request] = {}  # for quotes
         self.arrived_ns = 0  # of the last order that a venue held back
         self.lately: deque[tuple[int, int]] = deque()  # records that takers still wait behind: seq, time_ns
 
@@ -177,7 +178,9 @@ class Ledger(Attendance):
 
     def lift(self, order: Order) -> None:
         """The order leaves its place, if it has one."""
-        if order.place is not None:
+        if order.rfq and order.place is not None:
+            order.place.drop(order)
+        elif order.place is not None:
             (order.series.bids if order.is_buy else order.series.asks).drop(order)
 
     def close(self, order: Order) -> None:

@@ -5,8 +5,8 @@ taken away for a reason that holds, before anyone else; and the order must go on
 of it is left, or there is a reason to stop. Imports the words of the journal and the ledger.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, Protocol
 
 from exchange.core.commands import CANCEL_BOTH, CANCEL_TAKER, FOK, GTC, IOC
 from exchange.core.events import Cancelled, CancelReason, Event, PhaseChanged, Rested, Traded
@@ -14,9 +14,20 @@ from replay.checker import fees, fills, keys, phases, presence, quotes
 from replay.checker.admission import room
 from replay.checker.bounds import SWEEP_MAX
 from replay.checker.facts import Account, Order
-from replay.checker.ladder import Ladder
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Taken
+
+
+class Across(Protocol):
+    """Whom an order may meet."""
+
+    def first(self) -> Order | None:
+        """Who is first."""
+        ...
+
+    def in_turn(self) -> Iterator[Order]:
+        """Everybody, in turn."""
+        ...
 
 
 class Meeting:
@@ -27,7 +38,7 @@ class Meeting:
     def __init__(self, ledger: Ledger, taker: Order, *, fired: bool = False) -> None:
         self.ledger = ledger
         self.taker = taker
-        self.across: Ladder = taker.series.asks if taker.is_buy else taker.series.bids
+        self.across: Across = taker.series.asks if taker.is_buy else taker.series.bids
         self.moved: dict[int, Account] = {}
         self.met = 0  # fills, and others taken away
         # It goes no further than its band, though it was signed for more; where that ends is taken as journaled.

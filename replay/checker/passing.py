@@ -8,7 +8,7 @@ from heapq import heappop
 
 from exchange.core.commands import Tick
 from exchange.core.events import Applied, Cancelled, CancelReason, Event
-from replay.checker import auctions, batches, presence
+from replay.checker import auctions, batches, presence, rfqs
 from replay.checker.admission import settlement_lags
 from replay.checker.bounds import EXPIRED_MAX
 from replay.checker.facts import Order
@@ -32,7 +32,9 @@ def tick(ledger: Ledger, command: Tick, events: Sequence[Event]) -> None:
         sentence = f"order {late.id} stays though its time has passed"
         ledger.note(Rule.CANCEL_MUST_BE_COMPLETE, sentence, order=late.id, expected=late.expiry_s, actual=ledger.now_s)
     rest = presence.ticked(ledger, events[at:-1])
-    if len(rest) == len(events) - 1 and ledger.auctions:
+    is_quiet = len(rest) == len(events) - 1
+    rest = rfqs.split(ledger, rest)
+    if is_quiet and ledger.auctions:
         auctions.moved(ledger, rest, lags=lags)
     elif rest:
         ledger.note(Rule.EVENTS_MUST_FIT, f"{type(rest[0]).__name__} does not follow from a tick")

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from exchange.core import commands as c
-from exchange.core.events import Applied, Cancelled, CancelReason, Event, Purged, Reject, Rejected, TimerFired
+from exchange.core.events import Applied, Cancelled, CancelReason, Event, Purged, Reject, Rejected, RfqEnd, TimerFired
 from replay.checker.bounds import FIRED_MAX, PURGED_MAX, SESSIONS_MAX, TIMER_MAX_MS
-from replay.checker.facts import Account, Order
+from replay.checker.facts import Account, Order, Request
 from replay.checker.ledger import TREASURY, Ledger
 from replay.checker.rules import Rule
 
@@ -27,6 +27,15 @@ REASONS: Final = {
     ACCOUNT: CancelReason.KILL_SWITCH,
     OWNER: CancelReason.KILL_SWITCH,
     VENUE: CancelReason.KILL_SWITCH,
+}
+
+
+ENDS: Final = {
+    SESSION: RfqEnd.DISCONNECTED,
+    TIMER: RfqEnd.DEAD_MAN,
+    ACCOUNT: RfqEnd.KILL_SWITCH,
+    OWNER: RfqEnd.KILL_SWITCH,
+    VENUE: RfqEnd.KILL_SWITCH,
 }
 
 
@@ -56,6 +65,14 @@ class Purge(NamedTuple):
             VENUE: True,
         }
         return reached.get(self.kind, order.account.id == self.number)
+
+    def ends(self, request: Request) -> bool:
+        """Whether a request for quotes is over with it."""
+        account = request.account
+        if self.kind == SESSION:
+            minded = request.asked.session == self.number
+            return minded and (not self.accounts or account.id in self.accounts)
+        return self.kind == VENUE or (account.owner == self.owner if self.kind == OWNER else account.id == self.number)
 
 
 def dooms(ledger: Ledger, order: Order) -> list[CancelReason]:
@@ -96,8 +113,11 @@ def _fire(ledger: Ledger, account: int) -> None:
 
 
 def begin(ledger: Ledger, purge: Purge) -> None:
-    """Its orders are dead to the market."""
+    """Its orders are dead to the market, and its requests for quotes are over."""
     ledger.purges[purge.key] = purge
+    for request in ledger.requests.values():
+        if request.ended is None and purge.ends(request):
+            request.ended = ENDS[purge.kind]
 
 
 def ticked(ledger: Ledger, events: Sequence[Event]) -> Sequence[Event]:
@@ -272,12 +292,13 @@ def _write(ledger: Ledger, command: c.Presence) -> None:
 def _lost(ledger: Ledger, session: int, *, keeps: bool) -> None:
     """A connection has ended; what it minded goes if it, or the accounts concerned, wanted that."""
     switch = ledger.sessions.pop(session, c.SWITCH_OFF)
-    minded = ledger.by_session.get(session, {})
-    if keeps or not minded or switch == c.SWITCH_OFF:
+    accounts = [order.account for order in ledger.by_session.get(session, {}).values()]
+    accounts += [request.account for request in ledger.requests.values() if request.asked.session == session]
+    if keeps or not accounts or switch == c.SWITCH_OFF:
         return
     wanting: tuple[int, ...] = ()
     if switch != c.SWITCH_ON:
-        wanting = tuple(sorted({order.account.id for order in minded.values() if order.account.cancels}))
+        wanting = tuple(sorted({account.id for account in accounts if account.cancels}))
         if not wanting:
             return
     begin(ledger, Purge(SESSION, session, b"", ledger.seq, wanting))

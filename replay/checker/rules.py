@@ -52,6 +52,11 @@ class Rule(StrEnum):
     # quotes
     BUDGET_MUST_BOUND_FILLS = "budget_must_bound_fills"
     PROTECTION_MUST_TRIP = "protection_must_trip"
+    # requests for quotes
+    REQUEST_MUST_END_WITH_A_REASON = "request_must_end_with_a_reason"
+    REQUEST_MUST_NOT_OUTLIVE_ITS_END = "request_must_not_outlive_its_end"
+    REQUEST_MUST_FILL_IN_ITS_STEPS = "request_must_fill_in_its_steps"
+    WHOLE_MUST_FILL_WHOLE = "whole_must_fill_whole"
     # who is there
     TIMER_MUST_FIRE = "timer_must_fire"
     MAKER_MUST_NOT_BE_PURGED = "maker_must_not_be_purged"

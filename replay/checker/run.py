@@ -16,6 +16,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from journal.record import Record
 from replay.checker import (
+    acceptance,
     batches,
     blocks,
     chain,
@@ -25,6 +26,7 @@ from replay.checker import (
     phases,
     presence,
     quotes,
+    rfqs,
     triggers,
     venue,
     waiting,
@@ -63,6 +65,13 @@ ROOMS: Final[dict[type, Room]] = (
         c.SetBlocks: blocks.rules,
         c.ExecuteBlock: blocks.execute,
         c.InvalidateBlock: blocks.invalidate,
+        c.OpenRfq: rfqs.asked,
+        c.CloseRfq: rfqs.closed,
+        c.QuoteRfq: rfqs.quoted,
+        c.RequoteRfq: rfqs.requoted,
+        c.CancelRfqQuotes: rfqs.cancelled,
+        c.AdmitMaker: rfqs.admitted,
+        c.AcceptRfq: acceptance.accepted,
     }
     | dict.fromkeys(get_args(c.Observation), chain.observe)
     | dict.fromkeys(get_args(c.Presence), presence.present)

@@ -3,14 +3,14 @@
 One that waited for a price arrives with the record that brought it. Imports the words of the journal and the ledger.
 """
 
-from exchange.core.commands import Amend, Place
+from exchange.core.commands import AcceptRfq, Amend, Place
 from exchange.core.events import Triggered
 from replay.checker.facts import Order
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule
 
 
-def waited(ledger: Ledger, command: Place | Amend) -> None:
+def waited(ledger: Ledger, command: Place | Amend | AcceptRfq) -> None:
     """The arrival is the venue's word; that it fits the record's time, and that of the taker before, is not."""
     config = ledger.config
     if config is None or config.taker_delay_ns == 0 or command.auth.post_only:

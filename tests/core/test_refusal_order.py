@@ -96,6 +96,7 @@ def narrow(venue: Venue, _: Patch) -> None:
 
 REACHED: Final = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=62_000 * USDC)
 AHEAD: Final = replace(REACHED, trigger_price=70_000 * USDC)
+BOUND: Final = c.Terms(rfq=5)
 
 
 def lose_sight(venue: Venue, _: Patch) -> None:
@@ -158,6 +159,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.ORACLE_MUST_BE_FRESH: Break({}, grow_stale),
     R.MAX_FEE_MUST_COVER_FEE: Break({"max_fee": 0}),
     R.TRIGGER_MUST_LIE_AHEAD: Break({"terms": REACHED}),
+    R.RFQ_ORDER_MUST_STAY_THERE: Break({"terms": BOUND}),
     R.SESSION_MUST_BE_OPEN: Break({"session": 10**9}),
     R.QUOTE_GREEKS_MUST_FIT: Break({"terms": c.Terms(vega=-1)}),
     R.ORDER_MUST_BE_OPEN: Break({"order_id": 10**9}),
@@ -195,6 +197,12 @@ TOGETHER: Final[dict[tuple[Reject, Reject], Terms]] = {
     (R.QUOTE_GROUP_MUST_EXIST, R.PROTECTED_MUST_MAKE): {"terms": c.Terms(protection="none"), "post_only": False},
     (R.QUOTES_MUST_NOT_BE_FROZEN, R.PROTECTED_MUST_MAKE): {"post_only": False},
     (R.TRIGGER_MUST_LIE_AHEAD, R.TRIGGERS_MUST_FIT): {"terms": REACHED},
+    (R.TERMS_MUST_BE_KNOWN, R.RFQ_ORDER_MUST_STAY_THERE): {"terms": replace(BOUND, self_trade=3)},
+    (R.DISPLAY_MUST_FIT, R.RFQ_ORDER_MUST_STAY_THERE): {"terms": replace(BOUND, display=50)},
+    (R.TRIGGER_MUST_LIE_AHEAD, R.RFQ_ORDER_MUST_STAY_THERE): {"terms": replace(REACHED, rfq=5)},
+    (R.RFQ_ORDER_MUST_STAY_THERE, R.LINKS_MUST_MATCH): {"terms": replace(BOUND, parent=5)},
+    (R.RFQ_ORDER_MUST_STAY_THERE, R.TRIGGERS_MUST_FIT): {"terms": replace(AHEAD, rfq=5)},
+    (R.LINKS_MUST_MATCH, R.TRIGGERS_MUST_FIT): {"terms": replace(AHEAD, parent=5)},
 }
 
 AMENDS_ONLY: Final = (
@@ -220,6 +228,15 @@ OF_NO_ORDER: Final = (
     R.QUOTES_MUST_FIT,
     R.QUOTE_BUDGET_MUST_FIT,
     R.QUOTE_MUST_BE_ALONE_ON_ITS_SIDE,
+    R.RFQS_MUST_FIT,
+    R.RFQ_TERMS_MUST_FIT,
+    R.RFQ_MAKERS_MUST_BE_ADMITTED,
+    R.RFQ_MUST_BE_OPEN,
+    R.RFQ_MUST_BE_OF_ANOTHER,
+    R.RFQ_ORDER_MUST_BE_PLAIN,
+    R.RFQ_ORDER_MUST_KEEP_SERIES_AND_SIDE,
+    R.RFQ_QTY_MUST_FIT,
+    R.RFQ_MUST_MEET_QUOTES,
     R.LISTING_MUST_BE_DENSE,
     R.UNDERLYING_MUST_EXIST,
     R.EXPIRY_MUST_EXIST,

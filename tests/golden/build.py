@@ -275,6 +275,7 @@ class Story:
             26: lambda: self.venue.do(c.ObserveDeposit(1, 1, USDC)),
             27: self.refuse_batch,
             29: self.trade_blocks,
+            40: self.ask_for_quotes,
             28: lambda: self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE, T0 + 50 * 120),
         }
         if number in happenings:
@@ -320,6 +321,44 @@ class Story:
         terms = c.Terms(trigger=c.INDEX, trigger_above=False, trigger_price=1, link=c.BRACKET, parent=first.nonce + 1)
         exit_ = self.venue.order(self.wallets[4], 3 << 16, False, 1_000, USDC, terms=terms, reduce_only=True, tif=c.IOC)
         self.venue.must(c.Place(first, attached=(c.Attached(exit_),)))
+
+    def bound(self, who: Wallet, rfq: int, is_buy: bool, qty: int, percent: int, **terms: object) -> c.Authorisation:
+        """An order that is good for a request for quotes only."""
+        signed = c.Terms(rfq=rfq, whole=bool(terms.pop("whole", False)))
+        return self.venue.order(who, 3 << 16, is_buy, qty, self.price(3 << 16, percent), terms=signed, **terms)
+
+    def ask_for_quotes(self) -> None:
+        """Requests that fill in two steps, are closed, and end by themselves; quotes that are edited and taken back."""
+        self.settle(lag=0)
+        must, signed, now_s = self.venue.must, self.bound, self.venue.time_ns // 10**9
+        taker, first, second = self.wallets[0], self.wallets[1], self.wallets[5]
+
+        def ask(**terms: object) -> int:
+            must(
+                c.OpenRfq(taker.account, 3 << 16, terms.pop("side", c.UNTOLD), 6_000, 1_000, 2_000, now_s + 30, **terms)
+            )
+            return self.venue.state.seq
+
+        for maker in (first, second):
+            must(c.AdmitMaker(maker.account, is_maker=True))
+        rfq = ask(makers=(first.account, second.account), label="golden")
+        must(c.QuoteRfq(signed(first, rfq, False, 6_000, 103, whole=True), anonymous=True))
+        must(c.QuoteRfq(signed(second, rfq, False, 4_000, 104)))
+        offer, replaced = self.venue.state.seq, self.venue.nonces[second.account]
+        must(c.QuoteRfq(signed(second, rfq, True, 2_000, 97)))
+        must(c.AcceptRfq(signed(taker, rfq, True, 2_000, 105, tif=c.FOK)))
+        must(c.RequoteRfq(offer, signed(second, rfq, False, 6_000, 102, replaces=replaced + 1)))
+        self.venue.do(c.AcceptRfq(signed(taker, rfq, True, 4_000, 90, tif=c.FOK)))
+        must(c.AcceptRfq(signed(taker, rfq, True, 4_000, 105, tif=c.IOC), quote=offer))
+        closed, last = ask(side=c.BUYING), ask(anonymous=True)
+        must(c.QuoteRfq(signed(first, closed, False, 2_000, 103)))
+        self.venue.do(c.QuoteRfq(signed(second, closed, True, 2_000, 97)))
+        must(c.CloseRfq(taker.account, closed))
+        for maker in (first, second):
+            must(c.QuoteRfq(signed(maker, last, True, 2_000, 97)))
+        must(c.CancelRfqQuotes(first.account, last))
+        self.venue.time_ns += 31 * 10**9
+        must(c.Tick())
 
     def fire(self) -> None:
         """Whoever waits for a price that has been reached enters."""

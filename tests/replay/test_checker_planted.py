@@ -8,6 +8,7 @@ import planted_auctions
 import planted_books
 import planted_makers
 import planted_matching
+import planted_rfqs
 import planted_waiting
 import pytest
 from planting import ONE, OTHER, PLANTED, encoded
@@ -22,6 +23,7 @@ assert {
     planted_books,
     planted_makers,
     planted_matching,
+    planted_rfqs,
     planted_waiting,
 }  # to import them is to plant
 
