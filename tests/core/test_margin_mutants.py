@@ -60,7 +60,8 @@ ROLL = {
 SAMPLES = [
     (TURNS, WIDENS),
     (ROLL, {}),
-    (KINK, LAST_HOUR),
+    (KINK, {}),
+    (LAST_HOUR, KINK),
     ({}, FAR),
     (FAR, SPREAD),
     (SPREAD, CALENDAR),
