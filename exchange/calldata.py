@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from tiny_keccak import keccak256 as keccak
 
-from exchange.core.commands import QuoteLeaf, QuoteMandate
+from exchange.core.commands import ExecuteBlock, QuoteLeaf, QuoteMandate
 from exchange.reverts import Revert as Revert  # noqa: PLC0414 - readers of refusals look for it here
 from exchange.signing import NO_TERMS_HASH, BatchHeader, Order, RoundHeader, compact, recover
 
@@ -501,6 +501,48 @@ def content_hash(body: bytes) -> bytes:
     return keccak(body)
 
 
+def block_content(digest: bytes, maker_signature: bytes, taker_signature: bytes) -> bytes:
+    """What the operator signs of a batch that is one block trade.
+
+    It is hashed over 161 bytes, so that no body of whole words can have it.
+    """
+    return keccak(b"\x01" + digest + _joined((*compact(maker_signature), *compact(taker_signature))))
+
+
+BlockArgs = tuple[int, int, list[tuple[int, bool, int, int]], int, int, int, int, bool]
+SignatureArgs = tuple[int, int, int, int]
+
+
+def block_args(signed: ExecuteBlock) -> tuple[BlockArgs, SignatureArgs]:
+    """A block trade and both signatures, as Clearing's `settle_block`, `queue_block` and their like take them."""
+    block = signed.block
+    legs = [
+        (_fit("series", leg.series, 32), leg.is_buy, _fit("quantity", leg.qty, 64), _fit("price", leg.price, 64))
+        for leg in block.legs
+    ]
+    fields = (
+        _fit("maker", block.maker, 32),
+        _fit("taker", block.taker, 32),
+        legs,
+        _fit("maker_max_fee", block.maker_max_fee, 64),
+        _fit("taker_max_fee", block.taker_max_fee, 64),
+        _fit("nonce", block.nonce, 64),
+        _fit("expiry", block.expiry_s, 64),
+        block.queueable,
+    )
+    return fields, (*compact(signed.maker_signature), *compact(signed.taker_signature))
+
+
+BlockBatchArgs = tuple["HeaderArgs", int, int, BlockArgs, SignatureArgs, bytes, bytes]
+
+
+def block_batch_args(
+    header: BatchHeader, operator_signature: bytes, signed: ExecuteBlock, hashes: bytes, sheets: bytes
+) -> BlockBatchArgs:
+    """Arguments of Clearing.settle_block_batch; `sheets` also of the expiries of all legs."""
+    return (_header_args(header), *compact(operator_signature), *block_args(signed), hashes, sheets)
+
+
 HeaderArgs = tuple[int, int, int, int, bytes]
 SettleArgs = tuple[HeaderArgs, int, int, bytes, bytes, bytes]
 
@@ -518,12 +560,15 @@ def settle_signed_args(
     with every expiry in which an account of the batch holds positions before or after it, unless it was over and fixed
     at the round. A heartbeat needs neither.
     """
-    fields = (
+    r, vs = compact(operator_signature)
+    return _header_args(header), r, vs, body, hashes, sheets
+
+
+def _header_args(header: BatchHeader) -> HeaderArgs:
+    return (
         _fit("batch_id", header.batch_id, 64),
         _fit("round_id", header.round_id, 64),
         _fit("deadline", header.deadline, 64),
         _fit("journal_size", header.journal_size, 64),
         header.journal_root,
     )
-    r, vs = compact(operator_signature)
-    return fields, r, vs, body, hashes, sheets

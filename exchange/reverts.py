@@ -59,6 +59,17 @@ class Revert(StrEnum):
     POSITION_RANGE = "position_range"
     MARK_MISSING = "mark_missing"
     ACCOUNT_MARGIN = "account_margin"
+    # Clearing: a block trade
+    BLOCK_OWNERS = "block_owners"
+    BLOCK_LEGS = "block_legs"
+    BLOCK_EXPIRED = "block_expired"
+    BLOCK_NONCE = "block_nonce"
+    BLOCK_BAND = "block_band"
+    BLOCK_QUEUEABLE = "block_queueable"
+    BLOCK_QUEUED = "block_queued"
+    BLOCK_UNKNOWN = "block_unknown"
+    BLOCK_EARLY = "block_early"
+    BLOCK_LAPSED = "block_lapsed"
     # Clearing: accounts, keys, listings, exits
     ONLY_OWNER = "only_owner"
     ONLY_OPERATOR = "only_operator"

@@ -12,18 +12,19 @@
 
 from core import accounts
 from core import actions
+from core import batches
 from core import listings
 from core import orders
 from core import portfolio
 from core import quotes
 from core import rounds
 from core import state
-from lib import ecdsa
 from lib import eip712
 from lib import fail
 from lib import lanes
 
 initializes: state
+initializes: batches[actions := actions, state := state]
 uses: accounts
 uses: actions
 uses: listings
@@ -48,27 +49,8 @@ REDUCE_ONLY: constant(uint256) = 4
 QUOTE: constant(uint256) = 8
 BUY: constant(uint256) = 1
 
-BATCH_TYPE: constant(bytes32) = keccak256(
-    "Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
-)
-
-# What the operator signs, apart from the content, which is hashed from the calldata.
-struct Batch:
-    batch_id: uint64
-    round_id: uint64
-    deadline: uint64
-    journal_size: uint64
-    journal_root: bytes32
-
 interface Office:
     def TERMS() -> bytes32: view
-
-event BatchSettled:
-    batch_id: indexed(uint64)
-    action_id: uint64
-    trades: uint256
-    journal_size: uint64
-    journal_root: bytes32
 
 OFFICE: public(immutable(address))
 
@@ -96,7 +78,7 @@ def __default__() -> Bytes[MAX_ANSWER_BYTES]:
 
 @external
 def settle_signed(
-    batch: Batch,
+    batch: batches.Batch,
     operator_r: uint256,
     operator_vs: uint256,
     body: Bytes[MAX_BODY_BYTES],
@@ -114,7 +96,7 @@ def settle_signed(
     @param sheets The sheets that the margin checks need, concatenated, in the round's order.
     """
     domain: bytes32 = eip712.separator()
-    self._check_batch(batch, domain, keccak256(body), operator_r, operator_vs)
+    batches.check(batch, domain, keccak256(body), operator_r, operator_vs)
     if len(body) == 0 or len(body) & 31 != 0:
         fail.because("batch_format")
     # Signed with the body: whoever sends it must not be able to move the border between trades and annex.
@@ -290,57 +272,4 @@ def settle_signed(
         quotes.keep(extract32(body, annex + m * MANDATE_BYTES, output_type=uint256), spent[m])
     # What the accounts together paid more than they received are the fees.
     portfolio.add_cash(0, pot)
-    self._record_batch(batch, trade_count, order_count != 0)
-
-
-@internal
-@view
-def _check_batch(batch: Batch, domain: bytes32, content: bytes32, r: uint256, vs: uint256):
-    head: uint256 = actions.head
-    if convert(batch.batch_id, uint256) != (head >> 192) + 1:
-        fail.because("batch_id")
-    if block.timestamp > convert(batch.deadline, uint256):
-        fail.because("batch_deadline")
-    if convert(batch.round_id, uint256) < (head >> 128) & MASK_64:
-        fail.because("round_order")
-    if convert(batch.journal_size, uint256) < head & MASK_64:
-        fail.because("journal_size")
-    digest: bytes32 = eip712.digest(
-        domain,
-        keccak256(
-            abi_encode(
-                BATCH_TYPE,
-                batch.batch_id,
-                batch.round_id,
-                batch.deadline,
-                batch.journal_size,
-                batch.journal_root,
-                content,
-            )
-        ),
-    )
-    signer: address = ecdsa.recover(digest, r, vs)
-    if signer == empty(address) or signer != state.operator:
-        fail.because("operator_signature")
-
-
-@internal
-def _record_batch(batch: Batch, trades: uint256, priced: bool):
-    # A heartbeat checks no prices, so it must not move the round that later batches are compared with.
-    round_id: uint256 = convert(batch.round_id, uint256)
-    if not priced:
-        round_id = (actions.head >> 128) & MASK_64
-    actions.head = (
-        (convert(batch.batch_id, uint256) << 192)
-        | (round_id << 128)
-        | (block.timestamp << 64)
-        | convert(batch.journal_size, uint256)
-    )
-    state.anchors[convert(batch.batch_id, uint256)] = batch.journal_root
-    log BatchSettled(
-        batch_id=batch.batch_id,
-        action_id=actions.next(),
-        trades=trades,
-        journal_size=batch.journal_size,
-        journal_root=batch.journal_root,
-    )
+    batches.record(batch, trade_count, order_count != 0)

@@ -65,10 +65,14 @@ exports: (
     exits.finalise_exit,
 )
 
+MAX_ANSWER_BYTES: constant(uint256) = 32
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_64: constant(uint256) = 2**64 - 1
+
+interface Blocks:
+    def TERMS() -> bytes32: view
 
 event Deposited:
     action_id: uint64
@@ -79,12 +83,28 @@ event OperatorSet:
     operator: address
 
 
+BLOCKS: public(immutable(address))
+
+
 @deploy
-def __init__(settings: state.Settings):
+def __init__(settings: state.Settings, blocks: address):
     """
     @param settings Those of the Clearing that runs this code.
+    @param blocks Code of block trades, deployed under the same settings.
     """
     state.__init__(settings)
+    if staticcall Blocks(blocks).TERMS() != state.TERMS:
+        fail.because("office_settings")
+    BLOCKS = blocks
+
+
+@external
+@raw_return
+def __default__() -> Bytes[MAX_ANSWER_BYTES]:
+    """
+    @notice Every function of Blocks.
+    """
+    return raw_call(BLOCKS, msg.data, max_outsize=MAX_ANSWER_BYTES, is_delegate_call=True)
 
 
 @external

@@ -4,14 +4,15 @@
 @license Apache-2.0
 @notice Everything Clearing keeps in storage, in one order, and the settings of a deployment.
 @dev Clearing is one address with one storage, but its code is more than one contract may carry: what is called
-     for every fill is in Clearing itself, the rest in Office, which Clearing runs on its own storage by
-     delegatecall. Both are built on this module alone, so a slot means the same to both; the build compares
-     their layouts and fails if they differ.
+     for every fill is in Clearing itself, block trades are in Blocks, and the rest is in Office, which Clearing runs on
+     its own storage by delegatecall, as Office runs Blocks. All are built on this module alone, so a slot means the
+     same to each; the build compares their layouts and fails if they differ.
 @custom:kill See Clearing.
 """
 
 from core import accounts
 from core import actions
+from core import blocktrades
 from core import exits
 from core import listings
 from core import orders
@@ -31,6 +32,9 @@ initializes: listings[actions := actions]
 initializes: portfolio[actions := actions, listings := listings, standard := standard]
 initializes: orders[accounts := accounts, fees := fees, listings := listings]
 initializes: quotes[accounts := accounts]
+initializes: blocktrades[
+    accounts := accounts, actions := actions, fees := fees, listings := listings, orders := orders, portfolio := portfolio
+]
 initializes: exits[actions := actions, accounts := accounts, portfolio := portfolio, rounds := rounds]
 
 interface Margin:

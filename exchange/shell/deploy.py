@@ -49,12 +49,16 @@ class Bond(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """Rules fixed at deployment. Times in seconds but for the taker delay, the vault's cap in 1e-6 USDC."""
+    """Rules fixed at deployment. Times in seconds but for the taker delay, the vault's cap in 1e-6 USDC.
+
+    ``block_band``: how far from its mark a leg of a block may settle without the operator, in wad of the index.
+    """
 
     settlement_window_s: Seconds = 60
     operator_timeout_s: Seconds = 3600
     max_round_age_s: Seconds = 3600
     exit_round_age_s: Seconds = 60
+    block_band: Wad = 5 * _CENT
     batch_trades_max: int = 64
     batch_age_max_s: Seconds = 10
     vault_cap: Cash = 10**18
@@ -108,6 +112,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             fees=terms.fees,
             standard=terms.standard,
             mandates=True,
+            blocks=True,
             taker_delay_ns=terms.taker_delay_ns,
         )
 
@@ -153,7 +158,9 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], treasur
         terms.fees.maker_rate,
         terms.fees.cap,
     )
-    clearing = await _create(operator, "Clearing", settings, await _create(operator, "Office", settings))
+    blocks = await _create(operator, "Blocks", settings, terms.block_band)
+    office = await _create(operator, "Office", settings, blocks)
+    clearing = await _create(operator, "Clearing", settings, office)
     await _call(operator, "Vault", vault, "set_clearing", clearing)
     operators = await _bonded(operator, usdc, clearing, treasury, terms)
     return Deployment(

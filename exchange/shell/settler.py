@@ -12,9 +12,9 @@ import structlog
 from exchange import calldata
 from exchange.core import commands as c
 from exchange.core import settlement
-from exchange.core.commands import Authorisation, PostRound
+from exchange.core.commands import Authorisation, ExecuteBlock, PostRound
 from exchange.core.state import State
-from exchange.core.state_types import Mandate
+from exchange.core.state_types import Batch, Mandate
 from exchange.core.units import Seconds, expiry_of, seconds_of
 from exchange.shell.chain import Reverted
 from exchange.shell.clock import Clock
@@ -26,6 +26,7 @@ from exchange.shell.sequencer import Sequencer
 from exchange.signing import (
     BatchHeader,
     batch_digest,
+    block_digest,
     domain_separator,
     mandate_proofs,
     mandate_root,
@@ -36,7 +37,12 @@ from exchange.signing import (
 ACCOUNTS_PER_SETTLEMENT: Final = 32  # 64 that hold all of a full expiry take 24 million gas, a transaction has 16
 ROUND, FIXING, BATCH = range(3)
 # What a contract says when a call came after its effect: by an earlier attempt of ours, or by somebody quicker.
-_ALREADY_DONE: Final = {"post_round": "round_order", "fix_expiry": "expiry_fixed", "settle_signed": "batch_id"}
+_ALREADY_DONE: Final = {
+    "post_round": "round_order",
+    "fix_expiry": "expiry_fixed",
+    "settle_signed": "batch_id",
+    "settle_block_batch": "batch_id",
+}
 
 _log = structlog.get_logger(__name__)
 
@@ -65,7 +71,10 @@ class Shown(NamedTuple):
 
 
 class BatchJob(NamedTuple):
-    """A sealed batch, to be encoded once it is sent. ``orders`` and ``trades`` are in order of their fills."""
+    """A sealed batch, to be encoded once it is sent. ``orders`` and ``trades`` are in order of their fills.
+
+    A batch that is a block trade has neither, but the ``block``.
+    """
 
     batch_id: int
     round_id: int
@@ -74,6 +83,7 @@ class BatchJob(NamedTuple):
     orders: list[Shown]
     trades: list[calldata.Trade]
     expiries: tuple[int, ...]
+    block: ExecuteBlock | None = None
 
 
 # -- planning: reads the machine --------------------------------------------------------------------------------------
@@ -105,10 +115,15 @@ def _round(state: State, round_id: int) -> tuple[PostRound, calldata.Round]:
 
 def _batch_job(state: State, batch_id: int, deadline_s: Seconds, pending: dict[int, dict[int, None]]) -> BatchJob:
     batch = state.batches[batch_id]
+    deadline = seconds_of(batch.sealed_ns) + deadline_s
+    block = _block_of(state, batch)
+    if block is not None:
+        expiries = _block_expiries(state, block, pending)
+        return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, [], [], expiries, block)
     places: dict[int, int] = {}
     orders: list[Shown] = []
     trades: list[calldata.Trade] = []
-    expiries: dict[int, None] = {}
+    held: dict[int, None] = {}
     for trade_id in range(batch.first_trade, batch.last_trade + 1):
         trade = state.trades[trade_id]
         for auth_id in (trade.maker_auth, trade.taker_auth):
@@ -116,12 +131,29 @@ def _batch_job(state: State, batch_id: int, deadline_s: Seconds, pending: dict[i
                 if link.id not in places:
                     places[link.id] = len(orders)
                     orders.append(Shown(link.auth, state.mandates[link.mandate] if link.mandate else None, link.leaf))
-                    expiries |= _held_expiries(state, link.auth) | pending.get(link.auth.account, {})
+                    held |= _held_expiries(state, link.auth) | pending.get(link.auth.account, {})
         trades.append(
             calldata.Trade(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index)
         )
-    deadline = seconds_of(batch.sealed_ns) + deadline_s
-    return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, orders, trades, tuple(sorted(expiries)))
+    return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, orders, trades, tuple(sorted(held)))
+
+
+def _block_of(state: State, batch: Batch) -> ExecuteBlock | None:
+    """The block trade that a batch is, if it is one; an empty batch is none."""
+    if batch.first_trade > batch.last_trade:
+        return None
+    entry = state.auths[state.trades[batch.first_trade].maker_auth]
+    return state.deals[entry.deal].signed if entry.deal else None
+
+
+def _block_expiries(state: State, signed: ExecuteBlock, pending: dict[int, dict[int, None]]) -> tuple[int, ...]:
+    """Expiries in which either party may hold something on chain when its block settles; all legs' among them."""
+    held = dict.fromkeys(expiry_of(leg.series) for leg in signed.block.legs)
+    for account in (signed.block.maker, signed.block.taker):
+        there = state.mirror.positions.get(account, {})
+        held |= dict.fromkeys(expiry_of(series) for series in (*state.accounts[account].positions, *there))
+        held |= pending.get(account, {})
+    return tuple(sorted(held))
 
 
 def _held_expiries(state: State, auth: Authorisation) -> dict[int, None]:
@@ -158,6 +190,13 @@ def entries(batch: BatchJob) -> list[calldata.Entry]:
 def signed_order(auth: Authorisation) -> calldata.SignedOrder:
     """An authorisation as the contract reads it."""
     return calldata.SignedOrder(order_of(auth), auth.signature)
+
+
+def _prices_of(job: Job, batch: BatchJob) -> tuple[bytes, bytes]:
+    """Hashes of all sheets of the round, and the sheets that a batch needs."""
+    named = {sheet.expiry_id for sheet in job.to_chain.sheets}
+    sheets = calldata.select_sheets(job.to_chain, [key for key in batch.expiries if key in named])
+    return calldata.sheet_hashes(job.to_chain), sheets
 
 
 def _oldest_sealed(state: State) -> int:
@@ -226,6 +265,9 @@ class Settler:
         clearing = self._contracts.clearing
         if job.key[1] == ROUND:
             return await self._post_round(job)
+        if job.batch is not None and job.batch.block is not None:
+            args = self._block_args(job, job.batch, job.batch.block)
+            return await self._submit(job.key, clearing, "settle_block_batch", *args)
         if job.batch is not None:
             return await self._submit(job.key, clearing, "settle_signed", *self._settle_args(job, job.batch))
         return await self._submit(job.key, clearing, "fix_expiry", job.expiry_id)
@@ -250,9 +292,24 @@ class Settler:
         return True
 
     def _settle_args(self, job: Job, batch: BatchJob) -> calldata.SettleArgs:
-        deployment = self._contracts.deployment
         orders, trades = calldata.arrange(entries(batch), batch.trades)
         body = calldata.batch_body(orders, trades)
+        header, signature = self._signed(batch, calldata.content_hash(body))
+        return calldata.settle_signed_args(header, signature, body, *_prices_of(job, batch))
+
+    def _block_args(self, job: Job, batch: BatchJob, signed: ExecuteBlock) -> calldata.BlockBatchArgs:
+        content = calldata.block_content(
+            block_digest(self._domain, signed.block), signed.maker_signature, signed.taker_signature
+        )
+        header, signature = self._signed(batch, content)
+        return calldata.block_batch_args(header, signature, signed, *_prices_of(job, batch))
+
+    @property
+    def _domain(self) -> bytes:
+        return domain_separator(self._contracts.deployment.chain_id, self._contracts.clearing.address)
+
+    def _signed(self, batch: BatchJob, content: bytes) -> tuple[BatchHeader, bytes]:
+        """What the operator says of a batch, and the signature under it."""
         header = BatchHeader(
             batch_id=batch.batch_id,
             round_id=batch.round_id,
@@ -260,12 +317,7 @@ class Settler:
             journal_size=batch.sealed_seq,
             journal_root=self._sequencer.anchors.roots[batch.sealed_seq],
         )
-        domain = domain_separator(deployment.chain_id, self._contracts.clearing.address)
-        signature = sign(self._key, batch_digest(domain, header, calldata.content_hash(body)))
-        named = {sheet.expiry_id for sheet in job.to_chain.sheets}
-        sheets = calldata.select_sheets(job.to_chain, [key for key in batch.expiries if key in named])
-        hashes = calldata.sheet_hashes(job.to_chain)
-        return calldata.settle_signed_args(header, signature, body, hashes, sheets)
+        return header, sign(self._key, batch_digest(self._domain, header, content))
 
     async def _submit(self, key: tuple[int, ...], contract: Contract, name: str, *args: object) -> bool:
         """Send and wait for inclusion; False when it is to be tried again later. Raises BatchRefusedByContract."""
@@ -277,7 +329,7 @@ class Settler:
             if error.reason == _ALREADY_DONE[name]:
                 return True
             _log.error("contract_refused", call=name, reason=error.reason, job=key)
-            if name != "settle_signed" or not await self._is_believed(key):
+            if key[1] != BATCH or not await self._is_believed(key):
                 return False
             await self._sequencer.record(c.BatchRefused(key[2], error.reason))
             raise BatchRefusedByContract(f"batch {key[2]}: {error.reason}") from error

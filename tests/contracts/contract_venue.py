@@ -29,6 +29,7 @@ WINDOW = 60
 OPERATOR_TIMEOUT = 3600
 MAX_ROUND_AGE = 120
 EXIT_ROUND_AGE = 30
+BLOCK_BAND = 5 * 10**16
 GENESIS = 1_700_000_000 // 1800 * 1800
 BTC = 1
 GAS = 16_777_216  # what one transaction may use from Osaka on (EIP-7825)
@@ -83,8 +84,9 @@ def book_state(venue: Venue) -> dict[Address, dict[int, int]]:
 
 
 def deploy_clearing(chain: DevChain, deployer: bytes, settings: tuple[Any, ...]) -> tuple[LocalContract, LocalContract]:
-    """Office, and the Clearing that runs it."""
-    office = deploy_local(chain, deployer, artifact("Office"), settings)
+    """Office, which runs Blocks, and the Clearing that runs it."""
+    blocks = deploy_local(chain, deployer, artifact("Blocks"), settings, BLOCK_BAND)
+    office = deploy_local(chain, deployer, artifact("Office"), settings, blocks.address)
     return office, deploy_local(chain, deployer, artifact("Clearing"), settings, office.address)
 
 
