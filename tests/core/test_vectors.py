@@ -23,7 +23,6 @@ NOT_YET = {
     "SVI and eSSVI surfaces (svi_*, essvi_*)": "a round carries one vol per series, not the parameters of a surface",
     "fees of perps (derive_fee_*_perp)": "there are no perps",
     "forward feed, index caps, sampled TWAP, latency buffers, Pyth scale": "the oracle signers' work, outside the core",
-    "hedging bands (ww_*)": "there is no hedger yet",
     "calendar of expiries (expiry_*, last_friday_*)": "listings name their second; the calendar is the operator's",
 }
 

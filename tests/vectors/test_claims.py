@@ -27,7 +27,6 @@ AWAITED = (
     "pyth_",
     "settle_",
     "twap_",
-    "ww_",
 )
 
 _USE = re.compile(r'\b(named|family)\("([^"]+)"\)')
