@@ -20,6 +20,7 @@ TITLES = {
     "margins": "Portfolio margin: risk arrays, checks, ten thousand accounts after a move",
     "gas": "Gas per trade on chain",
     "gas_positions": "Gas of a trade by what its accounts hold",
+    "gas_maths": "Gas of fixed-point mathematics",
 }
 
 

@@ -133,6 +133,10 @@ class Revert(StrEnum):
     LEAF_SAME = "leaf_same"
     PROOF_WRONG = "proof_wrong"
     NOTHING_OWED = "nothing_owed"
+    # Fixed-point mathematics: no argument that the venue's prices and times can lead to
+    EXP_DOMAIN = "exp_domain"
+    LN_DOMAIN = "ln_domain"
+    FIXEDMATH_UNDECIDED = "fixedmath_undecided"
     # TestUSDC
     CHAIN_PRODUCTION = "chain_production"
     TOKEN_ALLOWANCE = "token_allowance"  # noqa: S105 - the name of a refusal, not a secret
