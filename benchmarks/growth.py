@@ -18,7 +18,7 @@ from benchmarks import conditions, latency
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.machine import apply
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, USDC_ONE, WAD
 from exchange.shell.deploy import FEES, STANDARD
@@ -78,7 +78,7 @@ class Hall:
         sheets = []
         for expiry in self.state.expiries.values():
             vols = (WAD // 2,) * len(expiry.series)
-            marks = implied_marks(c.Sheet(expiry.id, SPOT, WAD, vols, ()), expiry, self.state.series, START_S)
+            marks = marks_of(self.state, c.Sheet(expiry.id, SPOT, WAD, vols, ()), START_S, 0)
             sheets.append(c.Sheet(expiry.id, SPOT, WAD, vols, marks))
         return c.PostRound(1, START_S, WAD, (c.Spot(0, SPOT, WAD, 0),), tuple(sheets), ())
 

@@ -20,7 +20,7 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.machine import apply
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, USDC_ONE, WAD, series_of
 from exchange.shell.boot import GENESIS
@@ -90,7 +90,7 @@ class Market:
         spot = workload.SPOT + self.chance.randint(-500, 500) * USDC_ONE
         acc = held.acc + held.spot * (time_s - last.time_s) if held is not None and last is not None else 0
         vols = (workload.VOL,) * len(expiry.series)
-        marks = implied_marks(c.Sheet(1, spot, WAD, vols, ()), expiry, state.series, time_s)
+        marks = marks_of(state, c.Sheet(1, spot, WAD, vols, ()), time_s, acc)
         sheet = c.Sheet(1, spot, WAD, vols, marks)
         return c.PostRound(last.round_id + 1 if last else 1, time_s, WAD, (c.Spot(0, spot, WAD, acc),), (sheet,), ())
 

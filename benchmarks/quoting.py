@@ -18,7 +18,7 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.machine import apply
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, USDC_ONE, WAD
 from exchange.shell.deploy import FEES, STANDARD
@@ -91,9 +91,8 @@ def market(*, covered: bool) -> State:
 
 
 def first_round(state: State) -> c.PostRound:
-    expiry = state.expiries[1]
     bare = c.Sheet(1, SPOT, WAD, (WAD // 2,) * SERIES, ())
-    marks = implied_marks(bare, expiry, state.series, START_S)
+    marks = marks_of(state, bare, START_S, 0)
     sheet = c.Sheet(1, SPOT, WAD, bare.vols, marks)
     return c.PostRound(1, START_S, WAD, (c.Spot(0, SPOT, WAD, 0),), (sheet,), ())
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.machine import apply
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, USDC_ONE, WAD, series_of
 from exchange.shell.deploy import FEES, STANDARD
@@ -77,7 +77,7 @@ def _must(state: State, command: c.AnyCommand) -> tuple[e.Event, ...]:
 def _round(state: State) -> c.PostRound:
     expiry = state.expiries[1]
     vols = (VOL,) * len(expiry.series)
-    marks = implied_marks(c.Sheet(1, SPOT, WAD, vols, ()), expiry, state.series, START_S)
+    marks = marks_of(state, c.Sheet(1, SPOT, WAD, vols, ()), START_S, 0)
     return c.PostRound(1, START_S, WAD, (c.Spot(0, SPOT, WAD, 0),), (c.Sheet(1, SPOT, WAD, vols, marks),), ())
 
 

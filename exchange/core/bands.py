@@ -11,7 +11,7 @@ from exchange.core.events import Applied, Event, Reject, Rejected
 from exchange.core.oracle import RoundView
 from exchange.core.state import State
 from exchange.core.state_types import Series
-from exchange.core.units import WAD, Price, Wad, div_up, mul_div_down, mul_div_up, years_of
+from exchange.core.units import WAD, Price, Wad, div_up, mul_div_down, mul_div_up
 
 
 def decide(state: State, command: SetBands) -> tuple[Event, ...]:
@@ -69,11 +69,14 @@ def _work_out(state: State, view: RoundView, option: Series, rules: SetBands) ->
 
 
 def _corner(view: RoundView, option: Series, rules: SetBands, *, is_high: bool) -> Price:
-    """The option's price with the spot moved for or against it, and the vol up or down; rounded up like a mark."""
-    forward = _moved(view.forwards[option.expiry_id], rules.spot, up=is_high == option.is_call)
+    """The option's price with the spot moved for or against it, and the vol up or down; rounded up like a mark.
+
+    What the settlement window has settled already does not move.
+    """
+    term = view.terms[option.expiry_id]
+    forward = term.fixed + _moved(term.expected - term.fixed, rules.spot, up=is_high == option.is_call)
     vol = _moved(view.vols[option.id], rules.vol, up=is_high)
-    years = years_of(option.expiry_s - view.time_s)
-    return black76_mark(forward, option.strike, vol, years, is_call=option.is_call)
+    return black76_mark(forward, option.strike, vol, term.years, is_call=option.is_call)
 
 
 def _moved(value: int, by: Wad, *, up: bool) -> int:

@@ -2,18 +2,32 @@
 
 Signatures are checked at the edge (``exchange/shell/feeds.py``) and again by the auditor; here a round must advance,
 cover every live listing, continue the accumulator and carry exactly the marks its vols imply.
-Imports units, commands, margin, black76.
+Imports units, commands, margin, index, black76.
 """
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
-from exchange.core.black76 import SCALAR, Pricer, put_mark
+from exchange.core.black76 import SCALAR, Pricer, averaging_years, put_mark
 from exchange.core.commands import PostRound, Sheet, StandardModel
+from exchange.core.index import expected_average
 from exchange.core.margin import Leg, contingency_rate, short_units
 from exchange.core.state_types import Expiry, Series
-from exchange.core.units import TWAP_SECONDS, Price, Risk, Seconds, Wad, div_down, years_of
+from exchange.core.units import TWAP_SECONDS, Price, Risk, Seconds, Wad, div_down
 
 MARK_MIN: Final[Price] = 1
+Sums = Mapping[int, Mapping[Seconds, int]]
+"""Integral of spot by underlying, at half hours."""
+
+
+class Term(NamedTuple):
+    """What the options of an expiry are priced on: the settlement average as expected, its settled part, and the time
+    that its variance is worth (wad of a year).
+    """
+
+    expected: Price
+    fixed: Price
+    years: Wad
 
 
 class RoundView:
@@ -29,6 +43,7 @@ class RoundView:
         "mm_units",
         "spots",
         "stable",
+        "terms",
         "time_s",
         "vols",
     )
@@ -39,6 +54,7 @@ class RoundView:
         self.stable = stable
         self.spots: dict[int, Price] = {}
         self.forwards: dict[int, Price] = {}
+        self.terms: dict[int, Term] = {}  # by expiry
         self.confs: dict[int, Wad] = {}
         self.marks: dict[int, Price] = {}
         self.vols: dict[int, Wad] = {}
@@ -48,14 +64,17 @@ class RoundView:
 
 
 def view_of(
-    round_: PostRound, expiries: dict[int, Expiry], series: dict[int, Series], model: StandardModel
+    round_: PostRound, expiries: dict[int, Expiry], series: dict[int, Series], model: StandardModel, sums: Sums
 ) -> RoundView:
     """Index a round. The units follow from its marks, so they are never stored."""
     view = RoundView(round_.round_id, round_.time_s, round_.stable)
     for spot in round_.spots:
         view.spots[spot.underlying] = spot.spot
+    accs = {spot.underlying: spot.acc for spot in round_.spots}
     for sheet in round_.sheets:
-        _index_sheet(view, sheet, expiries[sheet.expiry_id], series, model)
+        expiry = expiries[sheet.expiry_id]
+        view.terms[expiry.id] = term_of(sheet, expiry, round_.time_s, accs[expiry.underlying], sums)
+        _index_sheet(view, sheet, expiry, series, model)
     return view
 
 
@@ -76,24 +95,37 @@ def _index_sheet(
         view.mm_units[series_id] = units.maintenance
 
 
+def term_of(sheet: Sheet, expiry: Expiry, time_s: Seconds, acc: int, sums: Sums) -> Term:
+    """What the options of a sheet are priced on at the round's time; ``acc`` is the integral of spot up to then.
+
+    An expiry whose window opened without a round has no settled part: it cannot be fixed by the mean either, and its
+    options are priced as if all of the window were still to come.
+    """
+    left = max(expiry.expiry_s - time_s, 0)
+    opened = sums.get(expiry.underlying, {}).get(expiry.expiry_s - TWAP_SECONDS)
+    if left >= TWAP_SECONDS or opened is None:
+        return Term(sheet.forward, 0, averaging_years(left, sheet.forward, 0))
+    average = expected_average(sheet.forward, left, acc - opened)
+    return Term(average.expected, average.fixed, averaging_years(left, average.expected, average.fixed))
+
+
 def implied_marks(
-    sheet: Sheet, expiry: Expiry, series: dict[int, Series], time_s: Seconds, pricer: Pricer = SCALAR
+    sheet: Sheet, term: Term, expiry: Expiry, series: Mapping[int, Series], pricer: Pricer = SCALAR
 ) -> tuple[Price, ...]:
-    """Marks that follow from a sheet's forward and vols at the round's time, at least 1e-6 USDC.
+    """Marks that follow from a sheet's vols and what its options are priced on, at least 1e-6 USDC.
 
     The contract reads 0 as no mark at all: as the lane of a series that is newer than the round. Both options of a
     strike usually have one vol, and then are priced once.
     """
-    years = years_of(expiry.expiry_s - time_s)
     options = [series[sid] for sid in expiry.series]
-    terms = [(option.strike, vol) for option, vol in zip(options, sheet.vols, strict=True)]
-    different = list(dict.fromkeys(terms))
+    wanted = [(option.strike, vol) for option, vol in zip(options, sheet.vols, strict=True)]
+    different = list(dict.fromkeys(wanted))
     strikes, vols = [strike for strike, _ in different], [vol for _, vol in different]
-    (calls,) = pricer.calls([sheet.forward], strikes, [vols], years)
+    (calls,) = pricer.calls([term.expected], strikes, [vols], term.years)
     call_of = dict(zip(different, calls, strict=True))
     marks = (
-        call_of[key] if option.is_call else put_mark(call_of[key], sheet.forward, option.strike)
-        for option, key in zip(options, terms, strict=True)
+        call_of[key] if option.is_call else put_mark(call_of[key], term.expected, option.strike)
+        for option, key in zip(options, wanted, strict=True)
     )
     return tuple(max(mark, MARK_MIN) for mark in marks)
 

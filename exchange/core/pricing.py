@@ -8,12 +8,12 @@ moving market. Imports state, oracle, risk, settlement.
 from collections import OrderedDict
 
 from exchange.core import phases, risk, settlement, triggers
-from exchange.core.commands import PostRound
+from exchange.core.commands import PostRound, Sheet
 from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
-from exchange.core.oracle import RoundView, implied_marks, twap, view_of
+from exchange.core.oracle import RoundView, implied_marks, term_of, twap, view_of
 from exchange.core.state import State
 from exchange.core.state_types import Expiry
-from exchange.core.units import TWAP_SECONDS, U64_MAX, WAD, expiry_of, seconds_of
+from exchange.core.units import TWAP_SECONDS, U64_MAX, WAD, Price, Seconds, expiry_of, seconds_of
 
 BOUNDARIES_KEPT = 96  # two days of half hours
 
@@ -24,7 +24,7 @@ def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
     if refused is not None:
         return (refused,)
     fixed = tuple(_fixings(state, command))
-    view = view_of(command, state.expiries, state.series, risk.model_of(state))
+    view = view_of(command, state.expiries, state.series, risk.model_of(state), state.acc_at)
     events: list[Event] = []
     if state.first_unsealed < state.next_trade:
         sealed = settlement.seal(state)
@@ -86,12 +86,19 @@ def _refuse_sums(state: State, command: PostRound) -> Rejected | None:
 
 def _refuse_marks(state: State, command: PostRound) -> Rejected | None:
     """Marks are those that forwards and vols imply."""
+    accs = {spot.underlying: spot.acc for spot in command.spots}
     for sheet in command.sheets:
-        implied = implied_marks(sheet, state.expiries[sheet.expiry_id], state.series, command.time_s, state.pricer)
+        implied = marks_of(state, sheet, command.time_s, accs[state.expiries[sheet.expiry_id].underlying])
         for given, mark in zip(sheet.marks, implied, strict=True):
             if given != mark or mark > U64_MAX:
                 return Rejected(Reject.ROUND_MARKS_MUST_FOLLOW, given, min(mark, U64_MAX))
     return None
+
+
+def marks_of(state: State, sheet: Sheet, time_s: Seconds, acc: int) -> tuple[Price, ...]:
+    """Marks of a sheet at a time; ``acc`` is the integral of its underlying's spot up to then."""
+    expiry = state.expiries[sheet.expiry_id]
+    return implied_marks(sheet, term_of(sheet, expiry, time_s, acc, state.acc_at), expiry, state.series, state.pricer)
 
 
 def _carries(state: State, view: RoundView) -> bool:
@@ -128,7 +135,7 @@ def evolve_round(state: State, command: PostRound) -> None:
     state.round = command
     if settlement.opens_window(state, command.time_s):
         state.rounds[command.round_id] = command
-    state.view = view_of(command, state.expiries, state.series, risk.model_of(state))
+    state.view = view_of(command, state.expiries, state.series, risk.model_of(state), state.acc_at)
     for spot in command.spots:
         state.spots[spot.underlying] = spot
         if command.time_s % TWAP_SECONDS == 0:

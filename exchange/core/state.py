@@ -407,7 +407,7 @@ def restore(source: StateImage) -> State:
     _restore_presence(state, source)
     if state.round is not None:
         assert state.config is not None
-        state.view = view_of(state.round, state.expiries, state.series, state.config.standard)
+        state.view = view_of(state.round, state.expiries, state.series, state.config.standard, state.acc_at)
     return state
 
 

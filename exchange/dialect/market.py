@@ -7,7 +7,7 @@ import numpy as np
 from exchange.core.commands import AUCTION, UNCROSSING
 from exchange.core.state import State
 from exchange.core.uncross import indicative
-from exchange.core.units import U63_MAX, YEAR_SECONDS, Price, Qty
+from exchange.core.units import U63_MAX, Price, Qty
 from exchange.dialect.listed import Listed, book_state, phase_name
 from exchange.dialect.numbers import contracts, millis, millis_of_seconds, percent, usdc
 from exchange.quant.greeks import ZERO, Greeks, black76_greeks
@@ -37,12 +37,14 @@ def _all_greeks(state: State) -> dict[int, Greeks]:
     view = state.view
     assert view is not None
     options = [state.series[series] for series in view.marks]
-    forward = np.array([view.forwards[option.expiry_id] for option in options], dtype=np.float64) / 1e6
+    terms = [view.terms[option.expiry_id] for option in options]
+    forward = np.array([term.expected for term in terms], dtype=np.float64) / 1e6
     strike = np.array([option.strike for option in options], dtype=np.float64) / 1e6
     vol = np.array([view.vols[option.id] for option in options], dtype=np.float64) / 1e18
-    years = np.array([option.expiry_s - view.time_s for option in options], dtype=np.float64) / YEAR_SECONDS
+    years = np.array([term.years for term in terms], dtype=np.float64) / 1e18
+    still_open = np.array([(term.expected - term.fixed) / max(term.expected, 1) for term in terms])
     is_call = np.array([option.is_call for option in options], dtype=np.float64)
-    found = black76_greeks(forward, strike, vol, np.maximum(years, 0.0), is_call)
+    found = black76_greeks(forward, strike, vol, years, is_call, still_open)
     return {option.id: greeks for option, greeks in zip(options, found, strict=True)}
 
 
@@ -129,7 +131,7 @@ def _priced(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, Any]:
     if view is None or listed.series not in view.marks:
         return {}
     return {
-        "underlying_price": usdc(view.forwards[listed.expiry_id]),
+        "underlying_price": usdc(view.terms[listed.expiry_id].expected),
         "mark_iv": round(percent(view.vols[listed.series]), 4),
         "greeks": sheet.of(state, listed.series)._asdict(),
     }

@@ -30,21 +30,27 @@ class Greeks(NamedTuple):
 ZERO: Final = Greeks(0.0, 0.0, 0.0, 0.0, 0.0)
 
 
-def black76_greeks(forward: Floats, strike: Floats, vol: Floats, years: Floats, is_call: Floats) -> list[Greeks]:
-    """Greeks of European options on a forward, no discounting; at expiry or without vol only delta remains."""
+def black76_greeks(
+    forward: Floats, strike: Floats, vol: Floats, years: Floats, is_call: Floats, still_open: Floats
+) -> list[Greeks]:
+    """Greeks of European options on a forward, no discounting; at expiry or without vol only delta remains.
+
+    ``still_open`` is the share of the forward that spot can still move: below 1 while the settlement window settles.
+    Then ``years`` is what the rest of the mean is worth, and shrinks by the square of that share for every year gone.
+    """
     live = (vol > 0) & (years > 0) & (strike > 0) & (forward > 0)
     spread = np.where(live, vol * np.sqrt(np.maximum(years, 0.0)), 1.0)
     ratio = np.where(live, forward / np.where(strike > 0, strike, 1.0), 1.0)
     d1 = np.log(ratio) / spread + spread / 2
     density = np.where(live, np.exp(-d1 * d1 / 2) / _SQRT_2PI, 0.0)
     beyond = np.where(forward > strike, 1.0, 0.0)
-    delta = np.where(live, _phi(d1), beyond) - (1.0 - is_call)
+    delta = (np.where(live, _phi(d1), beyond) - (1.0 - is_call)) * still_open
     safe_forward = np.where(forward > 0, forward, 1.0)
-    gamma = density / (safe_forward * spread)
+    gamma = density / (safe_forward * spread) * still_open**2
     root = np.sqrt(np.maximum(years, 0.0))
     vega = forward * density * root / 100
     safe_root = np.where(root > 0, root, 1.0)
-    theta = -forward * density * vol / (2 * safe_root) / _DAYS
+    theta = -forward * density * vol / (2 * safe_root) / _DAYS * still_open**2
     columns = zip(delta.tolist(), gamma.tolist(), vega.tolist(), theta.tolist(), strict=True)
     return [Greeks(_tidy(d), _tidy(g), _tidy(v), _tidy(t), 0.0) for d, g, v, t in columns]
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from exchange import calldata
 from exchange.core.commands import PostRound, Sheet, Spot
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import WAD, Price, Seconds, Wad
 from exchange.signing import address_of, domain_separator, recover, round_digest, sign
@@ -75,13 +75,14 @@ class Maker:
             held = state.spots.get(underlying)
             acc = held.acc + held.spot * (time_s - last.time_s) if held is not None and last is not None else 0
             words.append(Spot(underlying, price, conf, acc))
+        accs = {word.underlying: word.acc for word in words}
         sheets = []
         for expiry in state.expiries.values():
             if expiry.fixing >= 0:
                 continue
             vols = tuple(vol_of(series) for series in expiry.series)
             bare = Sheet(expiry.id, spots[expiry.underlying], conf, vols, ())
-            marks = implied_marks(bare, expiry, state.series, time_s, state.pricer)
+            marks = marks_of(state, bare, time_s, accs[expiry.underlying])
             sheets.append(Sheet(expiry.id, spots[expiry.underlying], conf, vols, marks))
         self._last_id = round_id = max(last.round_id if last is not None else 0, self._last_id) + 1
         unsigned = PostRound(round_id, time_s, WAD, tuple(words), tuple(sheets), ())

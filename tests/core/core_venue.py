@@ -12,7 +12,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import invariants
 from exchange.core.machine import apply, fold
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State, decode, digest, encode
 from exchange.core.units import NO_EXPIRY, U64_MAX, WAD, series_of
 
@@ -134,12 +134,15 @@ class Venue:
             held = state.spots.get(underlying)
             acc = held.acc + held.spot * (now_s - last.time_s) if held and last else 0
             words.append(c.Spot(underlying, spots[underlying], conf, acc))
+        accs = {word.underlying: word.acc for word in words}
         sheets = []
         for expiry in state.expiries.values():
             if expiry.fixing < 0:
                 forward = spots[expiry.underlying] * (10_000 + forward_bp) // 10_000
                 bare = c.Sheet(expiry.id, forward, conf, (vol,) * len(expiry.series), ())
-                sheets.append(msgspec.structs.replace(bare, marks=implied_marks(bare, expiry, state.series, now_s)))
+                sheets.append(
+                    msgspec.structs.replace(bare, marks=marks_of(state, bare, now_s, accs[expiry.underlying]))
+                )
         number = last.round_id + 1 if last else 1
         return c.PostRound(number, now_s, stable, tuple(words), tuple(sheets), ())
 

@@ -189,7 +189,7 @@ MUTANTS: tuple[tuple[Any, str, str, str], ...] = (
     (U, "decide", "if not fixed:", "if False:"),
     (P, "_fill", "sorted((bid, ask), key=_age)", "(bid, ask)"),
     (P, "_borne", "return None if risk", "return after if risk"),
-    (P, "_fill", "if maker.mandate", "if False"),
+    (P, "_fill", "if counts(maker)", "if False"),
     (P, "_left", "or offer.order.id in self.gone", ""),
     (P, "_next", "offer.order.price < self.price", "offer.order.price > self.price"),
     (P, "run", "if len(self.events) >= self.limit", "if False"),

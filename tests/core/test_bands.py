@@ -10,9 +10,9 @@ from test_scenarios import scenarios_of
 
 from exchange.core import bands, matching
 from exchange.core import commands as c
-from exchange.core.black76 import black76_mark
+from exchange.core.black76 import averaging_years, black76_mark
 from exchange.core.state import decode, encode
-from exchange.core.units import WAD, mul_div_up, years_of
+from exchange.core.units import WAD, mul_div_up
 
 SCENARIOS = scenarios_of(Path(__file__).parent / "scenarios" / "bands.txt")
 RULES = c.SetBands(0, WAD // 50, WAD // 5, WAD // 1_000, "test")
@@ -44,7 +44,7 @@ def test_a_broken_rule_is_noticed(monkeypatch: pytest.MonkeyPatch, place: Any, r
 def test_the_corners_are_prices_of_the_surface_on_the_tick_inside(venue):
     venue.must(RULES)
     call, put = series_named("62000C"), series_named("62000P")
-    years = years_of(36 * HALF_HOUR)
+    years = averaging_years(36 * HALF_HOUR, 60_000 * USDC, 0)
     forward, vol = 62_000 * USDC, WAD // 2
     up, down = forward * 102 // 100, forward * 50 // 51
     for series, dear, cheap in ((call, up, down), (put, down, up)):

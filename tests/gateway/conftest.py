@@ -10,7 +10,7 @@ import pytest
 from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core.events import Rejected
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, WAD, seconds_of
 from exchange.publisher import Publisher
@@ -97,7 +97,7 @@ def _round(state: State, spot: int) -> c.PostRound:
     acc = state.spots[0].acc + state.spots[0].spot if last is not None else 0
     expiry = state.expiries[1]
     vols = (50 * CENT,) * len(expiry.series)
-    marks = implied_marks(c.Sheet(1, spot, WAD, vols, ()), expiry, state.series, time_s)
+    marks = marks_of(state, c.Sheet(1, spot, WAD, vols, ()), time_s, acc)
     number = last.round_id + 1 if last is not None else 1
     return c.PostRound(number, time_s, WAD, (c.Spot(0, spot, WAD, acc),), (c.Sheet(1, spot, WAD, vols, marks),), ())
 

@@ -13,7 +13,7 @@ from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core.events import Rejected
 from exchange.core.machine import apply
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, WAD
 from exchange.shell.feeds import digest_of
@@ -140,7 +140,7 @@ class Venue:
             if expiry.fixing < 0:
                 forward = spots[expiry.underlying]
                 bare = c.Sheet(expiry.id, forward, WAD, tuple(vol for _ in expiry.series), ())
-                marks = implied_marks(bare, expiry, state.series, time_s)
+                marks = marks_of(state, bare, time_s, self.acc[expiry.underlying])
                 sheets.append(msgspec.structs.replace(bare, marks=marks))
         words = tuple(c.Spot(key, spots[key], WAD, self.acc[key]) for key in self.acc)
         number = last.round_id + 1 if last is not None else 1

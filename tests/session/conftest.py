@@ -11,7 +11,7 @@ from exchange import signing
 from exchange.core import commands as c
 from exchange.core.events import Event, Rejected
 from exchange.core.machine import apply
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, WAD
 from exchange.dialect.errors import DialectError
@@ -83,9 +83,7 @@ class Venue:
         for expiry in state.expiries.values():
             if expiry.fixing < 0:
                 bare = c.Sheet(expiry.id, spot, WAD, (vol,) * len(expiry.series), ())
-                sheets.append(
-                    c.Sheet(expiry.id, spot, WAD, bare.vols, implied_marks(bare, expiry, state.series, now_s))
-                )
+                sheets.append(c.Sheet(expiry.id, spot, WAD, bare.vols, marks_of(state, bare, now_s, self._acc)))
         number = last.round_id + 1 if last is not None else 1
         self.must(c.PostRound(number, now_s, WAD, (c.Spot(0, spot, WAD, self._acc),), tuple(sheets), ()))
 

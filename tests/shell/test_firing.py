@@ -10,7 +10,7 @@ from shell_bench import turns
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import Rested, Triggered
-from exchange.core.oracle import implied_marks
+from exchange.core.pricing import marks_of
 from exchange.core.state import State, digest
 from exchange.core.units import WAD
 from exchange.shell.boot import GENESIS, boot
@@ -47,7 +47,7 @@ def round_at(state: State, round_id: int, time_s: int, spot: int) -> c.PostRound
     held, last = state.spots.get(0), state.round
     acc = held.acc + held.spot * (time_s - last.time_s) if held and last else 0
     bare = c.Sheet(1, spot, WAD, (WAD // 2,), ())
-    marks = implied_marks(bare, state.expiries[1], state.series, time_s)
+    marks = marks_of(state, bare, time_s, acc)
     return c.PostRound(
         round_id, time_s, WAD, (c.Spot(0, spot, WAD, acc),), (c.Sheet(1, spot, WAD, bare.vols, marks),), ()
     )
