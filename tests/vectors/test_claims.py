@@ -17,16 +17,13 @@ NOT_APPLICABLE: dict[str, str] = {
 }
 # Families that tests do not use yet. A family leaves this list with the test that uses it.
 AWAITED = (
-    "deribit_index_",
     "deribit_twap_",
     "derive_",
     "expiry_",
-    "fwd_",
     "iv_",
     "last_friday_",
     "pyth_",
     "settle_",
-    "twap_",
 )
 
 _USE = re.compile(r'\b(named|family)\("([^"]+)"\)')
