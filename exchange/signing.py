@@ -8,9 +8,10 @@ whatever differs by a bit.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from functools import lru_cache
+from typing import Any, Final
 
 import msgspec
 from coincurve import PrivateKey, PublicKey
@@ -21,8 +22,15 @@ from exchange.core.commands import (
     Authorisation,
     Block,
     BlockLeg,
+    Operation,
+    PullKill,
     QuoteLeaf,
     QuoteMandate,
+    ReleaseKill,
+    SetAuctions,
+    SetBands,
+    SetPhase,
+    SetTrading,
     Terms,
     is_for_rfq,
 )
@@ -167,6 +175,35 @@ def domain_separator(chain_id: int, contract: bytes) -> bytes:
     return keccak(_DOMAIN_TYPE + _NAME + _VERSION + _uint(chain_id, 256) + contract.rjust(32, b"\0"))
 
 
+def _address_word(value: bytes) -> bytes:
+    """Word of an address; nobody's when it is empty. Raises SigningError for any other length."""
+    if len(value) not in (0, 20):
+        raise SigningError(Fault.ADDRESS, f"{len(value)} bytes where 20 are needed")
+    return value.rjust(32, b"\0")
+
+
+_ENCODERS: Final[dict[str, Callable[[Any], bytes]]] = {
+    "bool": lambda value: _uint(value, 1),
+    "uint8": lambda value: _uint(value, 8),
+    "uint32": lambda value: _uint(value, 32),
+    "uint64": lambda value: _uint(value, 64),
+    "string": lambda value: keccak(value.encode()),
+    "address": _address_word,
+}
+_BANDS = "uint32 underlying,uint64 spot,uint64 vol,uint64 floor,string authoriser"
+_KILL = "uint8 scope,uint32 account,address owner,address by,string cause"
+_OPERATIONS: Final[dict[type, str]] = {
+    SetTrading: "bool isOpen,string cause,uint64 auction",
+    SetAuctions: "uint32 underlying,uint64 opening,uint64 volatility,uint32 extensions,uint64 bandMark,uint64 bandSpot,"
+    "uint64 jumpSpot,string authoriser",
+    SetPhase: "uint8 scope,uint32 subject,uint8 phase,uint64 ends,uint64 every,string cause,string authoriser",
+    SetBands: _BANDS,
+    PullKill: _KILL,
+    ReleaseKill: _KILL,
+}
+"""Members of what the operator signs, in the order of the command's fields."""
+
+
 def _typed(domain: bytes, struct_hash: bytes) -> bytes:
     return keccak(b"\x19\x01" + domain + struct_hash)
 
@@ -230,6 +267,17 @@ def _rfq_terms_hash(terms: Terms) -> bytes:
         _uint(terms.vega, 64),
     )
     return keccak(_RFQ_TERMS_TYPE + b"".join(fields))
+
+
+def operation_digest(domain: bytes, operation: Operation, nonce: int, expiry_s: int) -> bytes:
+    """Digest of what the operator commands, in the domain of Clearing: a struct of the command's name, all its fields,
+    and the warrant's two. Raises SigningError when a field leaves its type.
+    """
+    name, members = type(operation).__name__, f"{_OPERATIONS[type(operation)]},uint64 nonce,uint64 expiry"
+    types = [member.split(" ")[0] for member in members.split(",")]
+    values = (*msgspec.structs.astuple(operation), nonce, expiry_s)
+    fields = b"".join(_ENCODERS[kind](value) for kind, value in zip(types, values, strict=True))
+    return _typed(domain, keccak(keccak(f"{name}({members})".encode()) + fields))
 
 
 def leaf_hash(index: int, leaf: QuoteLeaf) -> bytes:

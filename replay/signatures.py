@@ -15,6 +15,7 @@ from exchange.core.commands import (
     ExecuteBlock,
     ListExpiry,
     MassQuote,
+    Operate,
     Place,
     PostRound,
     QuoteRfq,
@@ -26,6 +27,7 @@ from exchange.signing import (
     domain_separator,
     mandate_digest,
     mandate_root,
+    operation_digest,
     order_digest,
     order_of,
     recover,
@@ -69,6 +71,8 @@ class Signatures:
                     finding = self._mandate(record.seq, command)
                 case ExecuteBlock():
                     finding = self._block(record.seq, command)
+                case Operate():
+                    finding = self._operation(record.seq, command)
                 case PostRound():
                     finding = self._round(record.seq, command)
                 case Configure():
@@ -119,6 +123,20 @@ class Signatures:
             if found != signer:
                 return _unsigned(seq, account, block.nonce, signer, shown(found))
         return None
+
+    def _operation(self, seq: int, command: Operate) -> Finding | None:
+        """The operator's key over all that it commanded."""
+        warrant = command.warrant
+        try:
+            digest = operation_digest(self._orders_domain, command.operation, warrant.nonce, warrant.expiry_s)
+            found = shown(recover(digest, warrant.signature))
+        except SigningError as error:
+            found = str(error)
+        if found == shown(warrant.signer):
+            return None
+        sentence = f"seq {seq}: the operator's command with nonce {warrant.nonce} is not signed by its signer"
+        signer = shown(warrant.signer)
+        return Finding(seq=seq, kind=Kind.ORDER_NOT_SIGNED, sentence=sentence, expected=signer, actual=found)
 
     def _round(self, seq: int, command: PostRound) -> Finding | None:
         self.rounds += 1

@@ -808,6 +808,25 @@ Presence: TypeAlias = (
 )
 
 
+Operation: TypeAlias = SetTrading | SetAuctions | SetPhase | SetBands | PullKill | ReleaseKill
+
+
+class Warrant(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """By which the operator's key signed a command: each has a number above the last, and is void after a moment."""
+
+    nonce: int
+    expiry_s: Seconds
+    signer: bytes  # 20
+    signature: bytes  # 65
+
+
+class Operate(Command, frozen=True, tag=79):
+    """What the operator commands from outside the venue's process."""
+
+    operation: Operation
+    warrant: Warrant
+
+
 class ObserveBlock(Command, frozen=True, tag=44):
     """The chain is in sight: every fact up to this final block is in the journal. It has no action number."""
 
@@ -858,6 +877,7 @@ AnyCommand: TypeAlias = (
     | ObserveBlock
     | Observation
     | Presence
+    | Operate
     | Blocks
     | Rfqs
 )

@@ -17,6 +17,7 @@ from exchange.core import (
     listing,
     matching,
     observation,
+    operating,
     orders,
     phases,
     presence,
@@ -114,39 +115,43 @@ def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) 
             return listing.decide_series(state, command)
         case c.PostRound():
             return pricing.decide_round(state, command)
-        case c.SetTrading():
-            return listing.decide_trading(state, command)
         case c.CancelAll():
             return matching.decide_cancel_all(state, command)
         case c.SealBatch():
             return settlement.decide_seal(state, command)
         case c.BatchRefused():
             return settlement.decide_refused(state, command)
-        case c.SetAuctions() | c.SetPhase() | c.SetBands():
-            return _decide_rules(state, command)
         case c.Tick():
             return _tick(state, seq, seconds_of(time_ns))
         case c.TakeDigest():
             return _digest(state)
+        case _ if isinstance(command, c.Operation | c.Operate):
+            return _decide_operation(state, seq, command)
         case _ if isinstance(command, c.Presence):
-            return _decide_presence(state, seq, command)
+            return presence.decide(state, seq, command)
         case _:
             return observation.decide(state, command)  # type: ignore[arg-type]
 
 
-def _decide_rules(state: State, command: c.SetAuctions | c.SetPhase | c.SetBands) -> tuple[e.Event, ...]:
-    return bands.decide(state, command) if isinstance(command, c.SetBands) else phases.decide(state, command)
+def _decide_operation(state: State, seq: int, command: c.Operation | c.Operate) -> tuple[e.Event, ...]:
+    """What the operator commands, with a warrant or in its own process."""
+    match command:
+        case c.Operate():
+            refused = operating.refuse(state, command)
+            return (refused,) if refused is not None else _decide_operation(state, seq, command.operation)
+        case c.SetTrading():
+            return listing.decide_trading(state, command)
+        case c.SetBands():
+            return bands.decide(state, command)
+        case c.PullKill() | c.ReleaseKill():
+            return kill.decide(state, seq, command)
+        case _:
+            return phases.decide(state, command)
 
 
 def _digest(state: State) -> tuple[e.Event, ...]:
     invariants.check_all(state)
     return (e.Digested(digest(state)),)
-
-
-def _decide_presence(state: State, seq: int, command: c.Presence) -> tuple[e.Event, ...]:
-    if isinstance(command, c.PullKill | c.ReleaseKill):
-        return kill.decide(state, seq, command)
-    return presence.decide(state, seq, command)
 
 
 def _tick(state: State, seq: int, now_s: Seconds) -> tuple[e.Event, ...]:
@@ -274,10 +279,6 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             listing.evolve_expiry(state, command)
         case c.ListSeries():
             listing.evolve_series(state, command)
-        case c.SetTrading():
-            listing.evolve_trading(state, command)
-        case c.SetAuctions() | c.SetPhase() | c.SetBands():
-            (bands.evolve if type(command) is c.SetBands else phases.evolve)(state, command)  # type: ignore[arg-type]
         case c.BatchRefused():
             settlement.evolve_refused(state, command)
         case c.SetProtection() | c.FreezeQuotes() | c.CancelQuotes():
@@ -288,9 +289,24 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             rfq.evolve(state, command, seq, time_ns)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
-        case c.PullKill() | c.ReleaseKill():
-            kill.evolve(state, command, seq, time_ns)
+        case _ if isinstance(command, c.Operation | c.Operate):
+            _fold_operation(state, seq, time_ns, command)
         case _ if isinstance(command, c.Presence):
             presence.evolve(state, command, seq, time_ns)
         case _:
             observation.evolve(state, command)  # type: ignore[arg-type]
+
+
+def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation | c.Operate) -> None:
+    match command:
+        case c.Operate():
+            operating.evolve(state, command)
+            _fold_operation(state, seq, time_ns, command.operation)
+        case c.SetTrading():
+            listing.evolve_trading(state, command)
+        case c.SetBands():
+            bands.evolve(state, command)
+        case c.PullKill() | c.ReleaseKill():
+            kill.evolve(state, command, seq, time_ns)
+        case _:
+            phases.evolve(state, command)

@@ -146,6 +146,7 @@ class StateImage(msgspec.Struct, array_like=True):
     block_rules: list[SetBlocks] = []
     deals: list[Deal] = []
     rfqs: list[Rfq] = []
+    operator_nonce: int = 0
 
 
 class State:
@@ -180,6 +181,7 @@ class State:
         "mirror",
         "next_batch",
         "next_trade",
+        "operator_nonce",
         "orders",
         "owned",
         "pricer",
@@ -246,6 +248,7 @@ class State:
         self.block: ObserveBlock | None = None  # chain: the last block seen
         self.pricer: Pricer = SCALAR  # no fact: whoever runs the machine may give it a faster one
         self.block_rules: dict[int, SetBlocks] = {}  # blocks: of each underlying that takes block trades
+        self.operator_nonce = 0  # operating: of the last command that the operator's key signed
         self.deals: dict[int, Deal] = {}  # blocks: traded, not yet final on chain
         self.rfqs: dict[int, Rfq] = {}  # rfqs: requests for quotes
         self.rfq_quotes: dict[int, dict[int, Order]] = {}  # rfqs: request -> quotes that stand in it
@@ -290,6 +293,7 @@ def image(state: State) -> StateImage:
         block_rules=[state.block_rules[key] for key in sorted(state.block_rules)],
         deals=_sorted(state.deals),
         rfqs=_sorted(state.rfqs),
+        operator_nonce=state.operator_nonce,
     )
 
 
@@ -363,6 +367,7 @@ _PLAIN: Final = (
     "first_unsealed",
     "sealed_ns",
     "block",
+    "operator_nonce",
 )
 _BY_ID: Final = (
     "underlyings",

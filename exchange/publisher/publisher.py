@@ -136,6 +136,8 @@ class Publisher:
 
     def _note_rare(self, state: State, outcome: Outcome) -> None:
         command, first = outcome.command, outcome.events[0] if outcome.events else None
+        if isinstance(command, c.Operate):
+            command = command.operation
         if isinstance(first, e.Rejected):
             return
         self.directory.note(command)

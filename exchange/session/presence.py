@@ -13,6 +13,7 @@ from exchange.core.state import State
 from exchange.core.state_types import Kill
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.numbers import millis
+from exchange.dialect.operations import REACH_NAMES
 from exchange.publisher.notes import Outcome
 from exchange.session.call import Call, account_of
 from exchange.session.work import Read, Submit, Work
@@ -21,7 +22,6 @@ CAUSE_CHARS_MAX: Final = 128
 _RIGHTS: Final = SCOPE_TRADE | SCOPE_CANCEL
 _COD_SCOPES: Final = ("connection", "account")
 _REACHES: Final = {"account": c.KILL_ACCOUNT, "owner": c.KILL_OWNER}
-_REACH_NAMES: Final = {c.KILL_ACCOUNT: "account", c.KILL_OWNER: "owner", c.KILL_VENUE: "venue"}
 
 
 # -- cancel on disconnect ---------------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ def _kills(state: State, account_id: int) -> list[dict[str, Any]]:
 
 def _kill_object(kill: Kill) -> dict[str, Any]:
     return {
-        "scope": _REACH_NAMES[kill.scope],
+        "scope": REACH_NAMES[kill.scope],
         "by": "0x" + kill.by.hex(),
         "by_operator": kill.by_operator,
         "cause": kill.cause,

@@ -46,7 +46,9 @@ def status(call: Call) -> Work:
         shown |= {"clearing": venue.clearing, "operator": venue.operator}
         delay_ns = state.config.taker_delay_ns if state.config is not None else 0
         locked = "false" if state.is_open else "true"
-        return {"locked": locked, "x_venue": shown, "x_seq": state.seq, "x_taker_delay_ns": delay_ns}
+        return {"locked": locked, "x_venue": shown, "x_seq": state.seq, "x_taker_delay_ns": delay_ns} | {
+            "x_operator_nonce": state.operator_nonce
+        }
 
     return Read(call.envelope, query)
 

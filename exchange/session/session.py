@@ -12,7 +12,7 @@ from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.dialect.channels import parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import account, presence, public, quoting, trading
+from exchange.session import account, operating, presence, public, quoting, trading
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.elsewhere import ELSEWHERE
@@ -39,6 +39,7 @@ _PUBLIC: Final[dict[str, Handler]] = {
     "public/get_order_book": public.get_order_book,
     "public/ticker": public.ticker,
     "public/get_index_price": public.get_index_price,
+    "public/x_operate": operating.operate,  # signed by the operator's key, which need not have an account to log in to
 }
 _PRIVATE: Final[dict[str, Handler]] = {
     "private/buy": trading.buy,
@@ -95,6 +96,7 @@ _MATCHING: Final = (
     "private/cancel_quotes",
     "private/set_mmp_config",
     "private/reset_mmp",
+    "public/x_operate",
 )
 
 

@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, OCO, UNLINKED, QuoteMandate, Terms
+from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, OCO, UNLINKED, Operation, QuoteMandate, Terms
 from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price
+from exchange.dialect.operations import params_of_operation
 from exchange.shell.receipts import Receipts
 from exchange.shell.subscription import Disconnected, Notification, Subscription
 from exchange.shell.wallet import (
@@ -37,6 +38,7 @@ from exchange.shell.wallet import (
     params_of_terms,
     parse_receipt,
     sign_login,
+    sign_operation,
     sign_order,
     sign_quotes,
 )
@@ -325,6 +327,18 @@ class Client:
         }
         result: dict[str, Any] = await self.call("private/mass_quote", params)
         return result
+
+    async def operate(self, operation: Operation, key: bytes, **subject: Any) -> int:
+        """Send a command of the operator, signed by its key; the number of its record. No login is needed.
+
+        ``subject`` says in the dialect's words what the command is about: ``instrument_name``, or ``index_name``, with
+        ``expiration_timestamp`` for an expiry. Its ``authoriser``, where it has one, is ``venue.operator``.
+        """
+        nonce = (await self.call("public/status"))["x_operator_nonce"] + 1
+        params = params_of_operation(operation, subject)
+        params["authorization"] = sign_operation(key, self.venue.domain(), operation, nonce)
+        result: dict[str, Any] = await self.call("public/x_operate", params)
+        return int(result["seq"])
 
     async def default_max_fee(self, instrument: str) -> Price:
         """Twice the taker's rate on the index, per contract: covers the fee until the index has doubled."""

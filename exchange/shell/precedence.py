@@ -47,11 +47,11 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.AHEAD  # orders leave; a timer that is set again must not fire for the length of a queue
         case c.SwitchSession() | c.SwitchAccount() | c.ReleaseKill():
             return Turn.AHEAD  # or a kill could overtake the release before it, and a farewell the switch it relies on
-        case c.OpenSession():
-            return Turn.IN_TURN
         case c.SetTrading() | c.BatchRefused() | c.Tick() | c.ObserveBlock():
             return Turn.AHEAD  # a halt, orders that have ended, and that the facts before it are all there are
-        case c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries():
+        case c.Operate():
+            return turn_of(command.operation)
+        case c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries() | c.OpenSession():
             return Turn.IN_TURN
         case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire():
             return Turn.IN_TURN

@@ -10,8 +10,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from exchange.core.commands import QuoteLeaf, QuoteMandate, Terms
-from exchange.core.units import QTY_ONE, USDC_ONE, Price, Qty
+from exchange.core.commands import Operation, QuoteLeaf, QuoteMandate, Terms
+from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price, Qty
 from exchange.dialect.numbers import DELTA_ONE, price_units, qty_units, units_of
 from exchange.dialect.orders import SELF_TRADE_NAMES, TRIGGER_NAMES, order_type
 from exchange.signing import (
@@ -23,6 +23,7 @@ from exchange.signing import (
     login_digest,
     mandate_digest,
     mandate_root,
+    operation_digest,
     order_digest,
     receipt_digest,
     recover,
@@ -202,6 +203,14 @@ def _number(value: Number) -> Number:
 
 def _decimal(value: Number) -> Decimal:
     return Decimal(repr(value)) if isinstance(value, float) else Decimal(value)
+
+
+def sign_operation(
+    key: bytes, domain: bytes, operation: Operation, nonce: int, expiry_s: int = NO_EXPIRY
+) -> dict[str, Any]:
+    """The ``authorization`` object of a command of the operator, signed offline by its key."""
+    signature = sign(key, operation_digest(domain, operation, nonce, expiry_s))
+    return {"nonce": nonce, "expiry": expiry_s, "signature": "0x" + signature.hex()}
 
 
 def parse_receipt(value: Mapping[str, Any]) -> SignedReceipt:

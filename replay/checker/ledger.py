@@ -76,6 +76,7 @@ class Attendance(Notebook):
         self.kills: dict[tuple[int, int, bytes, bool], None] = {}
         self.purges: dict[tuple[int, int, bytes], Any] = {}
         self.requests: dict[int, Request] = {}  # for quotes
+        self.operator_nonce = 0  # of the last command that the operator's key signed
         self.arrived_ns = 0  # of the last order that a venue held back
         self.lately: deque[tuple[int, int]] = deque()  # records that takers still wait behind: seq, time_ns
 

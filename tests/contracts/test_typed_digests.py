@@ -6,8 +6,10 @@ from eth_account.messages import _hash_eip191_message, encode_defunct, encode_ty
 from eth_hash.auto import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import astuple
 
 from exchange import signing
+from exchange.core import commands as c
 from exchange.signing import BatchHeader, Fault, Order, Receipt, RoundHeader, SigningError
 
 KEY = keccak(b"typed digests")
@@ -21,6 +23,22 @@ TYPES = {
     "Batch": "uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content",
     "Round": "uint64 roundId,uint64 time,uint256 stable,bytes32 spots,bytes32 sheets",
     "Receipt": "uint64 seq,bytes32 priorRoot,bytes32 recordHash,uint64 timeNs",
+    "Terms": (
+        "uint64 display,uint8 selfTrade,bool slide,bool market,uint8 trigger,uint64 triggerPrice,bool triggerAbove,"
+        "uint8 link,uint64 parent,uint8 attached,string protection,int64 delta,uint64 vega"
+    ),
+    "SetTrading": "bool isOpen,string cause,uint64 auction,uint64 nonce,uint64 expiry",
+    "SetPhase": (
+        "uint8 scope,uint32 subject,uint8 phase,uint64 ends,uint64 every,string cause,string authoriser,uint64 nonce,"
+        "uint64 expiry"
+    ),
+    "SetAuctions": (
+        "uint32 underlying,uint64 opening,uint64 volatility,uint32 extensions,uint64 bandMark,uint64 bandSpot,"
+        "uint64 jumpSpot,string authoriser,uint64 nonce,uint64 expiry"
+    ),
+    "SetBands": "uint32 underlying,uint64 spot,uint64 vol,uint64 floor,string authoriser,uint64 nonce,uint64 expiry",
+    "PullKill": "uint8 scope,uint32 account,address owner,address by,string cause,uint64 nonce,uint64 expiry",
+    "ReleaseKill": "uint8 scope,uint32 account,address owner,address by,string cause,uint64 nonce,uint64 expiry",
 }
 u8, u32, u64, u256 = (st.integers(0, 2**bits - 1) for bits in (8, 32, 64, 256))
 b32 = st.binary(min_size=32, max_size=32)
@@ -78,6 +96,35 @@ def test_round_digest_is_the_wallets(values):
 def test_receipt_digest_is_the_wallets(values):
     receipt = Receipt(**dict(zip(Receipt.__struct_fields__, values, strict=True)))
     assert signing.receipt_digest(DOMAIN, receipt) == wallet_digest("Receipt", values)
+
+
+u63, i64, text = st.integers(1, 2**63 - 1), st.integers(-(2**63), 2**63 - 1), st.text(max_size=20)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(u64, u8, st.booleans(), st.booleans(), u8, u64, st.booleans(), u8, u64, u8, text, i64, u63))
+def test_the_hash_of_terms_is_the_wallets(values):
+    """All of them as by default are zero instead, which the last figure rules out here."""
+    assert keccak(b"\x19\x01" + DOMAIN + signing.terms_hash(c.Terms(*values))) == wallet_digest("Terms", values)
+
+
+b20 = st.one_of(st.just(b""), st.binary(min_size=20, max_size=20))
+kills = st.sampled_from((c.PullKill, c.ReleaseKill))
+operations = st.one_of(
+    st.builds(c.SetTrading, st.booleans(), text, u64),
+    st.builds(c.SetPhase, u8, u32, u8, u64, u64, text, text),
+    st.builds(c.SetAuctions, u32, u64, u64, u32, u64, u64, u64, text),
+    st.builds(c.SetBands, u32, u64, u64, u64, text),
+    st.builds(lambda kind, *said: kind(*said), kills, u8, u32, b20, b20, text),
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(operations, u64, u64)
+def test_the_digest_of_a_command_is_the_wallets(operation, nonce, expiry_s):
+    said = [signing.to_hex(part.rjust(20, b"\0")) if isinstance(part, bytes) else part for part in astuple(operation)]
+    expected = wallet_digest(type(operation).__name__, (*said, nonce, expiry_s))
+    assert signing.operation_digest(DOMAIN, operation, nonce, expiry_s) == expected
 
 
 @settings(max_examples=30, deadline=None)

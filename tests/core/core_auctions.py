@@ -5,6 +5,7 @@ Shells tick again at once while an uncross goes on; here they sometimes do not, 
 
 from typing import Any
 
+from core_operator import warranted
 from core_venue import BTC, HALF_HOUR
 from core_world import TRADERS, Draw, World
 
@@ -32,6 +33,16 @@ def rules(world: World, draw: Draw) -> None:
     band = (0, 0, 10 * PERCENT, 30 * PERCENT)[draw(4)]
     terms = (opening_s, volatility_s, draw(3), band, (0, PERCENT // 10)[draw(2)], (0, 10 * PERCENT)[draw(2)])
     world.must(c.SetAuctions(BTC, *terms, "operator"))
+
+
+def warranting(world: World, draw: Draw) -> None:
+    """The operator commands from outside: with a good warrant, or one that is used, too late, or somebody else's."""
+    operation = (
+        c.SetPhase(*scope_of(world, draw), c.AUCTION, world.now_s + 30, 0, "test", "operator"),
+        c.SetTrading(True, "test", 30),
+    )[draw(2)]
+    warrant = ({}, {}, {"nonce": world.state.operator_nonce}, {"expiry_s": world.now_s}, {"signer": b"x" * 20})[draw(5)]
+    world.do(warranted(world, operation, **warrant))
 
 
 def scope_of(world: World, draw: Draw) -> tuple[int, int]:
@@ -94,6 +105,7 @@ AUCTIONS = {
     "stop_or_go": (1, stop_or_go),
     "busy_auction": (8, busy_auction),
     "ticking": (6, ticking),
+    "warranting": (3, warranting),
 }
 
 

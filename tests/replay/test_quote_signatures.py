@@ -23,7 +23,7 @@ def message() -> c.MassQuote:
     return c.MassQuote(replace(mandate, signature=signing.sign(KEY, digest)), LEAVES, "front")
 
 
-def findings(command: c.MassQuote) -> list[Kind]:
+def findings(command: c.MassQuote | c.Operate) -> list[Kind]:
     records = [Record(seq, seq, codec.encode_command(one), b"") for seq, one in enumerate((OPENING, command), 1)]
     return [finding.kind for finding in Signatures().check(records)]
 
@@ -59,4 +59,41 @@ def test_a_message_that_was_signed_has_no_finding():
     ],
 )
 def test_a_message_of_quotes_that_was_altered_is_found(altered):
+    assert findings(altered) == [Kind.ORDER_NOT_SIGNED]
+
+
+# -- commands of the operator ---------------------------------------------------------------------------------------------
+
+STOP = c.SetPhase(c.SERIES, 1 << 16, c.HALTED, 0, 0, "drill", "operator")
+
+
+def operated(operation: c.Operation, signed: c.Operation | None = None, **warrant: object) -> c.Operate:
+    """A command under a warrant for it, or for another."""
+    domain = signing.domain_separator(OPENING.chain_id, OPENING.clearing)
+    signature = signing.sign(KEY, signing.operation_digest(domain, signed or operation, 4, NO_EXPIRY))
+    return c.Operate(operation, replace(c.Warrant(4, NO_EXPIRY, signing.address_of(KEY), signature), **warrant))
+
+
+def test_the_audit_recovers_who_commanded():
+    assert findings(operated(STOP)) == []
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        operated(replace(STOP, cause="another"), STOP),
+        operated(replace(STOP, subject=1 << 16 | 1), STOP),
+        operated(replace(STOP, subject=-1), STOP),
+        operated(c.SetBands(0, 1, 1, 1, "x"), c.SetBands(0, 1, 1, 2, "x")),
+        operated(
+            c.PullKill(c.KILL_OWNER, 0, b"w" * 20, b"o" * 20, ""),
+            c.ReleaseKill(c.KILL_OWNER, 0, b"w" * 20, b"o" * 20, ""),
+        ),
+        operated(STOP, nonce=5),
+        operated(STOP, expiry_s=5),
+        operated(STOP, signer=b"x" * 20),
+        operated(STOP, signature=bytes(65)),
+    ],
+)
+def test_a_command_nobody_signed_is_found(altered):
     assert findings(altered) == [Kind.ORDER_NOT_SIGNED]
