@@ -21,7 +21,7 @@ from exchange.core.risk_models.grid import Sheet
 from exchange.core.risk_models.holdings import Holdings
 from exchange.core.risk_models.requirement import Account, PortfolioMarket, assess, portfolio_rules
 from exchange.core.risk_models.venue_set import PORTFOLIO
-from exchange.core.units import USDC_ONE, WAD
+from exchange.core.units import USDC_ONE, WAD, years_of
 from exchange.quant.pricer import VectorPricer
 
 DAYS = (1, 2, 7, 14, 30, 60, 90, 180, 270, 360)
@@ -35,7 +35,8 @@ CONFS = dict.fromkeys(range(1, len(DAYS) + 1), WAD)
 
 def round_at(round_id: int, spot: int) -> RiskRound:
     """A thousand series in ten expiries, not priced yet."""
-    sheets = {at: Sheet(spot + days * 10 * USDC_ONE, days * 86_400 + 3_600) for at, days in enumerate(DAYS, 1)}
+    times = {at: days * 86_400 + 3_600 for at, days in enumerate(DAYS, 1)}
+    sheets = {at: Sheet(spot + left * USDC_ONE // 8_640, left, years_of(left)) for at, left in times.items()}
     terms = {
         expiry << 16 | 2 * at + side: Terms(SPOT * percent // 100, side == 0, WAD * (55 + abs(at - 25)) // 100)
         for expiry in sheets

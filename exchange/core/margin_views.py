@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple
 
 from exchange.core import risk
-from exchange.core.black76 import put_mark
+from exchange.core.black76 import averaging_years, put_mark
 from exchange.core.greeks import black76_greeks
 from exchange.core.margin import Kind
-from exchange.core.oracle import MARK_MIN, RoundView
+from exchange.core.oracle import MARK_MIN, RoundView, Term
 from exchange.core.parameters import PortfolioModel, Scenario
 from exchange.core.risk_models import scan
 from exchange.core.risk_models.arrays import RiskRound, Terms
@@ -29,12 +29,12 @@ from exchange.core.units import (
     Cash,
     Price,
     Qty,
+    Seconds,
     Wad,
     div_down,
     div_up,
     expiry_of,
     mul_div_down,
-    years_of,
 )
 
 _STEPS: Final = 32  # along the index, in each direction, before the crossing is narrowed down
@@ -128,10 +128,8 @@ def greeks_by_expiry(state: State, positions: Mapping[int, Qty]) -> dict[int, Gr
     view, sums = risk.view_now(state), dict[int, GreekSums]()
     for series in sorted(positions):
         option, expiry = state.series[series], expiry_of(series)
-        years = years_of(option.expiry_s - view.time_s)
-        one = black76_greeks(
-            view.forwards[expiry], option.strike, view.vols[series], years, WAD, 0, is_call=option.is_call
-        )
+        on = view.terms[expiry]
+        one = black76_greeks(on.expected, option.strike, view.vols[series], on.years, WAD, 0, is_call=option.is_call)
         qty, held = positions[series], sums.get(expiry, GreekSums(0, 0, 0, 0))
         each = zip(held, (one.delta, one.gamma, one.vega, one.theta), strict=True)
         sums[expiry] = GreekSums(*(total + greek * qty for total, greek in each))
@@ -164,7 +162,10 @@ def market_of(state: State, model: PortfolioModel, underlying: int, positions: M
     held: dict[int, dict[int, Qty]] = {}
     for series in sorted(positions):
         held.setdefault(expiry_of(series), {})[series] = positions[series]
-    sheets = {expiry: Sheet(view.forwards[expiry], state.expiries[expiry].expiry_s - view.time_s) for expiry in held}
+    sheets = {}
+    for expiry in held:
+        on, left = view.terms[expiry], state.expiries[expiry].expiry_s - view.time_s
+        sheets[expiry] = Sheet(on.expected, max(left, 0), on.years, on.fixed)
     options = {series: state.series[series] for series in positions}
     terms = {series: Terms(option.strike, option.is_call, view.vols[series]) for series, option in options.items()}
     arrays = RiskRound(model, view.id, sheets, terms, state.pricer)
@@ -220,15 +221,21 @@ def moved_view(state: State, positions: Mapping[int, Qty], underlying: int, spot
         if state.series[series].underlying == underlying:
             held.setdefault(expiry_of(series), []).append(series)
     for expiry, listed in held.items():
-        forward = mul_div_down(now.forwards[expiry], spot, now.spots[underlying])
-        view.forwards[expiry] = forward
+        view.forwards[expiry] = mul_div_down(now.forwards[expiry], spot, now.spots[underlying])
+        on = _moved_term(now, expiry, state.expiries[expiry].expiry_s, spot, now.spots[underlying])
         strikes, vols = [state.series[series].strike for series in listed], [now.vols[series] for series in listed]
-        years = years_of(state.expiries[expiry].expiry_s - now.time_s)
-        (calls,) = state.pricer.calls([forward], strikes, [vols], years)
+        (calls,) = state.pricer.calls([on.expected], strikes, [vols], on.years)
         for series, strike, call in zip(listed, strikes, calls, strict=True):
-            mark = call if state.series[series].is_call else put_mark(call, forward, strike)
+            mark = call if state.series[series].is_call else put_mark(call, on.expected, strike)
             view.marks[series] = max(mark, MARK_MIN)
     return view
+
+
+def _moved_term(view: RoundView, expiry: int, expiry_s: Seconds, spot: Price, was: Price) -> Term:
+    """What options are priced on at another index; the settled part of an average stays."""
+    on = view.terms[expiry]
+    expected = on.fixed + mul_div_down(on.expected - on.fixed, spot, was)
+    return Term(expected, on.fixed, averaging_years(max(expiry_s - view.time_s, 0), expected, on.fixed))
 
 
 # -- cures ------------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from exchange.core.risk_models.arrays import RiskRound, Terms
 from exchange.core.risk_models.grid import Sheet
 from exchange.core.risk_models.requirement import Account, Assessment, PortfolioMarket, assess, portfolio_rules
 from exchange.core.risk_models.venue_set import PORTFOLIO
-from exchange.core.units import QTY_ONE, RISK_ONE, USDC_ONE, WAD, YEAR_SECONDS
+from exchange.core.units import QTY_ONE, RISK_ONE, USDC_ONE, WAD, YEAR_SECONDS, years_of
 
 Positions = dict[int, int]
 
@@ -24,11 +24,8 @@ HOUR_S, DAY_S = 3_600, 86_400
 SPOT = 100_000 * USDC_ONE
 STRIKES = [thousands * 1_000 * USDC_ONE for thousands in (80, 95, 100, 105, 118, 250)]
 VOLS = [WAD * percent // 100 for percent in (71, 62, 58, 57, 61, 80)]
-SHEETS = {
-    1: Sheet(SPOT, HOUR_S),
-    2: Sheet(SPOT + 400 * USDC_ONE, 30 * DAY_S),
-    3: Sheet(SPOT + 3_000 * USDC_ONE, 400 * DAY_S),
-}
+FORWARDS = ((SPOT, HOUR_S), (SPOT + 400 * USDC_ONE, 30 * DAY_S), (SPOT + 3_000 * USDC_ONE, 400 * DAY_S))
+SHEETS = {number: Sheet(forward, seconds, years_of(seconds)) for number, (forward, seconds) in enumerate(FORWARDS, 1)}
 TERMS = {
     expiry << 16 | 2 * at + (not is_call): Terms(strike, is_call, vol)
     for expiry in SHEETS

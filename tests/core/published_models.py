@@ -192,7 +192,7 @@ def expiries_of(
 ) -> tuple[scan.Expiry, ...]:
     """Published option positions added up per expiry."""
     sheets = {
-        number: grid.Sheet(money(item["F"]), item["sec"], rate=wad(item["rate"]))
+        number: grid.Sheet(money(item["F"]), item["sec"], years_of(item["sec"]), rate=wad(item["rate"]))
         for number, item in enumerate(expiries, 1)
     }
     confs = [min(conf, wad(item["conf"]), wad(item["vol_conf"])) for item in expiries]

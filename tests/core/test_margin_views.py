@@ -1,7 +1,7 @@
 """Views of an account's margin: each figure is checked by moving the market, or the account, and asking the machine."""
 
 import pytest
-from core_venue import BTC, USDC, Venue, series_named, standard_venue
+from core_venue import BTC, HALF_HOUR, USDC, Venue, series_named, standard_venue
 
 from exchange.core import margin_views as views
 from exchange.core import parameters as p
@@ -12,7 +12,7 @@ from exchange.core.margin import Kind
 from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.state import State, decode, digest, encode
 from exchange.core.state_types import Account
-from exchange.core.units import QTY_ONE, WAD, years_of
+from exchange.core.units import QTY_ONE, WAD
 
 CALL, HIGH, PUT, LATER = (series_named(name) for name in ("62000C", "64000C", "61000P", "62000C.2"))
 
@@ -71,8 +71,8 @@ def test_greeks_are_those_of_the_legs_by_expiry(traded: Venue) -> None:
     view, found = risk.view_now(state), views.greeks_by_expiry(traded.state, account_of(traded).positions)
     assert list(found) == [1, 2]
     option = state.series[LATER]
-    years = years_of(option.expiry_s - view.time_s)
-    alone = black76_greeks(view.forwards[2], option.strike, view.vols[LATER], years, WAD, 0, is_call=True)
+    on = view.terms[2]
+    alone = black76_greeks(on.expected, option.strike, view.vols[LATER], on.years, WAD, 0, is_call=True)
     assert found[2] == views.GreekSums(alone.delta, alone.gamma, alone.vega, alone.theta)
     one = views.greeks_by_expiry(state, {CALL: 3})
     three = [views.greeks_by_expiry(state, {CALL: QTY_ONE})[1]]
@@ -90,10 +90,10 @@ def test_the_scenario_table_is_what_repricing_gives(traded: Venue) -> None:
     change = 0
     for series, qty in account.positions.items():
         option = state.series[series]
-        years, vol, forward = years_of(option.expiry_s - view.time_s), view.vols[series], view.forwards[series >> 16]
+        on, vol = view.terms[series >> 16], view.vols[series]
         now, then = (
-            black76_mark(price, option.strike, vol, years, is_call=option.is_call)
-            for price in (forward, forward * scenario.spot // WAD)
+            black76_mark(price, option.strike, vol, on.years, is_call=option.is_call)
+            for price in (on.expected, on.expected * scenario.spot // WAD)
         )
         change += qty * (then - now)
     assert table.scenarios[at] == views.ScenarioLoss(scenario, -(change // QTY_ONE))
@@ -175,3 +175,22 @@ def test_a_cure_works_and_a_little_less_does_not(traded: Venue) -> None:
 
 def test_nothing_is_missing_then_nothing_cures(traded: Venue) -> None:
     assert views.smallest_cure(traded.state, account_of(traded, 2), Kind.MAINTENANCE) == views.Cure(0, {})
+
+
+def test_in_the_last_half_hour_only_what_is_not_settled_moves(traded: Venue) -> None:
+    state = traded.state
+    for seconds in (35 * HALF_HOUR, 900):
+        traded.wait(seconds)
+        traded.round(62_000)
+    view, positions = risk.view_now(state), account_of(traded).positions
+    on, spot = view.terms[1], view.spots[BTC]
+    assert 0 < on.fixed < on.expected
+    same = views.moved_view(state, positions, BTC, spot)
+    assert {series: same.marks[series] for series in positions} == {series: view.marks[series] for series in positions}
+    half = views.moved_view(state, positions, BTC, spot // 2)
+    assert half.marks[PUT] < 61_000 * USDC - (on.fixed + (on.expected - on.fixed) // 2) + USDC
+    table = views.scenario_tables(state, PORTFOLIO, {PUT: -QTY_ONE})[BTC]
+    lowest = min(range(len(PORTFOLIO.scenarios)), key=lambda at: PORTFOLIO.scenarios[at].spot)
+    weight, factor = PORTFOLIO.scenarios[lowest].weight, PORTFOLIO.scenarios[lowest].spot
+    settled = on.fixed + (on.expected - on.fixed) * factor // WAD
+    assert abs(table.scenarios[lowest].loss - (61_000 * USDC - settled - view.marks[PUT]) * weight // WAD) <= 1

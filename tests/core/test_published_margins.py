@@ -135,7 +135,7 @@ def test_published_components() -> None:
     """Factors at 1e-14, and what calendar spreads are asked for beside the scenarios."""
     case = named("pm2_components_794852s")
     given, expected, model = case["inputs"], case["expected"], pm2_model()
-    sheet = grid.Sheet(money(1), given["sec"], rate=wad(given["rate"]))
+    sheet = grid.Sheet(money(1), given["sec"], years_of(given["sec"]), rate=wad(given["rate"]))
     up, down = grid.vol_factors(model.vol, sheet.seconds)
     discounts = grid.discounts_of(model.static, sheet)
     years = years_of(sheet.seconds)

@@ -50,7 +50,7 @@ def test_an_array_begins_with_the_mark_and_keeps_parity_in_every_cell() -> None:
 
 def test_what_is_already_fixed_of_a_forward_does_not_move() -> None:
     """In the last half hour; and once all of it is fixed, no scenario of spot changes anything."""
-    sheet = grid.Sheet(100 * 10**6, 600, fixed=60 * 10**6)
+    sheet = grid.Sheet(100 * 10**6, 600, years_of(200), fixed=60 * 10**6)
     moved = grid.ExpiryGrid(PORTFOLIO, sheet)
     assert moved.forward_in(grid.Shock(2 * WAD, 0)) == 140 * 10**6
     fixed = grid.ExpiryGrid(PORTFOLIO, sheet._replace(fixed=sheet.forward))

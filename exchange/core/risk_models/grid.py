@@ -40,10 +40,15 @@ class Shock(NamedTuple):
 
 
 class Sheet(NamedTuple):
-    """What a round says of an expiry. ``fixed`` is the part of the forward that no longer moves: the average so far."""
+    """What a round says of an expiry.
+
+    ``years`` is what its variance is worth, which in the last half hour is less than what is left of it; ``fixed`` is
+    the part of the forward that no longer moves then: the average so far. Both stay as they are in every scenario.
+    """
 
     forward: Price
     seconds: Seconds
+    years: Wad
     fixed: Price = 0
     rate: Wad = 0
 
@@ -161,7 +166,7 @@ class ExpiryGrid:
         priced = [shock for shock in self._shocks if shock.vol != TANGENT]
         forwards, strikes = [self.forward_in(shock) for shock in priced], [quote.strike for quote in quotes]
         vols = [[self.vol_in(shock, quote) for quote in quotes] for shock in priced]
-        rows = dict(zip(priced, pricer.calls(forwards, strikes, vols, self.years), strict=True))
+        rows = dict(zip(priced, pricer.calls(forwards, strikes, vols, self.sheet.years), strict=True))
         for shock in self._shocks:
             if shock.vol == TANGENT:
                 rows[shock] = [self._along(shock, *pair) for pair in zip(quotes, rows[BASE], strict=True)]
@@ -169,7 +174,7 @@ class ExpiryGrid:
 
     def _along(self, shock: Shock, quote: Quote, mark: Price) -> Price:
         """A call along its delta, but no less than exercise would pay: so both sides stay a forward apart."""
-        moved, delta = self.forward_in(shock), call_delta(self.sheet.forward, quote, self.years)
+        moved, delta = self.forward_in(shock), call_delta(self.sheet.forward, quote, self.sheet.years)
         return max(mark + mul_div_up(delta, moved - self.sheet.forward, WAD), moved - quote.strike, 0)
 
     def _pair(self, calls: list[Price], quote: Quote) -> tuple[list[Price], list[Price]]:
