@@ -1,16 +1,19 @@
 """Tickers, books and indices as clients see them. Imports core, numbers, listed, quant."""
 
+from contextlib import suppress
 from typing import Any, Final
 
 import numpy as np
 
 from exchange.core.commands import AUCTION, UNCROSSING
+from exchange.core.oracle import Term
 from exchange.core.state import State
 from exchange.core.uncross import indicative
 from exchange.core.units import U63_MAX, Price, Qty
 from exchange.dialect.listed import Listed, book_state, phase_name
 from exchange.dialect.numbers import contracts, millis, millis_of_seconds, percent, usdc
 from exchange.quant.greeks import ZERO, Greeks, black76_greeks
+from exchange.quant.implied import NoImpliedVolError, implied_vol
 
 Levels = list[tuple[Price, Qty]]
 
@@ -133,8 +136,22 @@ def _priced(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, Any]:
     return {
         "underlying_price": usdc(view.terms[listed.expiry_id].expected),
         "mark_iv": round(percent(view.vols[listed.series]), 4),
+        **_quoted_vols(state, listed, view.terms[listed.expiry_id]),
         "greeks": sheet.of(state, listed.series)._asdict(),
     }
+
+
+def _quoted_vols(state: State, listed: Listed, term: Term) -> dict[str, float]:
+    """Vols of best bid and ask in percent, on the terms of the mark; 0.0 of an empty side, or where no vol fits."""
+    option, book = state.series[listed.series], state.books[listed.series]
+    found = {}
+    for name, price in (("bid_iv", book.bids.best()), ("ask_iv", book.asks.best())):
+        found[name] = 0.0
+        if price:
+            with suppress(NoImpliedVolError):
+                vol = implied_vol(price, term.expected, option.strike, term.years / 1e18, is_call=option.is_call)
+                found[name] = round(100 * vol, 4)
+    return found
 
 
 def order_book_object(state: State, listed: Listed, sheet: GreekSheet, change_id: int, depth: int) -> dict[str, Any]:

@@ -126,6 +126,19 @@ def test_an_empty_side_is_zero_and_what_is_not_quoted_is_left_out(trader):
     assert ticker["greeks"]["delta"] == pytest.approx(0.5, abs=0.01)
     assert client.ask("public/ticker", instrument_name=PUT)["greeks"]["delta"] == pytest.approx(-0.5, abs=0.01)
     assert ticker["mark_iv"] == 50
+    assert (ticker["bid_iv"], ticker["ask_iv"]) == (0.0, 0.0)
+
+
+def test_the_vols_of_the_best_prices_stand_beside_that_of_the_mark(trader):
+    """On the terms of the mark, which is rounded up: what bids the mark bids its vol, but for its last digits."""
+    client = trader(1)
+    mark = client.ask("public/ticker", instrument_name=CALL)["mark_price"]
+    step = 1.0 if mark < 1_000 else 5.0
+    client.buy(CALL, 0.5, mark // step * step)
+    client.sell(CALL, 0.5, (mark // step + 1) * step)
+    shown = client.ask("public/ticker", instrument_name=CALL)
+    assert shown["bid_iv"] <= shown["mark_iv"] == 50 <= shown["ask_iv"]
+    assert shown["ask_iv"] - shown["bid_iv"] == pytest.approx(step / (shown["greeks"]["vega"]), rel=0.01)
 
 
 def test_instruments_answer_to_any_currency_and_to_none(trader):

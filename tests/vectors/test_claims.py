@@ -20,7 +20,6 @@ AWAITED = (
     "deribit_twap_",
     "derive_",
     "expiry_",
-    "iv_",
     "last_friday_",
     "pyth_",
     "settle_",
