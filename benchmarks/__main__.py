@@ -17,6 +17,8 @@ TITLES = {
     "replaying": "Replay",
     "checking": "The independent checker",
     "surface": "Fitting vol surfaces",
+    "flight": "The time-of-flight buffer against drawn prices",
+    "simulation": "Monte Carlo: settlement averages, hedging, the insurance fund",
     "margins": "Portfolio margin: risk arrays, checks, ten thousand accounts after a move",
     "gas": "Gas per trade on chain",
     "gas_positions": "Gas of a trade by what its accounts hold",
