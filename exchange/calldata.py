@@ -14,7 +14,6 @@ import msgspec
 from tiny_keccak import keccak256 as keccak
 
 from exchange.core.commands import ExecuteBlock, QuoteLeaf, QuoteMandate
-from exchange.reverts import Revert as Revert  # noqa: PLC0414 - readers of refusals look for it here
 from exchange.signing import NO_TERMS_HASH, BatchHeader, Order, RoundHeader, compact, recover
 
 MAX_ORDERS = 256  # of a batch

@@ -20,6 +20,7 @@ from exchange.core.margin import ExpiryBook, Kind, contingency_rate, payoff, sho
 from exchange.core.state import State
 from exchange.core.units import CASH_MAX, RISK_ONE, WAD, Cash, Price, Qty, Risk, div_up, expiry_of
 from exchange.dialect.numbers import contracts, millis_of_seconds, usdc
+from exchange.dialect.orders import direction
 
 MAKERS_MAX: Final = 32  # an order that could meet more is not worked out: each try costs what the order did
 Entry = Place | Amend
@@ -173,3 +174,10 @@ def _scenario_object(state: State, scenario: Scenario) -> dict[str, Any]:
     if scenario.point >= 0:
         told["settlement_price"] = usdc(scenario.point)
     return told | {name: usdc(div_up(value, RISK_ONE)) for name, value in terms.items()}
+
+
+def reducing(state: State, command: Entry) -> dict[str, Any]:
+    """What a reduce-only order could be instead: its side, and the most that it would close; nothing when flat."""
+    auth = command.auth
+    position = state.accounts[auth.account].positions.get(auth.series, 0)
+    return {"direction": direction(is_buy=position < 0), "amount": contracts(abs(position))} if position else {}

@@ -22,7 +22,7 @@ from exchange.core.commands import (
 from exchange.core.events import Cancelled, Reject, Rejected
 from exchange.core.state import State
 from exchange.core.units import U32_MAX, U63_MAX, U64_MAX
-from exchange.dialect.cures import explain
+from exchange.dialect.cures import explain, reducing
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.orders import Tracked, order_object, user_trade_object
 from exchange.publisher import Publisher
@@ -212,10 +212,14 @@ def _entering(call: Call, command: Place | Amend, signed: Signed, order_id: int 
 
 
 def _explained(state: State, command: Place | Amend, outcome: Outcome, refused: DialectError) -> DialectError:
-    """A refusal for margin says where it is needed and what would cure it, as of the record just applied."""
+    """What would cure a refusal, as of the record just applied: for margin, and for an order that reduces nothing."""
     event = outcome.events[-1]
-    if isinstance(event, Rejected) and event.reason is Reject.ACCOUNT_MUST_HAVE_MARGIN:
+    if not isinstance(event, Rejected):
+        return refused
+    if event.reason is Reject.ACCOUNT_MUST_HAVE_MARGIN:
         return DialectError(refused.code, **refused.data, margin=explain(state, command, event))
+    if event.reason is Reject.REDUCE_ONLY_MUST_REDUCE:
+        return DialectError(refused.code, **refused.data, cures=reducing(state, command))
     return refused
 
 

@@ -16,6 +16,7 @@ from exchange.core.commands import Authorisation, ExecuteBlock, PostRound
 from exchange.core.state import State
 from exchange.core.state_types import Batch, Mandate
 from exchange.core.units import Seconds, expiry_of, seconds_of
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 from exchange.shell.clock import Clock
 from exchange.shell.contract import Contract
@@ -284,7 +285,7 @@ class Settler:
         try:
             *_, held = await self._contracts.oracle.call("round_of", round_id)
         except Reverted as error:
-            if error.reason != calldata.Revert.ROUND_UNKNOWN:
+            if error.reason != Revert.ROUND_UNKNOWN:
                 raise
             return False
         if root is not None and held != root:

@@ -7,7 +7,8 @@ import pytest
 from contract_venue import LOT, USDC, WINDOW, address, book_state, spoiled
 
 from exchange import calldata, signing
-from exchange.calldata import DEAD_LANE, Revert, SignedOrder, Trade
+from exchange.calldata import DEAD_LANE, SignedOrder, Trade
+from exchange.reverts import Revert
 
 PRICE = 700 * USDC
 INDEX = 60_000 * USDC

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange import calldata, signing
-from exchange.calldata import Revert, Round, SignedOrder, Trade
+from exchange.calldata import Round, SignedOrder, Trade
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 
 pytestmark = PATIENCE

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange import calldata, signing
-from exchange.calldata import Revert, Trade
+from exchange.calldata import Trade
 from exchange.core import fees
 from exchange.core.commands import BlockLeg, FeeSchedule
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 from exchange.shell.contract import LocalContract, artifact, deploy_local
 

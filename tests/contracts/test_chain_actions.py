@@ -6,7 +6,8 @@ import pytest
 from contract_venue import LOT, OPERATOR_TIMEOUT, USDC, WINDOW, address
 
 from exchange import calldata
-from exchange.calldata import Revert, Trade
+from exchange.calldata import Trade
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 
 PRICE = 700 * USDC

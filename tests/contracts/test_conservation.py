@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from exchange import calldata
-from exchange.calldata import Revert, SignedOrder, Trade
+from exchange.calldata import SignedOrder, Trade
 from exchange.core.commands import FeeSchedule
 from exchange.core.fees import maker_fee, taker_fee
+from exchange.reverts import Revert
 
 pytestmark = PATIENCE
 INDEX = 60_000 * USDC

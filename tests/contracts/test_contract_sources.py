@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from contract_venue import GENESIS, address, key
 
-from exchange.calldata import Revert
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 from exchange.shell.contract import artifact, deploy_local
 from exchange.shell.devchain import DevChain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from contract_venue import LOT, OPERATOR_TIMEOUT, USDC, WINDOW, Trade
 
-from exchange.calldata import Revert
+from exchange.reverts import Revert
 
 PRICE = 700 * USDC
 INDEX = 60_000 * USDC

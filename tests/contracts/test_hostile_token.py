@@ -6,7 +6,7 @@ import pytest
 from contract_court import CALL_BACK, FEE, LIE, REFUSE, Court, hostile_token
 from contract_venue import ETHER, GAS, address, deploy_clearing, key
 
-from exchange.calldata import Revert
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 from exchange.shell.contract import artifact, deploy_local
 

@@ -8,11 +8,12 @@ from contract_venue import LOT, USDC, WINDOW, address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange.calldata import Revert, Trade
+from exchange.calldata import Trade
 from exchange.core.commands import FeeSchedule
 from exchange.core.fees import maker_fee, taker_fee
 from exchange.core.keylimits import KeyLimits, KeyUse, paid_by, refusal
 from exchange.core.units import premium_of
+from exchange.reverts import Revert
 
 pytestmark = PATIENCE
 PRICE = 700 * USDC

@@ -6,7 +6,8 @@ import pytest
 from contract_venue import LOT, USDC, WINDOW
 
 from exchange import calldata
-from exchange.calldata import Revert, Trade
+from exchange.calldata import Trade
+from exchange.reverts import Revert
 
 PRICE = 700 * USDC
 INDEX = 60_000 * USDC

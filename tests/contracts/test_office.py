@@ -7,7 +7,8 @@ from contract_drawing import PATIENCE
 from contract_venue import EXIT_ROUND_AGE, LOT, MAX_ROUND_AGE, USDC, WINDOW, book_state, key, spoiled
 
 from exchange import calldata
-from exchange.calldata import Revert, Trade
+from exchange.calldata import Trade
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 from exchange.shell.contract import artifact, deploy_local
 

@@ -29,8 +29,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exchange import signing
-from exchange.calldata import Revert
 from exchange.evidence import Offence, Proof, Statement, contradict, equivocations
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 from exchange.signing import GROUP_ORDER, BatchHeader
 from journal import prove_inclusion, root_of

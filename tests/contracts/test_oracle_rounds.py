@@ -7,7 +7,7 @@ import pytest
 from contract_venue import BTC, USDC, WAD, Venue, address, key
 
 from exchange import calldata, signing
-from exchange.calldata import Revert
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 from exchange.shell.contract import artifact, deploy_local
 

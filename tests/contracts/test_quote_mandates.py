@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange import calldata, signing
-from exchange.calldata import Revert, SignedQuote, Trade
+from exchange.calldata import SignedQuote, Trade
 from exchange.core.commands import QuoteLeaf, QuoteMandate
+from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 
 pytestmark = PATIENCE

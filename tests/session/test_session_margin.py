@@ -29,3 +29,19 @@ def test_every_refusal_carries_its_cure(trader):
         "private/sell", **client.order(CALL, 0.1, 500, is_buy=False, reduce_only=True), reduce_only=True
     )
     assert (data["reason"], bool(data["cure"]), bool(data["rule"])) == ("reduce_only_must_reduce", True, True)
+    assert data["cures"] == {}
+
+
+def test_an_order_that_reduces_nothing_is_told_what_would(trader):
+    """The cured order is taken; either way round."""
+    short, long = trader(1), trader(2)
+    short.sell(CALL, 0.4, 500)
+    long.buy(CALL, 0.3, 500)
+    for client, is_buy in ((short, False), (long, True)):
+        refused = client.order(CALL, 0.1, 450 if is_buy else 550, is_buy=is_buy, reduce_only=True)
+        _, data = client.refused("private/buy" if is_buy else "private/sell", **refused, reduce_only=True)
+        cures = data["cures"]
+        assert cures == {"direction": "sell" if is_buy else "buy", "amount": 0.3}
+        cured = client.order(CALL, cures["amount"], 550 if is_buy else 450, is_buy=not is_buy, reduce_only=True)
+        order = client.ask(f"private/{cures['direction']}", **cured, reduce_only=True)["order"]
+        assert order["order_state"] == "open"
