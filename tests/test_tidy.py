@@ -52,6 +52,7 @@ LONG_FILES = {
 
 # What the core may import besides itself: nothing here reads a clock, draws a number or reaches outside the process.
 CORE_IMPORTS = {
+    "abc",
     "bisect",
     "collections",
     "enum",

@@ -1,16 +1,17 @@
 """Whether an order may enter: who signed it, what it says, and whether its account can bear it.
 
-Deciding only reads. The order of the checks is the order of ``Reject``. Imports state, risk, fees,
-keyroom, events.
+Deciding only reads. The order of the checks is the order of ``Reject``. Imports state, combos, risk, fees, keyroom,
+events.
 """
 
 from typing import Protocol
 
-from exchange.core import fees, keyroom, kill, protection, risk, triggers
+from exchange.core import combos, fees, keyroom, kill, protection, risk, triggers
 from exchange.core.commands import (
     AUCTION,
     BRACKET,
     CANCEL_BOTH,
+    CONTINUOUS,
     FOK,
     GTC,
     LAST,
@@ -21,8 +22,10 @@ from exchange.core.commands import (
     Authorisation,
     Place,
     Terms,
+    terms_of,
 )
 from exchange.core.events import Reject, Rejected
+from exchange.core.leg_prices import price_floor
 from exchange.core.oracle import RoundView
 from exchange.core.state import State
 from exchange.core.state_types import Account, Order
@@ -32,11 +35,15 @@ from exchange.core.units import (
     QTY_MAX,
     U63_MAX,
     U64_MAX,
+    WAD,
     Cash,
     Nanos,
+    Price,
     Qty,
     Seconds,
+    div_down,
     div_up,
+    mul_div_up,
     seconds_of,
 )
 
@@ -90,6 +97,8 @@ def refuse_who(state: State, auth: Signed, now_s: Seconds, scope: int = SCOPE_TR
 
 def refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
     """Whether such an order can be entered at all, its signature and the prices of the moment apart."""
+    if auth.legs or combos.is_combo(auth.series):
+        return _refuse_combo(state, auth, now_s)
     option = state.series.get(auth.series)
     if option is None:
         return Rejected(Reject.SERIES_MUST_EXIST, auth.series)
@@ -104,12 +113,9 @@ def refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected |
     if auction is not None and auth.tif != GTC and not waits:
         return Rejected(Reject.TIF_MUST_SUIT_AUCTION, auth.tif, GTC)
     underlying = state.underlyings[option.underlying]
-    if auth.qty <= 0:
-        return Rejected(Reject.QTY_MUST_BE_POSITIVE, auth.qty)
-    if auth.qty % underlying.lot:
-        return Rejected(Reject.QTY_MUST_BE_ON_LOT, auth.qty, underlying.lot)
-    if auth.qty > QTY_MAX:
-        return Rejected(Reject.QTY_MUST_FIT, auth.qty, QTY_MAX)
+    refused = _refuse_qty(auth, underlying.lot, 1)
+    if refused is not None:
+        return refused
     if auth.price <= 0:
         return Rejected(Reject.PRICE_MUST_BE_POSITIVE, auth.price)
     tick = underlying.tick_at(auth.price)
@@ -120,8 +126,72 @@ def refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected |
     return _refuse_terms(auth, auth.terms, underlying.lot) if auth.terms is not None else None
 
 
+def _refuse_qty(auth: Authorisation, lot: Qty, ratio: int) -> Rejected | None:
+    """Whole lots, and no more than a fill can hold, of the leg with the largest ratio."""
+    if auth.qty <= 0:
+        return Rejected(Reject.QTY_MUST_BE_POSITIVE, auth.qty)
+    if auth.qty % lot:
+        return Rejected(Reject.QTY_MUST_BE_ON_LOT, auth.qty, lot)
+    most = div_down(QTY_MAX, ratio)
+    return Rejected(Reject.QTY_MUST_FIT, auth.qty, most) if auth.qty > most else None
+
+
+def _refuse_combo(state: State, auth: Authorisation, now_s: Seconds) -> Rejected | None:
+    """A combo of just the legs that were signed, all of them alive and trading continuously; a price of either sign.
+
+    What waits for a price, hides, slides or only reduces are orders for one series.
+    """
+    combo = state.combos.get(auth.series)
+    if combo is None:
+        return Rejected(Reject.SERIES_MUST_EXIST, auth.series)
+    if combo.legs != auth.legs:
+        return Rejected(Reject.COMBO_LEGS_MUST_MATCH, len(auth.legs), len(combo.legs))
+    if combo.expiry_s <= now_s:
+        return Rejected(Reject.SERIES_MUST_BE_TRADING, now_s, combo.expiry_s)
+    for leg in combo.legs:
+        auction = state.auctions.get(leg.series)
+        if auction is not None:
+            return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, CONTINUOUS)
+    if not GTC <= auth.tif <= FOK:
+        return Rejected(Reject.TIF_MUST_BE_KNOWN, auth.tif, FOK)
+    underlying = state.underlyings[combo.underlying]
+    refused = _refuse_qty(auth, underlying.lot, max(abs(leg.ratio) for leg in combo.legs))
+    if refused is not None:
+        return refused
+    if auth.price % underlying.tick:
+        return Rejected(Reject.PRICE_MUST_BE_ON_TICK, auth.price, underlying.tick)
+    if abs(auth.price) > U63_MAX or not 0 <= auth.max_fee <= U63_MAX:
+        return Rejected(Reject.PRICE_MUST_FIT, max(abs(auth.price), auth.max_fee), U63_MAX)
+    floor = price_floor(auth.legs)
+    if floor is not None and auth.price < floor:
+        return Rejected(Reject.PRICE_MUST_FIT, auth.price, floor)
+    return _refuse_terms_of_combo(auth, terms_of(auth))
+
+
+def _refuse_terms_of_combo(auth: Authorisation, terms: Terms) -> Rejected | None:
+    refused = _refuse_codes(auth, terms)
+    if refused is not None:
+        return refused
+    ties = (terms.trigger, terms.link, terms.parent, terms.attached)
+    if any((auth.reduce_only, terms.slide, terms.display, terms.protection, *ties)):
+        return Rejected(Reject.COMBO_MUST_BE_PLAIN, max(ties))
+    return None
+
+
 def _refuse_terms(auth: Authorisation, terms: Terms, lot: Qty) -> Rejected | None:
     """Codes are those that exist, and an iceberg shows whole lots, in no more slices than a sweep can take."""
+    refused = _refuse_codes(auth, terms)
+    if refused is not None:
+        return refused
+    least = max(lot, div_up(auth.qty, SLICES_MAX))
+    if terms.display and (not least <= terms.display <= QTY_MAX or terms.display % lot):
+        return Rejected(Reject.DISPLAY_MUST_FIT, terms.display, least)
+    if terms.protection and (not auth.post_only or terms.trigger):
+        return Rejected(Reject.PROTECTED_MUST_MAKE, terms.trigger)
+    return None
+
+
+def _refuse_codes(auth: Authorisation, terms: Terms) -> Rejected | None:
     for code, most in (
         (terms.self_trade, CANCEL_BOTH),
         (terms.trigger, LAST),
@@ -134,11 +204,6 @@ def _refuse_terms(auth: Authorisation, terms: Terms, lot: Qty) -> Rejected | Non
         return Rejected(Reject.TERMS_MUST_BE_KNOWN, auth.tif, FOK)
     if terms.whole and not terms.rfq:
         return Rejected(Reject.TERMS_MUST_BE_KNOWN, 1)
-    least = max(lot, div_up(auth.qty, SLICES_MAX))
-    if terms.display and (not least <= terms.display <= QTY_MAX or terms.display % lot):
-        return Rejected(Reject.DISPLAY_MUST_FIT, terms.display, least)
-    if terms.protection and (not auth.post_only or terms.trigger):
-        return Rejected(Reject.PROTECTED_MUST_MAKE, terms.trigger)
     return None
 
 
@@ -153,7 +218,11 @@ def _refuse_signed(state: State, auth: Authorisation, now_s: Seconds) -> Rejecte
         return Rejected(Reject.NONCE_MUST_BE_FRESH, min(auth.nonce, U64_MAX))
     view = state.view
     assert state.config is not None
-    if view is None or auth.series not in view.marks or now_s - view.time_s > state.config.settlement_window_s:
+    if (
+        view is None
+        or not combos.is_priced(state, auth.series)
+        or now_s - view.time_s > state.config.settlement_window_s
+    ):
         return Rejected(Reject.ORACLE_MUST_BE_FRESH, now_s - view.time_s if view else 0)
     return _refuse_fee(state, auth, view) or _refuse_trigger(state, auth)
 
@@ -172,7 +241,9 @@ def _refuse_trigger(state: State, auth: Authorisation) -> Rejected | None:
 
 def _refuse_fee(state: State, auth: Authorisation, view: RoundView) -> Rejected | None:
     assert state.config is not None
-    index = view.spots[state.series[auth.series].underlying]
+    index = view.spots[combos.underlying_of(state, auth.series)]
+    if auth.legs:
+        return _refuse_fee_of_combo(state, auth, index)
     if fees.taker_fee_fits(state.config.fees, index, auth.max_fee):
         return None
     fee = fees.taker_fee(state.config.fees, index, auth.price, auth.qty)
@@ -181,6 +252,16 @@ def _refuse_fee(state: State, auth: Authorisation, view: RoundView) -> Rejected 
         # A spot and a price near the ends of their ranges make a fee that no journal integer holds.
         return Rejected(Reject.MAX_FEE_MUST_COVER_FEE, min(allowed, CASH_MAX), min(fee, CASH_MAX))
     return None
+
+
+def _refuse_fee_of_combo(state: State, auth: Authorisation, index: Price) -> Rejected | None:
+    """What a unit of the combo may be charged covers its legs at any price of theirs, even lot by lot."""
+    assert state.config is not None
+    lot, ratios = state.underlyings[state.combos[auth.series].underlying].lot, [leg.ratio for leg in auth.legs]
+    if fees.combo_fee_fits(state.config.fees, index, auth.max_fee, ratios, lot):
+        return None
+    most = mul_div_up(state.config.fees.taker_rate * index, sum(abs(ratio) for ratio in ratios), WAD)
+    return Rejected(Reject.MAX_FEE_MUST_COVER_FEE, min(auth.max_fee, CASH_MAX), min(most, CASH_MAX))
 
 
 def refuse_venue(state: State, now_s: Seconds) -> Rejected | None:

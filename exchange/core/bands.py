@@ -2,9 +2,11 @@
 
 A buyer is held to the price at a spot and a vol moved against her, a seller to the price at both moved the other way;
 never nearer to the mark than a share of the spot. Prices are those of the round in force, so a band follows from the
-journal; each is worked out when first asked for and kept with the view. Imports state, oracle, black76, events.
+journal; each is worked out when first asked for and kept with the view. The band of a combo is what the bands of its
+legs add up to. Imports state, combos, oracle, black76, events.
 """
 
+from exchange.core import combos
 from exchange.core.black76 import black76_mark
 from exchange.core.commands import Authorisation, SetBands
 from exchange.core.events import Applied, Event, Reject, Rejected
@@ -45,7 +47,23 @@ def edge_for(state: State, auth: Authorisation) -> Price | None:
 
 
 def band_of(state: State, series: int) -> tuple[Price, Price] | None:
-    """Lowest price for sellers and highest for buyers; None without a rule, or a price of the surface."""
+    """Lowest price for sellers and highest for buyers; None without a rule, or a price of the surface.
+
+    Of a combo, each leg at its edge on the side on which it would be traded.
+    """
+    if not combos.is_combo(series):
+        return _band_of(state, series)
+    low = high = 0
+    for leg in state.combos[series].legs:
+        band = _band_of(state, leg.series)
+        if band is None:
+            return None
+        at_low, at_high = band if leg.ratio > 0 else band[::-1]
+        low, high = low + leg.ratio * at_low, high + leg.ratio * at_high
+    return low, high
+
+
+def _band_of(state: State, series: int) -> tuple[Price, Price] | None:
     view, option = state.view, state.series[series]
     rules = state.band_rules.get(option.underlying)
     if rules is None or not (rules.spot or rules.vol or rules.floor) or view is None or series not in view.marks:

@@ -281,7 +281,9 @@ class Plan:
             account = self._state.accounts[account_id]
             if not budget.may_hold_all(self._state, account, tuple(moves)):
                 return Rejected(Reject.POSITIONS_MUST_FIT, account_id, budget.POSITIONS_GAS_MAX)
-            shortfall = risk.block_shortfall(self._state, account, self.cash[account_id], moves)
+            keep = risk.covers_of(self._state, account)  # a block fills no quote, so what covers quotes has to be left
+            after = risk.Moves(self.cash[account_id], moves)
+            shortfall = risk.moves_shortfall(self._state, account, risk.Moves(), after, keep)
             if shortfall > 0:
                 return Rejected(Reject.PARTY_MUST_HAVE_MARGIN, account_id, min(shortfall, CASH_MAX))
         return None

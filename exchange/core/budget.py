@@ -8,12 +8,13 @@ Imports state, units.
 from collections.abc import Iterable
 from typing import Final
 
-from exchange.core.state import State
+from exchange.core.state import State, legs_of
 from exchange.core.state_types import Account, AuthEntry
 from exchange.core.units import div_down, expiry_of
 
 GAS_MAX: Final = 14_000_000  # of a batch; the rest is for what these constants do not know
 POSITIONS_GAS_MAX: Final = 2_500_000  # of one account's margin: two such accounts, and all their orders, fit a batch
+GROUP_GAS_MAX: Final = 15_200_000  # of fills that settle together, with accounts as full as any
 SMALL: Final = 16  # positions that never cost more, however they were listed
 
 ORDERS_MAX: Final = 254  # signed orders in one batch, replaced ancestors included; with terms they fit its words
@@ -25,6 +26,8 @@ TRADE_GAS: Final = 4_000
 REDUCING_GAS: Final = 4_000  # a trade of a reduce-only order looks at what its account holds in the series,
 BESIDE_GAS: Final = 640  # and at every order the batch shows of it there, up to twice
 ACCOUNT_GAS: Final = 10_000
+COMBO_GAS: Final = 60_000  # an order's, for a combo: its legs are hashed and proved to be all there
+LEG_GAS: Final = 12_000  # an entry for each of its legs
 QUOTE_GAS: Final = 36_000  # an order's, without a signature, with a proof
 MANDATE_GAS: Final = 44_000  # its signature, what fills under it written for the first time
 NEW_GROUP_GAS: Final = 26_000  # a position word and a bit of the map, written for the first time
@@ -34,12 +37,18 @@ EXPIRY_GAS: Final = 24_000  # calls of Margin, twice
 MOVE_GAS: Final = 700  # one step of sorting strikes that were not listed in ascending order, twice
 PASSED_SHEET_GAS: Final = 1_000  # a sheet that an account has no positions in, three times
 SHEET_WORD_GAS: Final = 1_000
+SHEETS_GAS_MAX: Final = 512 * SHEET_WORD_GAS  # as many as listings may fill, of as many expiries
+PASSED_GAS_MAX: Final = 64 * PASSED_SHEET_GAS
 
 BODY_WORDS: Final = 1_280  # of one batch: orders, trades, and the annex
 ORDER_WORDS: Final = 5  # of them for an order: four, and one for its terms
 QUOTE_WORDS: Final = 12  # for a quote: four, and the hashes of its proof
 MANDATE_WORDS: Final = 5
+LEG_WORDS: Final = 4  # for the entry of a combo's leg; the combo itself has those of an order and one for its legs
 MANDATES_MAX: Final = 32  # mandates to quote in one batch
+
+GROUP_TRADES_MAX: Final = 6  # fills that are the legs of one combo and settle together
+GROUP_ACCOUNTS_MAX: Final = 5  # with that of the combo
 
 Run = tuple[int, int]  # account and series: the orders of one stand beside each other in a batch
 Groups = dict[int, None]  # series >> 2, the words in which the contract keeps positions
@@ -56,6 +65,7 @@ class Draft:
         "_state",
         "_touched",
         "accounts",
+        "entries",
         "gas",
         "mandates",
         "orders",
@@ -71,6 +81,7 @@ class Draft:
         self._reducing: dict[Run, int] = {}  # trades of orders that only reduce
         self.accounts: dict[int, None] = {}
         self.orders: dict[int, None] = {}
+        self.entries = 0  # of the list of orders: one for each, and one for each leg of a combo
         self.mandates: dict[int, None] = {}
         self.gas = FIXED_GAS
         self.words = 1  # of counts
@@ -84,9 +95,10 @@ class Draft:
                 continue
             self.orders[link.id] = None
             self._show(link)
-            account, series = link.auth.account, link.auth.series
-            self._touch((account, series >> 2), NEW_GROUP_GAS)
-            self._touch((account, -expiry_of(series)), NEW_EXPIRY_GAS)
+            account = link.auth.account
+            for leg in legs_of(self._state, link.auth.series):
+                self._touch((account, leg.series >> 2), NEW_GROUP_GAS)
+                self._touch((account, -expiry_of(leg.series)), NEW_EXPIRY_GAS)
             if account not in self.accounts:
                 self._check_margin(account)
         for entry in filled:
@@ -101,14 +113,17 @@ class Draft:
 
     def _show(self, link: AuthEntry) -> None:
         """The words and the signature of an order, or of a quote under its mandate."""
-        run = (link.auth.account, link.auth.series)
-        self._shown[run] = self._shown.get(run, 0) + 1
-        self.gas += (QUOTE_GAS if link.mandate else ORDER_GAS) + self._reducing.get(run, 0) * BESIDE_GAS
+        for leg in legs_of(self._state, link.auth.series):
+            run = (link.auth.account, leg.series)
+            self._shown[run] = self._shown.get(run, 0) + 1
+            self.gas += self._reducing.get(run, 0) * BESIDE_GAS
+        self.gas += QUOTE_GAS if link.mandate else _order_gas(link)
+        self.entries += 1 + len(link.auth.legs)
         if link.auth.replaces and link.parent not in self.orders:  # else the lane is one that is written anyway
             self.gas += REPLACING_GAS
         if link.auth.signer != self._state.accounts[link.auth.account].owner:
             self.gas += KEY_GAS
-        self.words += QUOTE_WORDS if link.mandate else ORDER_WORDS
+        self.words += QUOTE_WORDS if link.mandate else _order_words(link)
         if link.mandate and link.mandate not in self.mandates:
             self.mandates[link.mandate] = None
             self.gas += MANDATE_GAS
@@ -128,7 +143,7 @@ class Draft:
 
     def fits(self) -> bool:
         """Whether a transaction carries all trades so far."""
-        if len(self.orders) > ORDERS_MAX or len(self.mandates) > MANDATES_MAX or self.words > BODY_WORDS:
+        if self.entries > ORDERS_MAX or len(self.mandates) > MANDATES_MAX or self.words > BODY_WORDS:
             return False
         return self.total() <= GAS_MAX
 
@@ -137,6 +152,32 @@ class Draft:
         listed = [len(self._state.expiries[key].series) for key in self._expiries]
         sheets = sum(2 + div_down(count + 3, 4) for count in listed) * SHEET_WORD_GAS
         return self.gas + sheets + len(self.accounts) * len(listed) * PASSED_SHEET_GAS
+
+
+def _order_gas(link: AuthEntry) -> int:
+    legs = len(link.auth.legs)
+    return COMBO_GAS + legs * LEG_GAS if legs else ORDER_GAS
+
+
+def _order_words(link: AuthEntry) -> int:
+    legs = len(link.auth.legs)
+    return ORDER_WORDS + 1 + legs * LEG_WORDS if legs else ORDER_WORDS
+
+
+def group_fits(links: list[AuthEntry], accounts: int) -> bool:
+    """Whether one transaction carries fills that must settle together, whatever their accounts hold by then.
+
+    ``links`` are the orders that it would have to show, replaced ones included.
+    """
+    gas, words, entries = FIXED_GAS + GROUP_TRADES_MAX * TRADE_GAS, 1 + GROUP_TRADES_MAX, 0
+    for link in links:
+        gas += KEY_GAS + REPLACING_GAS + (QUOTE_GAS + MANDATE_GAS if link.mandate else _order_gas(link))
+        gas += GROUP_TRADES_MAX * (REDUCING_GAS + BESIDE_GAS) if link.auth.reduce_only else 0
+        gas += max(1, len(link.auth.legs)) * (NEW_GROUP_GAS + NEW_EXPIRY_GAS)
+        words += QUOTE_WORDS + MANDATE_WORDS if link.mandate else _order_words(link)
+        entries += 1 + len(link.auth.legs)
+    gas += accounts * (ACCOUNT_GAS + POSITIONS_GAS_MAX + PASSED_GAS_MAX) + SHEETS_GAS_MAX
+    return entries <= ORDERS_MAX and words <= BODY_WORDS and gas <= GROUP_GAS_MAX
 
 
 def _groups_of(state: State, account: Account) -> Groups:

@@ -2,13 +2,14 @@
 
 A command carries integers, bytes and text only. Fields are only ever appended, with a default; a changed meaning takes
 a new tag (docs/adr/0001). ``seq`` and ``time_ns`` are stamped by the sequencer and stand in the record, not here.
-Imports units only.
+Imports units and legs.
 """
 
 from typing import Final, TypeAlias
 
 import msgspec
 
+from exchange.core.legs import Legs
 from exchange.core.units import U63_MAX, Cash, Nanos, Price, Qty, Seconds, Wad
 
 # Time in force, as signed.
@@ -100,6 +101,7 @@ class Configure(Command, frozen=True, tag=1):
     mandates: bool = False  # whether the contracts settle fills under quote mandates; without it nobody quotes
     taker_delay_ns: Nanos = 0  # how long an order that can take is held back before it is stamped; 0: not at all
     blocks: bool = False  # whether the contracts settle block trades; without it nobody trades blocks
+    combos: bool = False  # whether the contracts settle orders for combos; without it none is listed
 
 
 class ListUnderlying(Command, frozen=True, tag=2):
@@ -214,7 +216,8 @@ class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What the trader signed (EIP-712 ``Order``), with who signed it and the signature itself.
 
     ``max_fee`` is 1e-6 USDC per contract, ``replaces`` the nonce of the replaced order + 1 or 0. Without ``terms`` all
-    of them are as they are by default.
+    of them are as they are by default. With ``legs`` it is a combo that was signed (``ComboOrder``): those legs rather
+    than the ``series``, which is the combo's number here; quantity, price (of either sign) and fee are per unit of it.
     """
 
     account: int
@@ -232,6 +235,7 @@ class Authorisation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     signer: bytes  # 20
     signature: bytes  # 65
     terms: Terms | None = None
+    legs: Legs = ()
 
 
 NO_TERMS: Final = Terms()
@@ -523,6 +527,12 @@ class AdmitMaker(Command, frozen=True, tag=101):
 Rfqs: TypeAlias = OpenRfq | CloseRfq | QuoteRfq | RequoteRfq | CancelRfqQuotes | AcceptRfq | AdmitMaker
 
 
+class CreateCombo(Command, frozen=True, tag=90):
+    """List the combo of these legs; whoever asks for one that is listed gets its number."""
+
+    legs: Legs
+
+
 class SealBatch(Command, frozen=True, tag=20):
     """Close the open batch now instead of waiting for its size or age.
 
@@ -792,7 +802,7 @@ class ReleaseKill(Command, frozen=True, tag=77):
 
 
 class Proceed(Command, frozen=True, tag=78):
-    """Go on with cancellations too many for one record."""
+    """Go on with what was too much for one record: cancellations, or combos that the books of their legs reached."""
 
 
 Presence: TypeAlias = (
@@ -868,6 +878,7 @@ AnyCommand: TypeAlias = (
     | SetProtection
     | FreezeQuotes
     | CancelQuotes
+    | CreateCombo
     | SealBatch
     | BatchRefused
     | SetAuctions

@@ -20,6 +20,7 @@ class Reject(StrEnum):
     TRADING_MUST_BE_OPEN = "trading_must_be_open"
     MANDATES_MUST_BE_SUPPORTED = "mandates_must_be_supported"
     BLOCKS_MUST_BE_SUPPORTED = "blocks_must_be_supported"
+    COMBOS_MUST_BE_SUPPORTED = "combos_must_be_supported"
     # listings
     UNDERLYING_MUST_EXIST = "underlying_must_exist"
     EXPIRY_MUST_EXIST = "expiry_must_exist"
@@ -30,6 +31,9 @@ class Reject(StrEnum):
     LISTING_MUST_FIT_A_BATCH = "listing_must_fit_a_batch"
     STRIKE_MUST_FIT = "strike_must_fit"
     LOT_AND_TICK_MUST_BE_EXACT = "lot_and_tick_must_be_exact"
+    COMBO_LEGS_MUST_BE_CANONICAL = "combo_legs_must_be_canonical"
+    COMBO_LEGS_MUST_SHARE_UNDERLYING = "combo_legs_must_share_underlying"
+    COMBOS_MUST_FIT = "combos_must_fit"
     # oracle rounds
     ROUND_MUST_ADVANCE = "round_must_advance"
     ROUND_MUST_NOT_BE_AHEAD = "round_must_not_be_ahead"
@@ -56,6 +60,7 @@ class Reject(StrEnum):
     QUOTE_BUDGET_MUST_FIT = "quote_budget_must_fit"
     # what
     SERIES_MUST_EXIST = "series_must_exist"
+    COMBO_LEGS_MUST_MATCH = "combo_legs_must_match"
     SERIES_MUST_BE_TRADING = "series_must_be_trading"
     SERIES_MUST_TAKE_ORDERS = "series_must_take_orders"
     TIF_MUST_BE_KNOWN = "tif_must_be_known"
@@ -69,8 +74,10 @@ class Reject(StrEnum):
     BLOCKS_MUST_BE_OFFERED = "blocks_must_be_offered"
     BLOCK_MUST_BE_LARGE = "block_must_be_large"
     TERMS_MUST_BE_KNOWN = "terms_must_be_known"
+    COMBO_MUST_BE_PLAIN = "combo_must_be_plain"
     DISPLAY_MUST_FIT = "display_must_fit"
     PROTECTED_MUST_MAKE = "protected_must_make"
+    KEY_MUST_ALLOW_COMBOS = "key_must_allow_combos"
     KEY_MUST_ALLOW_UNDERLYING = "key_must_allow_underlying"
     KEY_MUST_HAVE_NOTIONAL = "key_must_have_notional"
     KEY_MUST_HAVE_SPEND = "key_must_have_spend"
@@ -235,6 +242,10 @@ class Amended(Event, frozen=True, tag=11):
 class Traded(Event, frozen=True, tag=12):
     """One fill at the maker's price, or at that of an auction. Fees in 1e-6 USDC, negative: rebate; ``index``: spot
     they were taken on. ``taker_order``: 0 for the order of the command.
+
+    Of a combo every leg trades: fills that belong together bear the number of the first in ``group``, and the last one
+    says of how many ``units`` of the combo they are the legs. Against another order for the combo, which is no order in
+    a series, ``leg`` is the series that trades.
     """
 
     trade_id: int
@@ -245,6 +256,9 @@ class Traded(Event, frozen=True, tag=12):
     maker_fee: Cash
     index: Price
     taker_order: int = 0
+    group: int = 0
+    units: Qty = 0
+    leg: int = 0
 
 
 class Rested(Event, frozen=True, tag=13):
@@ -293,6 +307,22 @@ class ProtectionTriggered(Event, frozen=True, tag=63):
     figure: Figure
     value: int
     limit: int
+
+
+class ComboListed(Event, frozen=True, tag=90):
+    """The combo has this number, in the place where other orders name a series."""
+
+    combo: int
+
+
+class Deferred(Event, frozen=True, tag=91):
+    """Resting combos that the books of their legs have reached trade with a later record: this one has no room."""
+
+
+class Reached(Event, frozen=True, tag=92):
+    """The books of its legs have reached this resting combo: what follows, up to the next such event, is its doing."""
+
+    order_id: int
 
 
 class BatchSealed(Event, frozen=True, tag=20):
@@ -415,6 +445,9 @@ AnyEvent: TypeAlias = (
     | Quoted
     | QuoteRefused
     | ProtectionTriggered
+    | ComboListed
+    | Deferred
+    | Reached
     | BatchSealed
     | ExpiryFixed
     | AccountSettled

@@ -1,13 +1,13 @@
 """What must hold at every record, by name. Cheap ones run inside ``apply``; all of them run in tests, at every digest
 record and in the auditor's replay.
 
-Each returns None or a sentence that says what is wrong. Imports state and protection.
+Each returns None or a sentence that says what is wrong. Imports state, implied and protection.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from exchange.core import protection
+from exchange.core import implied, protection
 from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER, KILL_VENUE, LAST, MARK, is_for_rfq, terms_of
 from exchange.core.state import TREASURY, State, side_of
 from exchange.core.state_types import Lookout, Trade
@@ -377,6 +377,8 @@ ALL: Final[tuple[Invariant, ...]] = (
     mandates_are_named,
     blocks_settle_whole,
     quotes_are_protected,
+    implied.combos_are_indexed,
+    implied.no_combo_reached,
 )
 
 

@@ -1,9 +1,11 @@
 """What limited session keys have left: each fill counts for the keys that signed both of its orders, as on chain.
 
 A key counts from its registration on, and what it signed before and has yet to settle counts with it, because the
-contract will count that then. Counts are exact, so what passes here passes there. Imports state, keylimits, events.
+contract will count that then. Counts are exact, so what passes here passes there. A key whose notional or spend is
+limited signs no combos. Imports state, combos, keylimits, events.
 """
 
+from exchange.core import combos
 from exchange.core.commands import SCOPE_QUOTE, Authorisation, ObserveKey
 from exchange.core.events import Reject, Rejected
 from exchange.core.keylimits import KeyLimits, KeyUse, is_limited, paid_by, refusal
@@ -26,9 +28,11 @@ def refuse(state: State, auth: Authorisation) -> Rejected | None:
     key = limited_key(state, auth)
     if key is None:
         return None
-    underlying, limits = state.series[auth.series].underlying, key.limits
+    underlying, limits = combos.underlying_of(state, auth.series), key.limits
     if refusal(limits, underlying, KeyUse()):
         return Rejected(Reject.KEY_MUST_ALLOW_UNDERLYING, underlying, limits.underlyings)
+    if auth.legs and (limits.notional or limits.spend):
+        return Rejected(Reject.KEY_MUST_ALLOW_COMBOS, limits.notional, limits.spend)
     if limits.notional and key.notional >= limits.notional:
         return Rejected(Reject.KEY_MUST_HAVE_NOTIONAL, key.notional, limits.notional)
     if limits.spend and auth.is_buy and key.spend >= limits.spend:
@@ -71,7 +75,7 @@ class KeyRoom:
 
     def _after(self, key: Key, auth: Authorisation, price: Price, qty: Qty, fee: Cash) -> KeyUse:
         use = self.planned.get((auth.account, auth.signer))
-        return _more(self.state, use_of(key) if use is None else use, auth, price, qty, fee)
+        return _more(self.state, use_of(key) if use is None else use, auth.series, price, qty, fee, is_buy=auth.is_buy)
 
 
 def use_of(key: Key) -> KeyUse:
@@ -79,19 +83,24 @@ def use_of(key: Key) -> KeyUse:
     return KeyUse(key.notional * QTY_ONE + key.rest, key.spend)
 
 
-def _more(state: State, use: KeyUse, auth: Authorisation, price: Price, qty: Qty, fee: Cash) -> KeyUse:
+def _more(state: State, use: KeyUse, series: int, price: Price, qty: Qty, fee: Cash, *, is_buy: bool) -> KeyUse:
     # A rebate above a premium would give back what the contract, which adds up per order and batch, may not give back.
-    paid = max(paid_by(is_buy=auth.is_buy, premium=premium_of(price, qty), fee=fee), 0)
-    return use.after(state.series[auth.series].strike, qty, paid)
+    paid = max(paid_by(is_buy=is_buy, premium=premium_of(price, qty), fee=fee), 0)
+    return use.after(state.series[series].strike, qty, paid)
+
+
+def _sides(trade: Trade) -> tuple[tuple[int, Cash, bool], tuple[int, Cash, bool]]:
+    """Of maker and taker: the authorisation, the fee, and whether it buys."""
+    maker = (trade.maker_auth, trade.maker_fee, not trade.taker_is_buy)
+    return maker, (trade.taker_auth, trade.taker_fee, trade.taker_is_buy)
 
 
 def count_trade(state: State, trade: Trade) -> None:
     """The keys that signed both orders of a fill have used so much more."""
-    for auth_id, fee in ((trade.maker_auth, trade.maker_fee), (trade.taker_auth, trade.taker_fee)):
-        auth = state.auths[auth_id].auth
-        key = limited_key(state, auth)
+    for auth_id, fee, is_buy in _sides(trade):
+        key = limited_key(state, state.auths[auth_id].auth)
         if key is not None:
-            _write(key, _more(state, use_of(key), auth, trade.price, trade.qty, fee))
+            _write(key, _more(state, use_of(key), trade.series, trade.price, trade.qty, fee, is_buy=is_buy))
 
 
 def _write(key: Key, use: KeyUse) -> None:
@@ -113,10 +122,10 @@ def registered(state: State, command: ObserveKey) -> Key:
     key = Key(command.scopes & ~SCOPE_QUOTE, command.expiry_s, limits)
     use = KeyUse()
     for trade in state.trades.values():
-        for auth_id, fee in ((trade.maker_auth, trade.maker_fee), (trade.taker_auth, trade.taker_fee)):
+        for auth_id, fee, is_buy in _sides(trade):
             entry = state.auths[auth_id]
             if (entry.auth.account, entry.auth.signer, entry.mandate) == (command.account, command.key, 0):
-                use = _more(state, use, entry.auth, trade.price, trade.qty, fee)
+                use = _more(state, use, trade.series, trade.price, trade.qty, fee, is_buy=is_buy)
     most = KeyUse((limits.notional + 1) * QTY_ONE - 1, limits.spend)
     _write(key, KeyUse(min(use.notional, most.notional), min(use.spend, most.spend)))
     return key

@@ -1,7 +1,9 @@
 """``apply``: decide, then evolve. The one way state changes.
 
-Same state and command, same events, on any machine. ``decide`` only reads; if ``evolve`` ever raises, the state is
-spoiled and the process must stop and rebuild from the journal: nothing here catches. A record's events and its command
+Same state and command, same events, on any machine. ``decide`` only reads, and decides what the command causes. What
+then follows by itself, because books have changed, is decided step by step on the state as it stands by then, each step
+evolved before the next; it belongs to the same record. If ``evolve`` ever raises, the state is spoiled and the process
+must stop and rebuild from the journal: nothing here catches. A record's events and its command
 suffice to evolve, so folding and re-executing a journal must agree. Imports every feature.
 """
 
@@ -9,8 +11,10 @@ from exchange.core import (
     admission,
     bands,
     blocks,
+    combos,
     deadlines,
     firing,
+    implied,
     invariants,
     kill,
     links,
@@ -35,14 +39,37 @@ from exchange.core import events as e
 from exchange.core.state import State, digest
 from exchange.core.units import Nanos, Seconds, seconds_of
 
+_NOTHING = c.Tick()  # a command that brings no orders of its own
+
 
 def apply(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
     """Apply one command as record ``seq`` at ``time_ns`` and return its events."""
     assert seq == state.seq + 1  # no gap, no repeat
     assert time_ns >= state.time_ns  # time does not run backwards
+    pending = state.deferred
     events = decide(state, seq, time_ns, command)
     fold(state, seq, time_ns, command, events)
-    return events
+    return events + _follow(state, seq, time_ns, command, pending=pending)
+
+
+def _follow(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, *, pending: bool) -> tuple[e.Event, ...]:
+    """Resting combos that are reached now trade; between facts of one transaction of the chain they only wait."""
+    now_s, told = seconds_of(time_ns), tuple[e.Event, ...]()
+    if pending and not state.deferred:
+        implied.stir_all(state)
+    if not state.stirred or implied.may_not(state, now_s):
+        return told
+    reached = implied.Crossed(state)
+    while (order := reached.first(now_s)) is not None:
+        waits = isinstance(command, c.Observation) or len(told) >= implied.FOLLOWED_MAX or implied.must_wait(state)
+        events = (e.Deferred(),) if waits else implied.decide(state, order, now_s)
+        if state.groups:
+            events += links.follow(state, _NOTHING, 0, events)
+        _evolve(state, seq, time_ns, command, events)
+        told += events
+        if waits:
+            break
+    return told
 
 
 def decide(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
@@ -105,14 +132,8 @@ def _housekeeping(state: State) -> tuple[e.Event, ...]:
 
 def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> tuple[e.Event, ...]:
     match command:
-        case c.Configure():
-            return listing.decide_configure(state, command)
-        case c.ListUnderlying():
-            return listing.decide_underlying(state, command)
-        case c.ListExpiry():
-            return listing.decide_expiry(state, command)
-        case c.ListSeries():
-            return listing.decide_series(state, command)
+        case c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries() | c.CreateCombo():
+            return _decide_listing(state, command)
         case c.PostRound():
             return pricing.decide_round(state, command)
         case c.CancelAll():
@@ -149,6 +170,22 @@ def _decide_operation(state: State, seq: int, command: c.Operation | c.Operate) 
             return phases.decide(state, command)
 
 
+def _decide_listing(
+    state: State, command: c.Configure | c.ListUnderlying | c.ListExpiry | c.ListSeries | c.CreateCombo
+) -> tuple[e.Event, ...]:
+    match command:
+        case c.Configure():
+            return listing.decide_configure(state, command)
+        case c.ListUnderlying():
+            return listing.decide_underlying(state, command)
+        case c.ListExpiry():
+            return listing.decide_expiry(state, command)
+        case c.ListSeries():
+            return listing.decide_series(state, command)
+        case c.CreateCombo():
+            return combos.decide_create(state, command)
+
+
 def _digest(state: State) -> tuple[e.Event, ...]:
     invariants.check_all(state)
     return (e.Digested(digest(state)),)
@@ -178,6 +215,23 @@ def fold(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, events: 
     """Evolve the state by a record's events."""
     state.seq = seq
     state.time_ns = time_ns
+    if not _is_refused(events):
+        state.deferred = False
+    state.stirred.clear()
+    _evolve(state, seq, time_ns, command, events)
+    if type(command) is c.Place or type(command) is c.Amend:
+        _check_book(state, command.auth.series)
+    elif type(command) is c.MassQuote:
+        for leaf in command.leaves:
+            _check_book(state, leaf.series)
+
+
+def _is_refused(events: tuple[e.Event, ...]) -> bool:
+    """Whether a command changed nothing that concerns the books."""
+    return bool(events) and type(events[-1]) is e.Rejected
+
+
+def _evolve(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, events: tuple[e.Event, ...]) -> None:
     for event in events:
         kind = type(event)
         if kind is e.Accepted:
@@ -194,11 +248,6 @@ def fold(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, events: 
             quoting.evolve_quoted(state, command, event, seq, time_ns)  # type: ignore[arg-type]
         elif kind is not e.Rejected:
             _fold_rare(state, seq, time_ns, command, event)
-    if type(command) is c.Place or type(command) is c.Amend:
-        _check_book(state, command.auth.series)
-    elif type(command) is c.MassQuote:
-        for leaf in command.leaves:
-            _check_book(state, leaf.series)
 
 
 def _check_book(state: State, series: int) -> None:
@@ -216,25 +265,42 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
             _fold_waiting(state, seq, time_ns, command, event)
         case e.BatchSealed():
             settlement.evolve_sealed(state, event, seq, time_ns)
-        case e.RoundAdopted():
-            assert isinstance(command, c.PostRound)
-            pricing.evolve_round(state, command)
+        case e.RoundAdopted() | e.PhaseChanged():
+            _fold_market(state, command, event)
         case e.ExpiryFixed():
             settlement.evolve_fixed(state, event)
         case e.AccountSettled():
             settlement.evolve_settled(state, event)
-        case e.PhaseChanged():
-            phases.evolve_changed(state, event)
         case e.Uncrossed():
             uncross.evolve_uncrossed(state, event)
         case e.Applied():
             _fold_applied(state, seq, time_ns, command)
         case e.ChainDisagreed():
             state.mirror.disputed = True
-        case e.Digested() | e.QuoteRefused():
+        case e.Digested() | e.QuoteRefused() | e.Reached():
             pass  # a statement about the state, not a change of it
+        case e.ComboListed() | e.Deferred():
+            _fold_combos(state, command, event)
         case _:
             _fold_makers(state, seq, time_ns, command, event)
+
+
+def _fold_market(state: State, command: c.AnyCommand, event: e.RoundAdopted | e.PhaseChanged) -> None:
+    """New prices, or another phase: all combos are looked at again."""
+    if isinstance(event, e.RoundAdopted):
+        assert isinstance(command, c.PostRound)
+        pricing.evolve_round(state, command)
+    else:
+        phases.evolve_changed(state, event)
+    implied.stir_all(state)
+
+
+def _fold_combos(state: State, command: c.AnyCommand, event: e.ComboListed | e.Deferred) -> None:
+    if isinstance(event, e.Deferred):
+        state.deferred = True
+        return
+    assert isinstance(command, c.CreateCombo)
+    combos.evolve_listed(state, command, event)
 
 
 def _fold_waiting(
@@ -304,9 +370,11 @@ def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation
             _fold_operation(state, seq, time_ns, command.operation)
         case c.SetTrading():
             listing.evolve_trading(state, command)
+            implied.stir_all(state)
         case c.SetBands():
             bands.evolve(state, command)
         case c.PullKill() | c.ReleaseKill():
             kill.evolve(state, command, seq, time_ns)
         case _:
             phases.evolve(state, command)
+            implied.stir_all(state)

@@ -1,13 +1,14 @@
 """Orders: entering, amending and cancelling them, and the price-time matching between.
 
 Deciding only reads: a sweep is planned fill by fill against running totals, then written by ``orders``.
-Imports state, admission, sweep, orders, backlog, settlement, events.
+Imports state, admission, sweep, combosweep, orders, backlog, settlement, events.
 """
 
 import msgspec
 
 from exchange.core import admission, backlog, bands, budget, links, orders, phases, presence, purging, settlement
 from exchange.core.book import Side
+from exchange.core.combosweep import ComboSweep
 from exchange.core.commands import (
     FOK,
     GTC,
@@ -23,7 +24,7 @@ from exchange.core.commands import (
 from exchange.core.events import Accepted, Amended, Cancelled, CancelReason, Event, Parked, Reject, Rejected, Rested
 from exchange.core.state import State
 from exchange.core.state_types import Account, Order, attached_id
-from exchange.core.sweep import Sweep
+from exchange.core.sweep import Plan, Sweep
 from exchange.core.units import U64_MAX, Price, Qty, Seconds, seconds_of
 
 OPEN_ORDERS_MAX = 10_000  # per account; bounds mass cancels and snapshots
@@ -106,6 +107,10 @@ def enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> tu
         if not (entry.bends or auth.reduce_only):
             return (Rejected(Reject.PRICE_MUST_BE_IN_BAND, auth.price, edge),)
         auth = msgspec.structs.replace(auth, price=edge)  # better for whoever signed the other one
+    return _enter_combo(state, auth, entry, now_s) if auth.legs else _enter_series(state, auth, entry, now_s)
+
+
+def _enter_series(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> tuple[Event, ...]:
     opposite = state.books[auth.series].side(is_buy=not auth.is_buy)
     price = auth.price
     meets = opposite.meets(price)
@@ -133,6 +138,27 @@ def enter(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> tu
     return _after_sweep(sweep, entry)
 
 
+def _enter_combo(state: State, auth: Authorisation, entry: Entry, now_s: Seconds) -> tuple[Event, ...]:
+    """The same for a combo, which meets its own book and those of its legs; while a leg is auctioned it does not come.
+
+    A combo has no auction of its own: at a price out of its band it stops.
+    """
+    replaced_auth = entry.replaced.auth_id if entry.replaced is not None else 0
+    sweep = ComboSweep(state, auth, entry.qty, now_s, auth_id=replaced_auth)
+    meets = sweep.meets()
+    if meets and auth.post_only:
+        return (Rejected(Reject.POST_ONLY_MUST_NOT_CROSS, auth.price, sweep.best() or 0),)
+    refused = (backlog.refuse(state) if meets else None) or admission.refuse_margin(
+        state, auth, entry.qty, entry.replaced
+    )
+    if refused is not None:
+        return (refused,)
+    if not meets:
+        return _without_fills(auth, entry, auth.price)
+    sweep.run()
+    return _after_sweep(sweep, entry)
+
+
 def _slid_price(state: State, opposite: Side[Order], auth: Authorisation) -> Price:
     best = opposite.best()
     assert best is not None
@@ -150,10 +176,10 @@ def _without_fills(auth: Authorisation, entry: Entry, price: Price) -> tuple[Eve
     return (*entry.admitted, Rested(entry.order_id, price))
 
 
-def _after_sweep(sweep: Sweep, entry: Entry) -> tuple[Event, ...]:
+def _after_sweep(sweep: Plan, entry: Entry) -> tuple[Event, ...]:
     auth, left, order_id = sweep.auth, sweep.left, entry.order_id
     whole_or_nothing = auth.tif == FOK and left
-    if sweep.stopped is CancelReason.MARGIN and (whole_or_nothing or not sweep.moved):
+    if sweep.stopped is CancelReason.MARGIN and (whole_or_nothing or not sweep.movers()):
         return (admission.short_of_margin(sweep.state.accounts[auth.account], sweep.shortfall),)
     if whole_or_nothing:
         return (Rejected(Reject.FILL_OR_KILL_MUST_FILL, entry.qty - left, entry.qty),)

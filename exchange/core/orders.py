@@ -9,7 +9,7 @@ from exchange.core.commands import AcceptRfq, Amend, Authorisation, Place, Quote
 from exchange.core.events import Amended, Cancelled, CancelReason, Event, Held, Parked, Rested, Traded, Triggered
 from exchange.core.state import State
 from exchange.core.state_types import ATTACHED_SHIFT, Account, AuthEntry, Order, Trade
-from exchange.core.units import NO_EXPIRY, Qty, Seconds
+from exchange.core.units import NO_EXPIRY, Qty, Seconds, div_down
 
 
 def cancel_orders(account: Account, reason: CancelReason, series: int | None = None) -> list[Event]:
@@ -186,9 +186,16 @@ def evolve_rested(state: State, event: Rested) -> None:
     rest(state, order)
 
 
+def _stir(state: State, series: int) -> None:
+    """The book of a series changes: combos that it is a leg of have to be looked at."""
+    if series in state.on_leg:
+        state.stirred[series] = None
+
+
 def rest(state: State, order: Order) -> None:
     """Queue an order at its price."""
     order.resting = True
+    _stir(state, order.series)
     if order.display:
         order.hidden = max(order.qty - order.filled - order.display, 0)
     state.books[order.series].side(is_buy=order.is_buy).add(order)
@@ -203,10 +210,10 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
     maker, taker = state.orders[event.maker_order], state.orders[taker_id]
     trade = Trade(  # by position, as above
         event.trade_id,
-        maker.series,
+        event.leg or maker.series,
         event.qty,
         event.price,
-        taker.is_buy,
+        not maker.is_buy if not event.leg else taker.is_buy == _is_bought(state, taker, event.leg),
         taker.account,
         maker.account,
         taker.auth_id,
@@ -214,19 +221,29 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
         event.taker_fee,
         event.maker_fee,
         event.index,
+        event.group,
     )
     _fill(state, event, maker, taker)
     settlement.open_trade(state, trade)
     keyroom.count_trade(state, trade)
     ledger.book_trade(state, trade)
-    _print(state, trade, is_public=not maker.rfq)
+    _print(state, trade, event, is_public=not maker.rfq and not event.leg)
     for order in (maker, taker):
         if order.filled == order.qty:
             _close(state, order)
 
 
+def _is_bought(state: State, order: Order, series: int) -> bool:
+    """Whether whoever buys a combo buys this leg."""
+    return any(leg.series == series and leg.ratio > 0 for leg in state.combos[order.series].legs)
+
+
 def _fill(state: State, event: Traded, maker: Order, taker: Order) -> None:
-    if event.taker_order:
+    if event.leg:
+        _fill_units(state, maker, event.units)
+        _fill_units(state, taker, event.units)
+        return
+    if event.taker_order and not event.group:
         _fill_in_place(state, maker, event.qty)
         _fill_in_place(state, taker, event.qty)
         return
@@ -238,7 +255,17 @@ def _fill(state: State, event: Traded, maker: Order, taker: Order) -> None:
     maker.filled += event.qty
     if maker.hidden and maker.hidden == maker.qty - maker.filled:
         _refresh(state, maker, event.trade_id)
-    taker.filled += event.qty
+    if event.group:
+        _fill_units(state, taker, event.units)
+    else:
+        taker.filled += event.qty
+
+
+def _fill_units(state: State, order: Order, units: Qty) -> None:
+    """An order in a combo fills with the last of its legs."""
+    if order.resting and units:
+        shrink(state, order, units)
+    order.filled += units
 
 
 def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
@@ -257,18 +284,30 @@ def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
         _hide(state, order, order.hidden - left)
 
 
-def _print(state: State, trade: Trade, *, is_public: bool) -> None:
+def _print(state: State, trade: Trade, event: Traded, *, is_public: bool) -> None:
     """The price is the last one, and may be what others wait for, if anybody could have had a part in it.
 
-    What two agreed on away from the book counts as volume, but triggers nothing.
+    What two agreed on away from the book counts as volume, but triggers nothing; nor do the legs of a combo that met
+    another order for it, for theirs are shares of one price.
     """
     option = state.series[trade.series]
     option.volume += trade.qty
-    if not is_public:
-        return
-    option.last_price = trade.price
-    if state.lookouts:
-        triggers.note_trade(state, trade.series, trade.price)
+    if is_public:
+        option.last_price = trade.price
+        if state.lookouts:
+            triggers.note_trade(state, trade.series, trade.price)
+    if event.units:
+        _print_combo(state, trade, event.units)
+
+
+def _print_combo(state: State, trade: Trade, units: Qty) -> None:
+    """The last of the legs has traded: the combo has, at what they come to, rounded down."""
+    combo = state.combos[state.auths[trade.taker_auth].auth.series]
+    ratios = {leg.series: leg.ratio for leg in combo.legs}
+    legs = (state.trades[trade_id] for trade_id in range(trade.group, trade.id + 1))
+    value = sum(leg.price * (leg.qty if ratios[leg.series] > 0 else -leg.qty) for leg in legs)
+    combo.volume += units
+    combo.last_price = div_down(value, units)
 
 
 def evolve_cancelled(state: State, event: Cancelled) -> None:
@@ -296,6 +335,7 @@ def shrink(state: State, order: Order, by: Qty) -> None:
         order.hidden = 0
     if side.take(order, by):
         order.resting = False
+    _stir(state, order.series)
     risk.move_order(state, state.accounts[order.account], order, -by)
 
 

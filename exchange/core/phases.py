@@ -2,12 +2,13 @@
 
 A series that is not in ``state.auctions`` trades continuously. An operator's command names a scope and a phase; by
 itself the machine opens new series, stops those whose price leaves its band, and ends auctions, always from what the
-journal holds. Imports state, commands, events.
+journal holds. Imports state, combos, commands, events.
 """
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
+from exchange.core import combos
 from exchange.core.commands import (
     AUCTION,
     CLOSED,
@@ -21,7 +22,7 @@ from exchange.core.commands import (
     SetPhase,
 )
 from exchange.core.events import Applied, Event, PhaseCause, PhaseChanged, Reject, Rejected
-from exchange.core.state import State
+from exchange.core.state import State, legs_of
 from exchange.core.state_types import Auction
 from exchange.core.units import NO_EXPIRY, WAD, Price, Seconds, div_down, seconds_of
 
@@ -46,7 +47,11 @@ def phase_of(state: State, series: int) -> int:
 
 
 def band_of(state: State, series: int) -> Band | None:
-    """How far from its mark a series may trade; None without a rule, or a mark."""
+    """How far from its mark a series may trade, or a combo from what those of its legs add up to; None without a rule,
+    or a mark.
+    """
+    if combos.is_combo(series):
+        return _band_of_combo(state, series)
     option, view = state.series[series], state.view
     rules = state.auction_rules.get(option.underlying)
     if rules is None or not rules.band_mark + rules.band_spot or view is None or series not in view.marks:
@@ -54,6 +59,17 @@ def band_of(state: State, series: int) -> Band | None:
     mark = view.marks[series]
     width = div_down(mark * rules.band_mark + view.spots[option.underlying] * rules.band_spot, WAD)
     return Band(max(mark - width, 0), mark + width)
+
+
+def _band_of_combo(state: State, series: int) -> Band | None:
+    low = high = 0
+    for leg in legs_of(state, series):
+        band = band_of(state, leg.series)
+        if band is None:
+            return None
+        at_low, at_high = band if leg.ratio > 0 else (band.high, band.low)
+        low, high = low + leg.ratio * at_low, high + leg.ratio * at_high
+    return Band(low, high)
 
 
 def live(state: State, scope: int, subject: int) -> list[int]:

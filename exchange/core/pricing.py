@@ -2,18 +2,18 @@
 
 Unsettled trades are always acceptable at the round in force. Before a new round replaces it, either every account they
 touched also holds at the new round, or the open batch is sealed naming the old one. That is how NO_BUST survives a
-moving market. Imports state, oracle, risk, settlement.
+moving market. Imports state, combos, oracle, risk, settlement.
 """
 
 from collections import OrderedDict
 
-from exchange.core import phases, risk, settlement, triggers
+from exchange.core import combos, phases, risk, settlement, triggers
 from exchange.core.commands import PostRound, Sheet
 from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
 from exchange.core.oracle import RoundView, implied_marks, term_of, twap, view_of
 from exchange.core.state import State
 from exchange.core.state_types import Expiry
-from exchange.core.units import TWAP_SECONDS, U64_MAX, WAD, Price, Seconds, expiry_of, seconds_of
+from exchange.core.units import TWAP_SECONDS, U64_MAX, WAD, Price, Seconds, seconds_of
 
 BOUNDARIES_KEPT = 96  # two days of half hours
 
@@ -125,7 +125,7 @@ def _fixings(state: State, command: PostRound) -> list[tuple[Expiry, int]]:
 
 
 def _expire_orders(state: State, expiry: Expiry) -> list[Event]:
-    orders = [order for order in state.orders.values() if expiry_of(order.series) == expiry.id]
+    orders = [order for order in state.orders.values() if combos.ends_with(state, order.series, expiry.id)]
     orders.sort(key=lambda order: order.id)
     return [Cancelled(order.id, CancelReason.SERIES_EXPIRED, order.qty - order.filled) for order in orders]
 

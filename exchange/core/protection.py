@@ -62,6 +62,13 @@ class Sums:
         self.count += 1
         self.moments = self.past + 1
 
+    def copied(self) -> "Sums":
+        """The same figures, to add to apart from these."""
+        other = Sums(self.qty, self.delta, self.vega, self.count)
+        other.past, other.moments = self.past, self.moments
+        other.delta_span, other.vega_span = self.delta_span, self.vega_span
+        return other
+
     def reached(self, bounds: QuoteMandate | Protection) -> tuple[Figure, int, int] | None:
         """The first figure that has reached its bound, with both, in the units of the bound, rounded down."""
         delta, vega = self.delta_span.widest(self.delta), self.vega_span.widest(self.vega)
@@ -154,6 +161,29 @@ class Watch:
         if mandate is not None and self._sums_of(mandate).reached(mandate.quote) is not None:
             return self.take_off(order.account, group.name, mandate.id, CancelReason.QUOTE_BUDGET)
         return []
+
+    def taken_off_before(self, fills: Sequence[tuple[Order, Qty]]) -> int:
+        """Of fills that happen together, the first of an order that one before it takes off the book; -1: none is.
+
+        The contract counts fill after fill, so quotes that trip each other cannot fill together.
+        """
+        spent: dict[int, Sums] = {}
+        windows: dict[tuple[int, str], Sums] = {}
+        for place, (order, qty) in enumerate(fills):
+            if not counts(order):
+                continue
+            weight, group = weight_of(self._state, order), _group_of(self._state, order)
+            window = windows.setdefault((order.account, group.name), self._window_of(order.account, group).copied())
+            if window.reached(group.protection) is not None:
+                return place
+            window.add(weight, qty)
+            mandate = self._state.mandates.get(order.mandate)
+            if mandate is not None:
+                sums = spent.setdefault(mandate.id, self._sums_of(mandate).copied())
+                if sums.reached(mandate.quote) is not None:
+                    return place
+                sums.add(weight, qty)
+        return -1
 
     def _sums_of(self, mandate: Mandate) -> Sums:
         if mandate.id not in self._mandates:

@@ -3,19 +3,21 @@
 The exact requirement is ``margin.requirement``. Most checks are answered by the isolated sum, which is never below it
 and moves by one multiplication per fill; only when that fails are the legs of the account laid out in full. Views are
 arguments, so the same code answers for the live round and for the round about to be adopted.
-Imports state, oracle, margin, units.
+Imports state, combos, oracle, margin, units.
 """
 
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, TypeAlias
 
 import msgspec
 
+from exchange.core import combos
 from exchange.core.commands import Authorisation, QuoteLeaf, StandardModel
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
 from exchange.core.oracle import RoundView
-from exchange.core.state import State, is_covered
-from exchange.core.state_types import Account, Cover, OpenInterest, Order
-from exchange.core.units import RISK_ONE, WAD, Cash, Price, Qty, Risk, div_up, expiry_of
+from exchange.core.state import State, count_open, is_covered
+from exchange.core.state_types import Account, Combo, Cover, OpenInterest, Order
+from exchange.core.units import RISK_ONE, WAD, Cash, Price, Qty, Risk, div_down, div_up, expiry_of
 
 
 def model_of(state: State) -> StandardModel:
@@ -91,7 +93,10 @@ def refresh(state: State, account: Account) -> None:
     units = view.im_units
     account.isolated = sum(-qty * units[series] for series, qty in account.positions.items() if qty < 0)
     account.reserved = sum(
-        _reserve(state, account.positions.get(series, 0), item, units[series]) for series, item in account.open.items()
+        _reserve_combo(state, account, state.combos[series], item)
+        if combos.is_combo(series)
+        else _reserve(state, account.positions.get(series, 0), item, units[series])
+        for series, item in account.open.items()
     )
     account.risk_round = view.id
 
@@ -123,6 +128,8 @@ def _reserve_buys(state: State, position: Qty, qty: Qty, value: int) -> Risk:
 
 def reserve_with(state: State, account: Account, auth: Authorisation, qty: Qty, replaced: Order | None) -> Risk:
     """Reservation of all open orders with ``qty`` of a new one in, and the order it replaces out; sums are fresh."""
+    if combos.is_combo(auth.series):
+        return account.reserved + _change_combo(state, account, auth, qty, replaced)
     position, item = account.positions.get(auth.series, 0), account.open.get(auth.series)
     value = qty * auth.price
     if replaced is not None:  # on the same side, always
@@ -148,6 +155,49 @@ def change(
         return qty * unit
     had = item.sell_qty if item is not None else 0
     return _reserve_sells(position, had + qty, unit) - _reserve_sells(position, had, unit)
+
+
+# Open orders of a combo reserve as those of isolated legs would, each side on its own: each leg that a side would leave
+# short at its isolated requirement, what it pays, and the fee of its legs. Units that only close positions, in every
+# leg, reserve nothing. What a leg earns, and what legs do for each other, counts at the fill, where the check is exact.
+
+
+def _reserve_combo(
+    state: State, account: Account, combo: Combo, item: OpenInterest, moved: "_Moving | None" = None
+) -> Risk:
+    """What the open orders of one combo may cost; ``moved``: with a position as it is about to be."""
+    buys = _reserve_units(state, account, combo, item.buy_qty, item.buy_value, moved)
+    return buys + _reserve_units(state, account, combo, -item.sell_qty, item.sell_value, moved)
+
+
+_Moving: TypeAlias = tuple[int, Qty]  # series, and its position
+
+
+def _reserve_units(state: State, account: Account, combo: Combo, units: Qty, value: int, moved: _Moving | None) -> Risk:
+    """What so many units, bought or below zero sold, may cost when they pay ``value``; rounded up."""
+    view, config, qty = view_now(state), state.config, abs(units)
+    assert config is not None
+    shorts, closing = 0, qty
+    for leg in combo.legs:
+        gain = leg.ratio * units
+        position = moved[1] if moved is not None and moved[0] == leg.series else account.positions.get(leg.series, 0)
+        closed = min(max(-position if gain > 0 else position, 0), abs(gain))
+        closing = min(closing, div_down(closed, abs(leg.ratio)))
+        if gain < 0:
+            shorts += (-gain - closed) * view.im_units[leg.series]
+    if closing == qty:
+        return 0
+    fee = config.fees.taker_rate * view.spots[combo.underlying] * combos.weight_of(state, combo.id)
+    return shorts + (qty - closing) * fee + div_up(value * (qty - closing), qty) * WAD
+
+
+def _change_combo(state: State, account: Account, auth: Authorisation, qty: Qty, replaced: Order | None) -> Risk:
+    combo, held = state.combos[auth.series], account.open.get(auth.series, OpenInterest())
+    item = OpenInterest(held.buy_qty, held.buy_value, held.sell_qty, held.sell_value)
+    count_open(item, qty, auth.price, is_buy=auth.is_buy)
+    if replaced is not None:
+        count_open(item, replaced.filled - replaced.qty, replaced.price, is_buy=auth.is_buy)
+    return _reserve_combo(state, account, combo, item) - _reserve_combo(state, account, combo, held)
 
 
 def shortfall_with(state: State, account: Account, reserved: Risk) -> Cash:
@@ -207,29 +257,46 @@ def fill_shortfall(state: State, account: Account, series: int, before: Moved, a
     return -margin
 
 
-def block_shortfall(state: State, account: Account, cash: Cash, moves: dict[int, Qty]) -> Cash:
-    """Shortfall that forbids moving ``cash`` and quantities of several series at once; zero if it is acceptable.
+class Moves(msgspec.Struct, gc=False):
+    """Cash and quantities by series that an account has moved, or is about to, since the last record."""
 
-    The rule of ``fill_shortfall``, for all of it as one. It fills no quote, so what covers quotes has to be left.
-    """
+    cash: Cash = 0
+    qtys: dict[int, Qty] = {}
+
+    def plus(self, cash: Cash, qtys: Iterable[tuple[int, Qty]]) -> "Moves":
+        """With so much more."""
+        moved = dict(self.qtys)
+        for series, qty in qtys:
+            moved[series] = moved.get(series, 0) + qty
+        return Moves(self.cash + cash, moved)
+
+
+def moves_shortfall(state: State, account: Account, before: Moves, after: Moves, keep: Risk = 0) -> Cash:
+    """As ``fill_shortfall``, for fills of several series that count as one."""
     refresh(state, account)
-    free, isolated, units = account.cash - account.held, account.isolated, view_now(state).im_units
-    for series, qty in moves.items():
-        position = account.positions.get(series, 0)
-        isolated += (min(position, 0) - min(position + qty, 0)) * units[series]
-    left, keep = (free + cash) * RISK_ONE - isolated, covers_of(state, account)
+    left = _left_isolated(state, account, after)
     if left >= keep:
         return 0
-    if keep and left < free * RISK_ONE - account.isolated:
+    if keep and left < _left_isolated(state, account, before):
         return div_up(keep - left, RISK_ONE)
+    margin = _left_exact(state, account, after)
+    return 0 if margin >= 0 or margin >= _left_exact(state, account, before) else -margin
+
+
+def _left_isolated(state: State, account: Account, moves: Moves) -> Risk:
+    units, isolated = view_now(state).im_units, account.isolated
+    for series, qty in moves.qtys.items():
+        position = account.positions.get(series, 0)
+        isolated += (min(position, 0) - min(position + qty, 0)) * units[series]
+    return (account.cash - account.held + moves.cash) * RISK_ONE - isolated
+
+
+def _left_exact(state: State, account: Account, moves: Moves) -> Cash:
     positions = dict(account.positions)
-    for series, qty in moves.items():
+    for series, qty in moves.qtys.items():
         positions[series] = positions.get(series, 0) + qty
-    view = view_now(state)
-    margin = free + cash - requirement_of(state, view, positions, Kind.INITIAL)
-    if margin >= 0 or margin >= free - requirement_of(state, view, account.positions, Kind.INITIAL):
-        return 0
-    return -margin
+    needed = requirement_of(state, view_now(state), positions, Kind.INITIAL)
+    return account.cash - account.held + moves.cash - needed
 
 
 # -- covers -----------------------------------------------------------------------------------------------------------
@@ -289,6 +356,8 @@ def move_position(state: State, account: Account, series: int, qty: Qty) -> None
     after, unit = position + qty, view.im_units[series]
     if position < 0 or after < 0:
         account.isolated += (min(position, 0) - min(after, 0)) * unit
+    if state.on_leg and series in state.on_leg and account.open:
+        _move_combos(state, account, series, after)
     item = account.open.get(series)
     if item is None:
         return
@@ -297,6 +366,16 @@ def move_position(state: State, account: Account, series: int, qty: Qty) -> None
     if item.buy_qty and (position < 0 or after < 0):
         qty, value = item.buy_qty, item.buy_value
         account.reserved += _reserve_buys(state, after, qty, value) - _reserve_buys(state, position, qty, value)
+
+
+def _move_combos(state: State, account: Account, series: int, after: Qty) -> None:
+    """A leg's position is about to be another: what the open orders of its combos may cost follows."""
+    for combo_id in state.on_leg[series]:
+        item = account.open.get(combo_id)
+        if item is not None:
+            combo = state.combos[combo_id]
+            account.reserved += _reserve_combo(state, account, combo, item, (series, after))
+            account.reserved -= _reserve_combo(state, account, combo, item)
 
 
 def move_order(state: State, account: Account, order: Order, qty: Qty) -> None:
@@ -310,14 +389,16 @@ def move_open(state: State, account: Account, series: int, is_buy: bool, qty: Qt
     item = account.open.get(series)
     if item is None:
         item = account.open[series] = OpenInterest()
-    value = qty * price
     view = state.view
-    if view is not None and account.risk_round == view.id:  # else stale sums are rebuilt on next use
-        account.reserved += change(state, account.positions.get(series, 0), item, series, is_buy, qty, value)
-    if is_buy:
-        item.buy_qty += qty
-        item.buy_value += value
+    if view is None or account.risk_round != view.id:  # stale sums are rebuilt on next use
+        count_open(item, qty, price, is_buy=is_buy)
+    elif combos.is_combo(series):
+        combo = state.combos[series]
+        account.reserved -= _reserve_combo(state, account, combo, item)
+        count_open(item, qty, price, is_buy=is_buy)
+        account.reserved += _reserve_combo(state, account, combo, item)
     else:
-        item.sell_qty += qty
+        account.reserved += change(state, account.positions.get(series, 0), item, series, is_buy, qty, qty * price)
+        count_open(item, qty, price, is_buy=is_buy)
     if item.buy_qty == 0 and item.sell_qty == 0:
         del account.open[series]

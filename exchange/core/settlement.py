@@ -1,10 +1,11 @@
 """From fills to finality: sealing batches, settling expiries, and the life of authorisations.
 
 A batch holds consecutive trades and names the round in force, at which every account it touches is acceptable. It is
-bounded by what one transaction may carry. Imports state, budget, risk, margin, events.
+bounded by what one transaction may carry, and never parts fills that are the legs of one combo.
+Imports state, combos, budget, risk, margin, events.
 """
 
-from exchange.core import budget, risk
+from exchange.core import budget, combos, risk
 from exchange.core.commands import BatchRefused, SealBatch
 from exchange.core.events import AccountSettled, Applied, BatchSealed, Event, ExpiryFixed, Reject, Rejected
 from exchange.core.margin import Leg, settlement_value
@@ -42,18 +43,29 @@ def open_trade(state: State, trade: Trade) -> None:
 
 
 def _last_of_chunk(state: State, first: int, batch_id: int) -> int:
-    """The last trade that one transaction can carry; a single trade always fits (``budget.may_hold``)."""
+    """The last trade that one transaction can carry. A single trade always fits (``budget.may_hold``), and so does a
+    group (``budget.group_fits``), even one of more trades than a batch is to have.
+    """
     assert state.config is not None
     draft = budget.Draft(state)
-    last = first
-    for trade_id in range(first, min(first + state.config.batch_trades_max, state.next_trade)):
+    last = 0
+    for trade_id in range(first, state.next_trade):
         trade = state.trades[trade_id]
+        if last and last - first + 1 >= state.config.batch_trades_max:
+            break
         filled = [state.auths[auth_id] for auth_id in (trade.maker_auth, trade.taker_auth)]
         draft.add(_named_by(state, trade, batch_id), filled)
-        if not draft.fits():
+        if last and not draft.fits():
             break
-        last = trade_id
+        if _is_whole(state, trade):
+            last = trade_id
     return last
+
+
+def _is_whole(state: State, trade: Trade) -> bool:
+    """Whether the fills that belong together end with this one."""
+    following = state.trades.get(trade.id + 1)
+    return not trade.group or following is None or following.group != trade.group
 
 
 def lineage(state: State, auth_id: int, batch_id: int) -> list[AuthEntry]:
@@ -200,8 +212,9 @@ def settle_expiry(state: State, expiry: Expiry, price: Price) -> list[Event]:
 
 
 def evolve_fixed(state: State, event: ExpiryFixed) -> None:
-    """The settlement price stands; the contract still has to say the same."""
+    """The settlement price stands; the contract still has to say the same. Combos with a leg in it are over."""
     assert state.round is not None
+    combos.evolve_fixed(state, event.expiry_id)
     state.expiries[event.expiry_id].fixing = event.price
     state.fixings[event.expiry_id] = state.round.round_id
     state.rounds[state.round.round_id] = state.round

@@ -24,12 +24,14 @@ from exchange.core.commands import (
     Spot,
     terms_of,
 )
+from exchange.core.legs import Leg, Legs
 from exchange.core.oracle import RoundView, view_of
 from exchange.core.state_types import (
     Account,
     Auction,
     AuthEntry,
     Batch,
+    Combo,
     Cover,
     Deal,
     Due,
@@ -147,6 +149,8 @@ class StateImage(msgspec.Struct, array_like=True):
     deals: list[Deal] = []
     rfqs: list[Rfq] = []
     operator_nonce: int = 0
+    combos: list[Combo] = []
+    deferred: bool = False
 
 
 class State:
@@ -164,9 +168,12 @@ class State:
         "block_rules",
         "books",
         "by_session",
+        "combo_of",
+        "combos",
         "config",
         "deadlines",
         "deals",
+        "deferred",
         "due",
         "due_lines",
         "due_rank",
@@ -181,6 +188,7 @@ class State:
         "mirror",
         "next_batch",
         "next_trade",
+        "on_leg",
         "operator_nonce",
         "orders",
         "owned",
@@ -195,6 +203,7 @@ class State:
         "series",
         "sessions",
         "spots",
+        "stirred",
         "time_ns",
         "timers",
         "touched",
@@ -212,6 +221,11 @@ class State:
         self.expiries: dict[int, Expiry] = {}  # listing
         self.series: dict[int, Series] = {}  # listing
         self.books: dict[int, Book[Order]] = {}  # matching
+        self.combos: dict[int, Combo] = {}  # combos: they keep their numbers for good
+        self.combo_of: dict[Legs, int] = {}  # combos
+        self.on_leg: dict[int, list[int]] = {}  # combos: series -> live combos it is a leg of
+        self.stirred: dict[int, None] = {}  # implied: series whose books changed in the record under way
+        self.deferred = False  # implied: resting combos that are reached wait for the next record
         self.auctions: dict[int, Auction] = {}  # phases: series that do not trade continuously
         self.auction_rules: dict[int, SetAuctions] = {}  # phases: of each underlying
         self.round: PostRound | None = None  # pricing
@@ -294,6 +308,8 @@ def image(state: State) -> StateImage:
         deals=_sorted(state.deals),
         rfqs=_sorted(state.rfqs),
         operator_nonce=state.operator_nonce,
+        combos=_sorted(state.combos),
+        deferred=state.deferred,
     )
 
 
@@ -368,11 +384,13 @@ _PLAIN: Final = (
     "sealed_ns",
     "block",
     "operator_nonce",
+    "deferred",
 )
 _BY_ID: Final = (
     "underlyings",
     "expiries",
     "series",
+    "combos",
     "orders",
     "auths",
     "trades",
@@ -401,7 +419,8 @@ def restore(source: StateImage) -> State:
     state.auction_rules = {rules.underlying: rules for rules in source.auction_rules}
     state.mirror = _restore_mirror(source.mirror)
     state.touched = dict.fromkeys(source.touched)
-    state.books = {key: Book() for key in state.series}
+    state.books = {key: Book() for key in (*state.series, *state.combos)}
+    _restore_combos(state)
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
     state.due = {item.id: item for item in source.due}
     state.band_rules = {rules.underlying: rules for rules in source.band_rules}
@@ -448,10 +467,34 @@ def _restore_presence(state: State, source: StateImage) -> None:
             state.owned.setdefault(account.owner, []).append(account.id)
 
 
+def _restore_combos(state: State) -> None:
+    for combo in state.combos.values():
+        state.combo_of[combo.legs] = combo.id
+        if not combo.is_over:
+            for leg in combo.legs:
+                state.on_leg.setdefault(leg.series, []).append(combo.id)
+
+
 def _restore_waiting(state: State) -> None:
     for trade in state.trades.values():
         state.accounts[trade.maker_account].expect(trade.series, 1)
         state.accounts[trade.taker_account].expect(trade.series, 1)
+
+
+def legs_of(state: State, series: int) -> Legs:
+    """What one contract of a series, or one unit of a combo, is made of."""
+    combo = state.combos.get(series)
+    return combo.legs if combo is not None else (Leg(series, 1),)
+
+
+def count_open(item: OpenInterest, qty: Qty, price: Price, *, is_buy: bool) -> None:
+    """So much more, or with a negative quantity less, is open at a price."""
+    if is_buy:
+        item.buy_qty += qty
+        item.buy_value += qty * max(price, 0)
+    else:
+        item.sell_qty += qty
+        item.sell_value += qty * max(-price, 0)
 
 
 def is_covered(state: State, order: Order) -> bool:
@@ -473,13 +516,8 @@ def _restore_quote(state: State, account: Account, order: Order) -> None:
 
 
 def _restore_open(account: Account, order: Order) -> None:
-    open_interest = account.open.setdefault(order.series, OpenInterest())
-    left = order.qty - order.filled
-    if order.is_buy:
-        open_interest.buy_qty += left
-        open_interest.buy_value += left * order.price
-    else:
-        open_interest.sell_qty += left
+    item = account.open.setdefault(order.series, OpenInterest())
+    count_open(item, order.qty - order.filled, order.price, is_buy=order.is_buy)
 
 
 def _restore_orders(state: State) -> None:

@@ -1,6 +1,6 @@
 """The nouns of the machine: small mutable records, each owned by one feature module.
 
-They hold facts only; rules live in the modules that use them. Imports units, commands, events and keylimits.
+They hold facts only; rules live in the modules that use them. Imports units, legs, commands, events and keylimits.
 """
 
 from bisect import bisect_left, insort
@@ -20,6 +20,7 @@ from exchange.core.commands import (
 )
 from exchange.core.events import RfqEnd
 from exchange.core.keylimits import KeyLimits
+from exchange.core.legs import Legs
 from exchange.core.units import Cash, Nanos, Price, Qty, Risk, Seconds
 
 
@@ -179,7 +180,7 @@ class Cover(msgspec.Struct, gc=False):
 
 
 class Trade(msgspec.Struct, gc=False):
-    """One fill on its way to settlement."""
+    """One fill on its way to settlement. Those of a combo's legs bear the number of the first of them in ``group``."""
 
     id: int
     series: int
@@ -193,6 +194,7 @@ class Trade(msgspec.Struct, gc=False):
     taker_fee: Cash
     maker_fee: Cash
     index: Price
+    group: int = 0
 
 
 class Batch(msgspec.Struct, gc=False):
@@ -305,6 +307,18 @@ class Series(msgspec.Struct, gc=False):
     last_price: Price = 0
 
 
+class Combo(msgspec.Struct, gc=False):
+    """A combo and its public statistics; it ends with the first of its legs. A last price without volume is none."""
+
+    id: int
+    underlying: int
+    legs: Legs
+    expiry_s: Seconds
+    volume: Qty = 0
+    last_price: Price = 0
+    is_over: bool = False  # a leg's expiry is fixed
+
+
 class Auction(msgspec.Struct, gc=False):
     """A series that does not trade continuously: its phase, and when its auction ends.
 
@@ -352,11 +366,15 @@ def lookout_key(option: Series, watch: int) -> tuple[int, int]:
 
 
 class OpenInterest(msgspec.Struct, gc=False):
-    """What an account has open in one series: unfilled buys (quantity and price x quantity) and unfilled sells."""
+    """What an account has open in one series: unfilled buys (quantity and price x quantity) and unfilled sells.
+
+    Values are what the orders would pay: of a combo, sells at a price below zero have one too, and such buys have none.
+    """
 
     buy_qty: Qty = 0
     buy_value: int = 0
     sell_qty: Qty = 0
+    sell_value: int = 0
 
 
 class Account:

@@ -4,8 +4,9 @@ Planning only reads; running totals stand for what has not moved yet. It is boun
 one record and has to settle. Imports state, risk, fees, backlog, budget, keyroom, protection, events.
 """
 
+from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Final
 
 from exchange.core import backlog, budget, fees, phases, purging, risk
@@ -20,18 +21,16 @@ from exchange.core.units import Cash, Qty, Risk, Seconds, premium_of
 SWEEP_MAX: Final = 1_000  # fills and cancellations of others that one command may cause
 
 
-class Sweep:
-    """The planned fills of one incoming order, with the running totals of everyone it would touch."""
+class Plan(ABC):
+    """What fills one order, as far as it does not matter what the order is in; and what gets out of its way."""
 
     __slots__ = (
         "auth",
-        "band",
         "cancelled",
         "events",
         "filled",
         "keys",
         "left",
-        "moved",
         "now_s",
         "shortfall",
         "state",
@@ -46,17 +45,87 @@ class Sweep:
         self.auth = auth
         self.left = left
         self.now_s = now_s
-        self.band = phases.band_of(state, auth.series)
         self.trade_id = state.next_trade
         self.trades_end = state.next_trade + backlog.room(state)
         self.events: list[Event] = []
         self.stopped: CancelReason | None = None
         self.shortfall: Cash = 0  # of whoever could not bear the last fill tried
-        self.moved: dict[int, risk.Moved] = {}  # account -> cash and quantity of the series, so far
         self.filled: dict[int, Qty] = {}  # maker order -> quantity, so far
         self.cancelled: dict[int, None] = {}  # maker orders taken out of the way
         self.keys = KeyRoom(state)
         self.watch = Watch(state, self.filled, self.cancelled)
+
+    def meet_oneself(self, maker: Order) -> None:
+        """Nobody trades with herself, by whichever of her accounts: who gives way is what the taker signed."""
+        mode = terms_of(self.auth).self_trade
+        if mode != CANCEL_TAKER:
+            self.cancel(maker, CancelReason.SELF_TRADE)
+        if mode != CANCEL_MAKER:
+            self.stopped = CancelReason.SELF_TRADE
+
+    def left_of(self, maker: Order) -> Qty:
+        """What these fills leave of a maker."""
+        return maker.qty - maker.filled - self.filled.get(maker.id, 0)
+
+    def cancel(self, maker: Order, reason: CancelReason) -> None:
+        """Take an order out of the way."""
+        self.events.append(Cancelled(maker.id, reason, self.left_of(maker)))
+        self.cancelled[maker.id] = None
+
+    def note(self, maker: Order, fill: Traded) -> None:
+        """One fill is planned, whoever took."""
+        self.events.append(fill)
+        self.keys.note(self.state.auths[maker.auth_id].auth, fill.price, fill.qty, fill.maker_fee)
+        self.trade_id += 1
+        self.filled[maker.id] = self.filled.get(maker.id, 0) + fill.qty
+
+    @abstractmethod
+    def run(self) -> None:
+        """Meet others until filled, stopped or out of price."""
+
+    @abstractmethod
+    def movers(self) -> Collection[int]:
+        """Accounts that these fills move."""
+
+    @abstractmethod
+    def gained(self, account_id: int, series: int) -> Qty:
+        """What these fills add to a position."""
+
+    def reducible(self, account_id: int, series: int, *, is_buy: bool) -> Qty:
+        """How much of the account's position, after the fills so far, an order on this side would reduce."""
+        position = self.state.accounts[account_id].positions.get(series, 0) + self.gained(account_id, series)
+        return max(-position, 0) if is_buy else max(position, 0)
+
+    def stale_reduce_only(self, order_id: int) -> list[Event]:
+        """Cancel resting reduce-only orders whose position these fills closed or flipped."""
+        first = len(self.events)
+        for account_id in sorted(self.movers()):
+            reducing = self.state.accounts[account_id].reducing
+            for key in sorted(reducing):
+                order = reducing[key]
+                if order.id == order_id or order.id in self.cancelled or not self.gained(account_id, order.series):
+                    continue
+                if self.left_of(order) and not self.reducible(account_id, order.series, is_buy=order.is_buy):
+                    self.cancel(order, CancelReason.REDUCE_ONLY)
+        stale = self.events[first:]
+        del self.events[first:]
+        return stale
+
+    def kept(self) -> Risk:
+        """Margin that fills of the order have to leave alone, because it covers quotes of its account."""
+        account = self.state.accounts[self.auth.account]
+        return self.watch.keep_of(account) if account.covers else 0
+
+
+class Sweep(Plan):
+    """The planned fills of one incoming order in its series, with the running totals of everyone it would touch."""
+
+    __slots__ = ("band", "moved")
+
+    def __init__(self, state: State, auth: Authorisation, left: Qty, now_s: Seconds) -> None:
+        super().__init__(state, auth, left, now_s)
+        self.band = phases.band_of(state, auth.series)
+        self.moved: dict[int, risk.Moved] = {}  # account -> cash and quantity of the series, so far
 
     def run(self) -> None:
         """Walk the opposite side in priority order until filled, stopped or out of price."""
@@ -86,38 +155,30 @@ class Sweep:
     def _is_reduced(self) -> bool:
         """Whether it may only reduce and has nothing more to reduce: then it meets nobody, not even its owner."""
         auth = self.auth
-        return auth.reduce_only and not self.reducible(auth.account, is_buy=auth.is_buy)
+        return auth.reduce_only and not self.reducible(auth.account, auth.series, is_buy=auth.is_buy)
 
     def _meet(self, maker: Order) -> None:
         """Trade with one maker, take a maker that may not trade out of the way, or stop."""
         auth, accounts = self.auth, self.state.accounts
         doom = purging.doom_of(self.state, maker)
         if doom is not None:
-            self._cancel(maker, doom)
+            self.cancel(maker, doom)
             return
         if accounts[maker.account].owner == accounts[auth.account].owner:
-            self._meet_oneself(maker)
+            self.meet_oneself(maker)
             return
         if maker.expiry_s <= self.now_s:
-            self._cancel(maker, CancelReason.EXPIRED)
+            self.cancel(maker, CancelReason.EXPIRED)
             return
         qty = min(self.left, self._shown(maker))
         if auth.reduce_only:
-            qty = min(qty, self.reducible(auth.account, is_buy=auth.is_buy))
+            qty = min(qty, self.reducible(auth.account, auth.series, is_buy=auth.is_buy))
         if maker.reduce_only:
-            qty = min(qty, self.reducible(maker.account, is_buy=maker.is_buy))
+            qty = min(qty, self.reducible(maker.account, maker.series, is_buy=maker.is_buy))
             if not qty:
-                self._cancel(maker, CancelReason.REDUCE_ONLY)
+                self.cancel(maker, CancelReason.REDUCE_ONLY)
                 return
         self._fill(maker, qty)
-
-    def _meet_oneself(self, maker: Order) -> None:
-        """Nobody trades with herself, by whichever of her accounts: who gives way is what the taker signed."""
-        mode = terms_of(self.auth).self_trade
-        if mode != CANCEL_TAKER:
-            self._cancel(maker, CancelReason.SELF_TRADE)
-        if mode != CANCEL_MAKER:
-            self.stopped = CancelReason.SELF_TRADE
 
     def _in_turn(self, makers: Iterator[Order]) -> Iterator[Order]:
         """Makers from best to worst, first to last; an iceberg comes again for each slice, behind all at its price."""
@@ -133,12 +194,9 @@ class Sweep:
     def _slices(self, again: deque[Order]) -> Iterator[Order]:
         while again:
             maker = again.popleft()
-            if maker.id not in self.cancelled and self._left_of(maker):
+            if maker.id not in self.cancelled and self.left_of(maker):
                 yield maker
                 again.append(maker)
-
-    def _left_of(self, maker: Order) -> Qty:
-        return maker.qty - maker.filled - self.filled.get(maker.id, 0)
 
     def _shown(self, maker: Order) -> Qty:
         """What is left of a maker; of an iceberg, of the slice in its turn."""
@@ -146,7 +204,7 @@ class Sweep:
             return maker.qty - maker.filled
         if maker.id not in self.filled:
             return maker.qty - maker.filled - maker.hidden
-        return min(maker.display, self._left_of(maker))
+        return min(maker.display, self.left_of(maker))
 
     def _fill(self, maker: Order, qty: Qty) -> None:
         """Price one fill, check what each side signed and can bear, and write it down; nothing moves yet."""
@@ -161,18 +219,18 @@ class Sweep:
         if not self._has_room(auth.account):
             self.stopped = CancelReason.POSITIONS_BOUND
         elif not self._has_room(maker.account):
-            self._cancel(maker, CancelReason.POSITIONS_BOUND)
+            self.cancel(maker, CancelReason.POSITIONS_BOUND)
         elif not fees.fits(taker_fee, auth.max_fee, qty):
             self.stopped = CancelReason.FEE
         elif not fees.fits(maker_fee, maker.max_fee, qty):
-            self._cancel(maker, CancelReason.FEE)
+            self.cancel(maker, CancelReason.FEE)
         elif not self.keys.allows(auth, price, qty, taker_fee):
             self.stopped = CancelReason.KEY_LIMIT
         elif not self.keys.allows(state.auths[maker.auth_id].auth, price, qty, maker_fee):
-            self._cancel(maker, CancelReason.KEY_LIMIT)
+            self.cancel(maker, CancelReason.KEY_LIMIT)
         elif (made := self._borne(maker.account, paid - maker_fee, -signed, self.watch.keep(maker))) is None:
-            self._cancel(maker, CancelReason.MARGIN)
-        elif (taken := self._borne(auth.account, -paid - taker_fee, signed, self._kept())) is None:
+            self.cancel(maker, CancelReason.MARGIN)
+        elif (taken := self._borne(auth.account, -paid - taker_fee, signed, self.kept())) is None:
             self.stopped = CancelReason.MARGIN
         else:
             self.moved[maker.account], self.moved[auth.account] = made, taken
@@ -187,20 +245,9 @@ class Sweep:
         )
 
     def _write(self, maker: Order, fill: Traded) -> None:
-        self.events.append(fill)
+        self.note(maker, fill)
         self.keys.note(self.auth, fill.price, fill.qty, fill.taker_fee)
-        self.keys.note(self.state.auths[maker.auth_id].auth, fill.price, fill.qty, fill.maker_fee)
-        self.trade_id += 1
         self.left -= fill.qty
-        self.filled[fill.maker_order] = self.filled.get(fill.maker_order, 0) + fill.qty
-
-    def _cancel(self, maker: Order, reason: CancelReason) -> None:
-        self.events.append(Cancelled(maker.id, reason, self._left_of(maker)))
-        self.cancelled[maker.id] = None
-
-    def _kept(self) -> Risk:
-        account = self.state.accounts[self.auth.account]
-        return self.watch.keep_of(account) if account.covers else 0
 
     def _borne(self, account_id: int, cash: Cash, qty: Qty, keep: Risk) -> risk.Moved | None:
         """What the account will have moved with one more fill; None if it cannot bear it."""
@@ -210,24 +257,10 @@ class Sweep:
         self.shortfall = risk.fill_shortfall(self.state, account, self.auth.series, before, after, keep)
         return after if self.shortfall == 0 else None
 
-    def reducible(self, account_id: int, *, is_buy: bool) -> Qty:
-        """How much of the account's position, after the fills so far, an order on this side would reduce."""
-        position = self.state.accounts[account_id].positions.get(self.auth.series, 0)
-        position += self.moved.get(account_id, risk.UNMOVED).qty
-        return max(-position, 0) if is_buy else max(position, 0)
+    def movers(self) -> Collection[int]:
+        """See ``Plan``."""
+        return self.moved
 
-    def stale_reduce_only(self, order_id: int) -> list[Event]:
-        """Cancel resting reduce-only orders whose position these fills closed or flipped."""
-        first = len(self.events)
-        for account_id in sorted(self.moved):
-            reducing = self.state.accounts[account_id].reducing
-            for key in sorted(reducing):
-                order = reducing[key]
-                left = self._left_of(order)
-                if order.series != self.auth.series or order.id == order_id or order.id in self.cancelled:
-                    continue
-                if left and not self.reducible(account_id, is_buy=order.is_buy):
-                    self._cancel(order, CancelReason.REDUCE_ONLY)
-        stale = self.events[first:]
-        del self.events[first:]
-        return stale
+    def gained(self, account_id: int, series: int) -> Qty:
+        """See ``Plan``."""
+        return self.moved.get(account_id, risk.UNMOVED).qty if series == self.auth.series else 0

@@ -108,6 +108,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Blocks are traded where the clearing contracts settle them.",
         "Place orders instead.",
     ),
+    Reject.COMBOS_MUST_BE_SUPPORTED: Refusal(
+        Code.NOT_IMPLEMENTED,
+        "Combos are listed where the clearing contracts settle orders for them.",
+        "Place orders for the legs instead.",
+    ),
     Reject.UNDERLYING_MUST_EXIST: Refusal(Code.BAD_REQUEST, "An expiry needs a listed underlying.", _ADMIN),
     Reject.EXPIRY_MUST_EXIST: Refusal(Code.BAD_REQUEST, "A series needs a listed expiry.", _ADMIN),
     Reject.LISTING_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Listings are numbered without gaps.", _ADMIN),
@@ -126,6 +131,22 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.STRIKE_MUST_FIT: Refusal(Code.BAD_REQUEST, "A strike fits 63 bits.", _ADMIN, usdc, usdc),
     Reject.LOT_AND_TICK_MUST_BE_EXACT: Refusal(
         Code.BAD_REQUEST, "One lot at one tick is a whole 1e-6 USDC.", _ADMIN, usdc, contracts
+    ),
+    Reject.COMBO_LEGS_MUST_BE_CANONICAL: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "A combo has two to four legs in ascending instrument_id, with ratios without a common divisor, the first of "
+        "them above zero.",
+        "Sort the legs, divide the ratios, and turn the side if the first is sold.",
+    ),
+    Reject.COMBO_LEGS_MUST_SHARE_UNDERLYING: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "All legs of a combo are of one underlying.",
+        "Leave out the legs of the other.",
+    ),
+    Reject.COMBOS_MUST_FIT: Refusal(
+        Code.OTHER_REJECT,
+        "The venue lists at most 1,000 combos at a time, and numbers 65,535 in all.",
+        "Use one that is listed, or wait until others expire.",
     ),
     Reject.ROUND_MUST_ADVANCE: Refusal(Code.BAD_REQUEST, "A round is newer than the last.", _ADMIN),
     Reject.ROUND_MUST_NOT_BE_AHEAD: Refusal(Code.BAD_REQUEST, "A round is not from the future.", _ADMIN),
@@ -195,6 +216,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.SERIES_MUST_EXIST: Refusal(
         Code.INVALID_INSTRUMENT, "The instrument is listed.", "Refresh public/get_instruments."
     ),
+    Reject.COMBO_LEGS_MUST_MATCH: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "An order for a combo signs just the legs of the combo it names; an order for one series signs none.",
+        "Sign the legs of the combo as the venue lists them.",
+    ),
     Reject.SERIES_MUST_BE_TRADING: Refusal(
         Code.BOOK_CLOSED, "The instrument has not expired.", "Choose an active instrument."
     ),
@@ -256,6 +282,12 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "The signed terms use the codes there are, and a market order does not rest.",
         "Sign a code up to data.limit; sign a market order as immediate_or_cancel or fill_or_kill.",
     ),
+    Reject.COMBO_MUST_BE_PLAIN: Refusal(
+        Code.UNSUPPORTED_COMBINATION,
+        "An order for a combo is a limit or market order: not reduce-only, without trigger, link, iceberg, slide or "
+        "protection.",
+        "Leave the option out.",
+    ),
     Reject.DISPLAY_MUST_FIT: Refusal(
         Code.INVALID_MAX_SHOW,
         "An iceberg shows whole lots, at least a hundredth of its amount at a time.",
@@ -267,6 +299,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         Code.UNSUPPORTED_COMBINATION,
         "An order under protection only makes: it is post-only and waits for no trigger.",
         "Sign post_only, or leave mmp out: what takes counts for no group.",
+    ),
+    Reject.KEY_MUST_ALLOW_COMBOS: Refusal(
+        Code.OTHER_REJECT,
+        "A session key whose notional or spend is limited signs no orders for combos.",
+        "Sign with the wallet, or with a key without such limits.",
     ),
     Reject.KEY_MUST_ALLOW_UNDERLYING: Refusal(
         Code.FORBIDDEN,

@@ -14,6 +14,7 @@ import msgspec
 
 from exchange import codec
 from exchange.core import commands as c
+from exchange.core import implied
 from exchange.core.events import BatchSealed, Event
 from exchange.core.firing import ready, wakes_ns
 from exchange.core.machine import apply
@@ -264,8 +265,8 @@ class Sequencer:
     def _drain(self) -> _Drain:
         drain = _Drain([], [], [], [], [], [])
         self._unanswered.append(drain)
-        if self._state.due and not self._inbox.brings_facts:  # of a transaction that the drain before began, perhaps
-            self._fire(drain)
+        if not self._inbox.brings_facts:  # of a transaction that the drain before began, perhaps
+            self._go_on(drain)
         for item in self._inbox.drain(DRAIN_MAX):  # where its waiter is found should the machine contradict itself
             if isinstance(item, Query):
                 drain.answers.append(_Answer(item.waiter, _ask(item.ask, self._state), -1, signed=False))
@@ -285,8 +286,20 @@ class Sequencer:
         drain.answers.append(_Answer(item.waiter, value, len(drain.records) - 1, item.signed))
         if isinstance(item.command, TAKE_BACK):
             self._answer_taken_back(drain, item, outcome.seq)
-        if self._state.due and not isinstance(item.command, c.Observation):  # facts of one transaction stay together
+        if not isinstance(item.command, c.Observation):  # facts of one transaction stay together
+            self._go_on(drain)
+
+    def _go_on(self, drain: _Drain) -> None:
+        """What follows from records before by records of its own: combos that are reached, then orders that are due."""
+        if self._state.deferred:
+            self._match_on(drain)
+        if self._state.due:
             self._fire(drain)
+
+    def _match_on(self, drain: _Drain) -> None:
+        """Combos that a record had no room for trade before anybody else; what settlement has no room for waits."""
+        while len(drain.records) < DRAIN_MAX and implied.ready(self._state, self._now_ns()):
+            self._apply(drain, c.Proceed())
 
     def _fire(self, drain: _Drain) -> None:
         """Orders whose trigger was reached, and that have waited, enter first; those beyond one drain with the next."""

@@ -95,6 +95,7 @@ class Ledger(Attendance):
         self.underlyings: dict[int, Underlying] = {}
         self.expiries: dict[int, Expiry] = {}
         self.series: dict[int, Series] = {}
+        self.combos: dict[Any, int] = {}  # legs -> number
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}
         self.round: Round | None = None
         self.banded: dict[int, None] = {}  # underlyings whose prices are bounded by the surface

@@ -11,6 +11,7 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import invariants
+from exchange.core.legs import Leg
 from exchange.core.machine import apply, fold
 from exchange.core.pricing import marks_of
 from exchange.core.state import State, decode, digest, encode
@@ -109,6 +110,11 @@ class Venue:
             self.must(c.ListSeries(expiry_id, 2 * place + 1, strike * USDC, False))
         return expiry_id
 
+    def list_combo(self, *legs: tuple[int, int]) -> int:
+        """The number of the combo of these series and ratios."""
+        listed = self.must(c.CreateCombo(tuple(Leg(series, ratio) for series, ratio in legs)))[0]
+        return int(listed.combo)
+
     # -- the chain ----------------------------------------------------------------------------------------------------
 
     def observe(self, kind: type, *facts: Any) -> tuple[Any, ...]:
@@ -155,6 +161,7 @@ class Venue:
     def auth(self, account: int, series: int, is_buy: bool, qty: int, price: int, **terms: Any) -> c.Authorisation:
         """An order signed by the owner, with the next nonce of its account."""
         nonce = self.nonces[account] = self.nonces.get(account, -1) + 1
+        combo = self.state.combos.get(series)
         fields = {
             "account": account,
             "series": series,
@@ -170,6 +177,7 @@ class Venue:
             "expiry_s": NO_EXPIRY,
             "signer": wallet(account),
             "signature": b"s" * 65,
+            "legs": combo.legs if combo is not None else (),
         }
         return c.Authorisation(**(fields | terms))
 

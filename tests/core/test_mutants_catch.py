@@ -7,6 +7,7 @@ is there for it must say so by name.
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from core_contract import Refused
 from core_quotes import ask, bid, protect, quoted
@@ -29,13 +30,13 @@ from exchange.core.state import TREASURY, State, decode, encode
 from exchange.core.state_types import Due, Kill
 from exchange.core.units import QTY_ONE
 
-CALL = series_named("62000C")
+CALL, HIGHER = series_named("62000C"), series_named("63000C")
 
 
 @pytest.fixture
 def busy() -> Venue:
     """Everything an invariant speaks of exists: positions, resting orders, a sealed and an open batch, a mirror."""
-    venue = standard_venue(mandates=True)
+    venue = standard_venue(mandates=True, combos=True)
     for account in (1, 2):
         venue.fund(account, 100_000)
     protect(venue, 1)
@@ -52,6 +53,8 @@ def busy() -> Venue:
     waits = c.Terms(trigger=c.LAST, trigger_above=True, trigger_price=1_000 * USDC, link=c.OCO, parent=first.nonce + 1)
     other = venue.auth(1, CALL, True, 1_000, 990 * USDC, terms=waits)
     venue.must(c.Place(first, attached=(c.Attached(other),)))
+    venue.place(1, HIGHER, True, 1_000, USDC)
+    venue.place(2, venue.list_combo((CALL, 1), (HIGHER, -1)), True, 1_000, 10 * USDC)
     venue.check()
     return venue
 
@@ -195,6 +198,22 @@ def misplace_quote(state: State) -> None:
     state.accounts[1].quotes["front"][0] = next(iter(state.orders.values()))
 
 
+def forget_a_leg(state: State) -> None:
+    state.on_leg[HIGHER].clear()
+
+
+def mistake_legs(state: State) -> None:
+    state.combo_of[state.combos[1].legs] = 2
+
+
+def pass_a_combo_over(state: State) -> None:
+    """The legs offer what the resting combo bids for, and it stands still."""
+    bid = next(order for order in state.orders.values() if order.series == 1)
+    side, bid.price = state.books[1].bids, 2_000 * USDC
+    side.levels, side.keys = {bid.price: side.levels.popitem()[1]}, [bid.price]
+    state.auths[bid.auth_id].auth = msgspec.structs.replace(state.auths[bid.auth_id].auth, price=bid.price)
+
+
 BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (lose_cash, "cash_sums_to_vault"),
     (lose_fee, "cash_sums_to_vault"),
@@ -227,6 +246,9 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (use_mandate_up, "quotes_are_protected"),
     (freeze_group, "quotes_are_protected"),
     (misplace_quote, "quotes_are_protected"),
+    (forget_a_leg, "combos_are_indexed"),
+    (mistake_legs, "combos_are_indexed"),
+    (pass_a_combo_over, "no_combo_reached"),
 )
 
 

@@ -147,7 +147,7 @@ def test_the_twins_agree_on_this_play() -> None:
         (sweep.Sweep, "_shown", lambda _, maker: maker.qty - maker.filled),
         (orders, "_refresh", show_everything),
         (orders, "_give_back", orders.shrink),
-        (sweep.Sweep, "_meet_oneself", lambda self, maker: self._fill(maker, min(self.left, self._shown(maker)))),
+        (sweep.Sweep, "meet_oneself", lambda self, maker: self._fill(maker, min(self.left, self._shown(maker)))),
         (sweep, "terms_of", lambda _: c.NO_TERMS),
         (sweep, "terms_of", lambda _: c.Terms(self_trade=c.CANCEL_MAKER)),
         (triggers, "reached", lambda _, price: bool(price)),
