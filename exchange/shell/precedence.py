@@ -51,15 +51,13 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.AHEAD  # a halt, orders that have ended, and that the facts before it are all there are
         case c.Operate():
             return turn_of(command.operation)
-        case c.CreateCombo():
-            return Turn.IN_TURN
         case c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries() | c.OpenSession():
             return Turn.IN_TURN
         case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire():
             return Turn.IN_TURN
         case c.InvalidateBlock():
             return Turn.AHEAD  # as a cancel
-        case c.SetProtection() | c.SetAuctions() | c.SetPhase() | c.SetBands() | c.SetBlocks():
+        case c.SetProtection() | c.SetAuctions() | c.SetPhase() | c.SetBands() | c.SetBlocks() | c.CreateCombo():
             return Turn.IN_TURN  # an order that came before the uncross is in it
         case _ if isinstance(command, c.Observation):
             return Turn.AHEAD  # revocations, withdrawals, exits, and what the contracts did

@@ -81,7 +81,18 @@ class Attendance(Notebook):
         self.lately: deque[tuple[int, int]] = deque()  # records that takers still wait behind: seq, time_ns
 
 
-class Ledger(Attendance):
+class Listings(Attendance):
+    """What can be traded."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.underlyings: dict[int, Underlying] = {}
+        self.expiries: dict[int, Expiry] = {}
+        self.series: dict[int, Series] = {}
+        self.combos: dict[Any, int] = {}  # legs -> number
+
+
+class Ledger(Listings):
     """The checker's books."""
 
     def __init__(self) -> None:
@@ -92,10 +103,6 @@ class Ledger(Attendance):
         # the venue
         self.config: Configure | None = None
         self.is_open = True
-        self.underlyings: dict[int, Underlying] = {}
-        self.expiries: dict[int, Expiry] = {}
-        self.series: dict[int, Series] = {}
-        self.combos: dict[Any, int] = {}  # legs -> number
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}
         self.round: Round | None = None
         self.banded: dict[int, None] = {}  # underlyings whose prices are bounded by the surface
