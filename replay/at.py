@@ -18,6 +18,7 @@ from exchange.core.units import USDC_ONE, Cash, Nanos, Price, Qty
 from replay.engine import Moment, replay
 from replay.findings import CannotRun
 from replay.frames import Progress
+from replay.margins import MarginView, margin_of
 
 DEPTH: Final = 10
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -50,6 +51,7 @@ class AccountView(msgspec.Struct, kw_only=True):
     maintenance_margin: Cash | None
     positions: dict[str, Qty]
     open_orders: list[int]
+    margin: MarginView | None = None  # only where one account was asked for
 
 
 class MirrorView(msgspec.Struct, kw_only=True):
@@ -115,7 +117,11 @@ def view(state: State, *, account: int | None = None, series: str | None = None,
         is_open=state.is_open,
         round_id=None if state.round is None else state.round.round_id,
         books=[_book(state, each, depth) for key, each in state.series.items() if only in (None, key)],
-        accounts=[_account(state, each) for key, each in sorted(state.accounts.items()) if account in (None, key)],
+        accounts=[
+            _account(state, each, in_full=account is not None)
+            for key, each in sorted(state.accounts.items())
+            if account in (None, key)
+        ],
         orders=[
             each for each in state.orders.values() if account in (None, each.account) and only in (None, each.series)
         ],
@@ -170,7 +176,8 @@ def _book(state: State, series: Series, depth: int) -> BookView:
     )
 
 
-def _account(state: State, account: Account) -> AccountView:
+def _account(state: State, account: Account, *, in_full: bool) -> AccountView:
+    names = {key: name_of(state, state.series[key]) for key in account.positions}
     return AccountView(
         account=account.id,
         owner=account.owner.hex(),
@@ -181,6 +188,7 @@ def _account(state: State, account: Account) -> AccountView:
         maintenance_margin=_requirement(state, account, MarginKind.MAINTENANCE),
         positions=_named(state, account.positions),
         open_orders=sorted(account.orders),
+        margin=margin_of(state, account, names) if in_full else None,
     )
 
 

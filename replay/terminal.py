@@ -13,6 +13,7 @@ from exchange.core.state_types import Order
 from replay.at import AccountView, BookView, StateView
 from replay.checker import Report as Check
 from replay.frames import Progress
+from replay.margins import GreeksView, MarginView, UnderlyingView
 from replay.reconcile import Report as Reconciliation
 from replay.reconcile import Verdict
 from replay.verify import Report as Verification
@@ -25,6 +26,7 @@ SHOWN_MAX: Final = 50
 WIDTH_PIPED: Final = 160
 ACCOUNT_HEADS: Final = ("account", "cash", "held", "initial", "maintenance", "open orders")
 BOOK_HEADS: Final = ("series", "bids", "asks", "mark", "open interest", "volume")
+SCENARIO_HEADS: Final = ("forward x", "vol", "weight", "loss", "")
 ORDER_HEADS: Final = ("order", "account", "series", "side", "price", "filled", "of")
 
 
@@ -113,6 +115,9 @@ def print_state(view: StateView, *, narrow: bool) -> None:
     held = [(each.account, name, _qty(qty)) for each in view.accounts for name, qty in each.positions.items()]
     console.print(_table("Positions", ("account", "series", "contracts"), held))
     console.print(_table("Books", BOOK_HEADS, [_book_row(each) for each in view.books]))
+    for told in (each.margin for each in view.accounts):
+        if told is not None:
+            _print_margin(console, told)
     if narrow:
         names = {each.series: each.name for each in view.books}
         console.print(_table("Open orders", ORDER_HEADS, [_order_row(each, names) for each in view.orders]))
@@ -123,6 +128,35 @@ def print_state(view: StateView, *, narrow: bool) -> None:
     console.print(
         f"{reached}; {len(view.orders):,} open orders, {len(view.unsettled):,} unsettled trades", highlight=False
     )
+
+
+def _print_margin(console: Any, told: MarginView) -> None:
+    """One account's margin: its figures, Greeks by expiry and, for each underlying, every scenario."""
+    needed = f"initial {_cash(told.initial_margin)}, maintenance {_cash(told.maintenance_margin)}"
+    console.print(
+        f"margin: equity {_cash(told.equity)}, {needed}, open orders {_cash(told.open_orders)}", highlight=False
+    )
+    if told.deposit:
+        ways = [f"deposit {_cash(told.deposit)}", *(f"close {_qty(qty)} {name}" for name, qty in told.close.items())]
+        console.print("cures: " + ", or ".join(ways), highlight=False)
+    greeks = [(each.expiry_s, *(_scaled(value, 18) for value in _greeks(each))) for each in told.greeks]
+    console.print(_table("Greeks by expiry", ("expiry", "delta", "gamma", "vega", "theta"), greeks))
+    for each in told.underlyings:
+        ends = f"margin is missing below {_cash(each.missing_below)} and above {_cash(each.missing_above)}"
+        both = f"initial {_cash(each.portfolio_initial)}, maintenance {_cash(each.portfolio_maintenance)}"
+        console.print(f"{each.name}: {ends}; PORTFOLIO would need {both}", highlight=False)
+        console.print(_table(f"Scenarios of {each.name}", SCENARIO_HEADS, _scenario_rows(each)))
+
+
+def _greeks(each: GreeksView) -> tuple[int, ...]:
+    return (each.delta, each.gamma, each.vega, each.theta)
+
+
+def _scenario_rows(each: UnderlyingView) -> list[tuple[Any, ...]]:
+    return [
+        (_scaled(row.spot, 18), row.vol, _scaled(row.weight, 18), _cash(row.loss), "worst" if at == each.worst else "")
+        for at, row in enumerate(each.scenarios)
+    ]
 
 
 def _account_row(each: AccountView) -> tuple[Any, ...]:

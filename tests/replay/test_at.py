@@ -7,8 +7,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from exchange.core import risk
+from exchange.core import margin_views, risk
 from exchange.core.margin import Kind
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.state import digest
 from replay import at
 from replay.__main__ import main
@@ -144,3 +145,37 @@ def test_a_damaged_journal_is_shown_up_to_the_damage_and_refused_behind_it(sampl
     assert main(["at", str(path), str(frame.first_seq), "--json"]) == 1
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert (finding["kind"], finding["seq"]) == ("gap", frame.first_seq)
+
+
+def test_the_margin_of_one_account_is_told_in_full(sample, capsys):
+    """The same figures as from the live state, at a seq in the past; without the account they are left out."""
+    seq = len(sample.records) // 2
+    state = sample.state_at(seq)
+    assert all(account.margin is None for account in at.view(state).accounts)
+    number = next(key for key, account in state.accounts.items() if min(account.positions.values(), default=0) < 0)
+    (account,) = at.view(state, account=number).accounts
+    live, told = state.accounts[number], account.margin
+    assert (told.initial_margin, told.maintenance_margin) == (account.initial_margin, account.maintenance_margin)
+    assert told.equity == live.cash - live.held
+    tables = margin_views.scenario_tables(state, PORTFOLIO, live.positions)
+    assert [each.portfolio_initial for each in told.underlyings] == [table.initial for table in tables.values()]
+    assert all(each.scenarios[each.worst].loss > 0 for each in told.underlyings)
+    assert sum(each.delta for each in told.greeks) == sum(
+        sums.delta for sums in margin_views.greeks_by_expiry(state, live.positions).values()
+    )
+    assert main(["at", str(sample.path), str(seq), "--account", str(number)]) == 0
+    text = capsys.readouterr().out
+    assert "PORTFOLIO would need" in text
+    assert "worst" in text
+    assert main(["at", str(sample.path), str(seq), "--account", str(number), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accounts"][0]["margin"]["equity"] == told.equity
+
+
+def test_what_is_short_of_margin_is_told_its_cures(sample):
+    seq = len(sample.records) // 2
+    state = sample.state_at(seq)
+    number = next(key for key, account in state.accounts.items() if min(account.positions.values(), default=0) < 0)
+    state.accounts[number].cash = 0
+    (account,) = at.view(state, account=number).accounts
+    assert account.margin.deposit == account.margin.initial_margin - account.margin.equity
+    assert all(each.missing_below == each.missing_above for each in account.margin.underlyings)
