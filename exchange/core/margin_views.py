@@ -111,6 +111,12 @@ def _figures(
     return Figures(equity, initial, maintenance, open_orders)
 
 
+def figures_of(state: State, account: Account, positions: Mapping[int, Qty], *, with_orders: bool) -> Figures:
+    """The account's cash with other positions in place of its own, with its open orders or without any."""
+    now = figures(state, account)
+    return _figures(state, risk.view_now(state), now.equity, positions, now.open_orders if with_orders else 0)
+
+
 def with_changes(state: State, account: Account, changes: Mapping[int, Qty], cash: Cash = 0) -> Figures:
     """The account after more positions, by series and signed, and more cash; open orders as they are."""
     now = figures(state, account)

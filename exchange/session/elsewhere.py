@@ -27,7 +27,7 @@ _PRIVATE: Final = """
     get_block_rfq_makers get_block_rfq_quotes get_block_rfq_user_info get_block_rfqs get_block_trade
     get_block_trade_requests get_block_trades get_broker_clients get_broker_trade_requests get_broker_trades
     get_currencies get_current_deposit_address get_deposits get_email_language
-    get_leg_prices get_margins get_members get_new_announcements
+    get_leg_prices get_members get_new_announcements
     get_open_orders_by_label get_order_history_by_currency get_order_history_by_instrument get_order_margin_by_ids
     get_order_state_by_label get_reward_eligibility get_settlement_history_by_currency
     get_settlement_history_by_instrument get_subaccounts get_subaccounts_details get_transaction_log get_transfers
@@ -37,7 +37,7 @@ _PRIVATE: Final = """
     move_positions pme/simulate reject_block_trade remove_api_key remove_from_address_book remove_subaccount
     reset_api_key save_address_beneficiary set_announcement_as_read set_clearance_originator
     set_disabled_trading_products set_email_for_subaccount set_email_language set_member
-    set_self_trading_config simulate_block_trade simulate_portfolio submit_transfer_between_subaccounts
+    set_self_trading_config simulate_block_trade submit_transfer_between_subaccounts
     submit_transfer_to_subaccount submit_transfer_to_user toggle_notifications_from_subaccount
     toggle_subaccount_login update_in_address_book verify_block_trade withdraw
 """

@@ -12,7 +12,7 @@ from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.dialect.channels import parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import account, operating, presence, public, quoting, trading
+from exchange.session import account, margins, operating, presence, public, quoting, trading
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.elsewhere import ELSEWHERE
@@ -70,6 +70,8 @@ _PRIVATE: Final[dict[str, Handler]] = {
     "private/get_position": account.get_position,
     "private/get_account_summary": account.get_account_summary,
     "private/get_account_summaries": account.get_account_summaries,
+    "private/get_margins": margins.get_margins,
+    "private/simulate_portfolio": margins.simulate_portfolio,
 }
 _ON_SOCKET: Final = (
     "public/set_heartbeat",
@@ -115,6 +117,7 @@ _LISTINGS: Final = (
     "private/get_open_orders_by_currency",
     "private/get_open_orders_by_instrument",
     "private/get_trigger_order_history",
+    "private/simulate_portfolio",
 )
 
 

@@ -73,6 +73,8 @@ CALLS = [
     ("private/get_position", {"instrument_name": PUT}),
     ("private/get_account_summary", {"currency": "USDC"}),
     ("private/get_account_summaries", {}),
+    ("private/get_margins", {"instrument_name": CALL, "amount": 0.2, "price": 500}),
+    ("private/simulate_portfolio", {"currency": "USDC", "simulated_positions": {CALL: -0.5, PUT: 1}}),
     ("private/cancel_all_by_instrument", {"instrument_name": PUT}),
     ("private/cancel_all", {}),
     ("private/logout", {}),

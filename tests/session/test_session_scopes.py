@@ -44,6 +44,8 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/get_position": (R, {"instrument_name": CALL}),
     "private/get_account_summary": (R, {"currency": "USDC"}),
     "private/get_account_summaries": (R, {}),
+    "private/get_margins": (R, {"instrument_name": CALL, "amount": 1, "price": 500}),
+    "private/simulate_portfolio": (R, {"currency": "USDC"}),
     "private/subscribe": (ANY, {"channels": []}),
     "private/unsubscribe": (ANY, {"channels": []}),
     "private/unsubscribe_all": (ANY, {}),
