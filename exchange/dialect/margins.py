@@ -62,15 +62,13 @@ def simulation_object(
     state: State, account: Account, simulated: Mapping[int, Qty], *, add: bool, sheet: GreekSheet
 ) -> dict[str, Any]:
     """The account with other positions beside its own or in their place; nothing is paid for them."""
-    positions = dict(account.positions) if add else {}
-    for series, qty in simulated.items():
-        positions[series] = positions.get(series, 0) + qty
-    positions = {series: qty for series, qty in positions.items() if qty}
+    positions = _positions(account, simulated, add=add)
     _require_marks(state, positions)
     imagined = copy.copy(account)
     imagined.positions, imagined.costs = positions, {}
     found = views.figures_of(state, account, positions, with_orders=add)
-    totals, greeks = totals_of(state, imagined, sheet), totals_of(state, imagined, sheet).greeks
+    totals = totals_of(state, imagined, sheet)
+    greeks = totals.greeks
     initial, free = found.initial + found.open_orders, found.margin(Kind.INITIAL) - found.open_orders
     return {
         "currency": "USDC",
@@ -91,6 +89,13 @@ def simulation_object(
         "margin_model": "segregated_sm",
         "x_scenarios": _tables(state, positions),
     }
+
+
+def _positions(account: Account, simulated: Mapping[int, Qty], *, add: bool) -> dict[int, Qty]:
+    positions = dict(account.positions) if add else {}
+    for series, qty in simulated.items():
+        positions[series] = positions.get(series, 0) + qty
+    return {series: qty for series, qty in positions.items() if qty}
 
 
 def _tables(state: State, positions: Mapping[int, Qty]) -> dict[str, Any]:
