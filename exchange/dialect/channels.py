@@ -22,9 +22,23 @@ class Family(Enum):
     CHANGES = "user.changes"
     PORTFOLIO = "user.portfolio"
     PROTECTION = "user.mmp_trigger"
+    RFQ_TAKER = "block_rfq.taker"
+    RFQ_MAKER = "block_rfq.maker"
+    RFQ_QUOTES = "block_rfq.maker.quotes"
+    RFQ_TRADES = "block_rfq.trades"
 
 
-PRIVATE: Final = (Family.ORDERS, Family.FILLS, Family.CHANGES, Family.PORTFOLIO, Family.PROTECTION)
+RFQS: Final = (Family.RFQ_TAKER, Family.RFQ_MAKER, Family.RFQ_QUOTES, Family.RFQ_TRADES)
+PRIVATE: Final = (
+    Family.ORDERS,
+    Family.FILLS,
+    Family.CHANGES,
+    Family.PORTFOLIO,
+    Family.PROTECTION,
+    Family.RFQ_TAKER,
+    Family.RFQ_MAKER,
+    Family.RFQ_QUOTES,
+)
 INTERVALS: Final = ("raw", "100ms", "agg2")
 DEPTHS: Final = ("1", "10", "20")
 KINDS: Final = ("any", "option")
@@ -75,6 +89,8 @@ def parse_channel(name: str) -> Channel | None:
             return _pattern(name, Family.CHANGES, rest)
         case ["user", "mmp_trigger", index]:
             return Channel(name, Family.PROTECTION, index.lower(), "raw")
+        case ["block_rfq", *rest]:
+            return _of_rfqs(name, rest)
         case ["user", "portfolio", currency]:
             return Channel(name, Family.PORTFOLIO, currency.upper(), "100ms")
     return None
@@ -90,7 +106,22 @@ def _pattern(name: str, family: Family, rest: list[str]) -> Channel | None:
     return None
 
 
+def _of_rfqs(name: str, rest: list[str]) -> Channel | None:
+    """``taker``, ``maker``, ``maker.quotes`` or ``trades``, and a currency."""
+    families = {"taker": Family.RFQ_TAKER, "maker": Family.RFQ_MAKER, "trades": Family.RFQ_TRADES}
+    match rest:
+        case ["maker", "quotes", currency]:
+            return Channel(name, Family.RFQ_QUOTES, currency.upper(), "raw")
+        case [whose, currency] if whose in families:
+            return Channel(name, families[whose], currency.upper(), "raw")
+    return None
+
+
+def currencies_of(base: str) -> tuple[str, ...]:
+    """Every currency under which something about an underlying is published."""
+    return ("ANY", base.upper(), "USDC", f"{base}_USDC".upper())
+
+
 def subjects_of(instrument: str, base: str) -> tuple[str, ...]:
     """Every subject under which something about an instrument is published."""
-    currencies = ("any", base, "USDC", f"{base}_USDC")
-    return (instrument, *(f"{kind}.{currency.upper()}" for kind in KINDS for currency in currencies))
+    return (instrument, *(f"{kind}.{currency}" for kind in KINDS for currency in currencies_of(base)))

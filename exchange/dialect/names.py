@@ -44,6 +44,11 @@ def base_currency(underlying: str) -> str:
     return underlying.split("_", 1)[0]
 
 
+def account_name(account: int) -> str:
+    """``account_7``: what other traders may know an account as."""
+    return f"account_{account}"
+
+
 def settlement_period(expiry_s: Seconds) -> str:
     """Month for the last Friday of a month, week for other Fridays, day otherwise."""
     moment = datetime.fromtimestamp(expiry_s, UTC)

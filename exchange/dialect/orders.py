@@ -9,6 +9,7 @@ from exchange.core.events import CancelReason, ProtectionTriggered
 from exchange.core.state_types import Order
 from exchange.core.units import NO_EXPIRY, QTY_ONE, Cash, Nanos, Price, Qty, Seconds, seconds_of
 from exchange.dialect.listed import Listed
+from exchange.dialect.names import account_name
 from exchange.dialect.numbers import contracts, millis, usdc
 
 TIF_NAMES: Final = {GTC: "good_til_cancelled", IOC: "immediate_or_cancel", FOK: "fill_or_kill"}
@@ -63,7 +64,10 @@ class Side(msgspec.Struct, frozen=True):
 
 
 class Fill(msgspec.Struct, frozen=True):
-    """A trade with the prices of its moment. ``ticks``: 0 up, 1 not down, 2 down, 3 not up, against the last trade."""
+    """A trade with the prices of its moment. ``ticks``: 0 up, 1 not down, 2 down, 3 not up, against the last trade.
+
+    ``rfq`` is the request for quotes that it came about by (0: none); ``disclosed``: its sides hear of each other.
+    """
 
     trade_id: int
     listed: Listed
@@ -76,6 +80,8 @@ class Fill(msgspec.Struct, frozen=True):
     ticks: int
     taker: Side
     maker: Side
+    rfq: int = 0
+    disclosed: bool = False
 
 
 def session_end(time_ns: Nanos) -> Seconds:
@@ -125,6 +131,8 @@ def order_object(tracked: Tracked, listed: Listed, *, is_open: bool) -> dict[str
         "x_account": order.account,
         "x_max_fee": order.max_fee,
     }
+    if tracked.order.rfq:
+        shown |= {"block_rfq_id": order.rfq, "block_rfq_quote_id": order.id}
     _add_terms(shown, tracked)
     _add_optional(shown, tracked, is_open=is_open)
     return shown
@@ -206,13 +214,15 @@ def trade_object(fill: Fill) -> dict[str, Any]:
         "price": usdc(fill.price),
         "amount": contracts(fill.qty),
         "contracts": contracts(fill.qty),
+        **({"block_rfq_id": fill.rfq} if fill.rfq else {}),
     }
 
 
 def user_trade_object(fill: Fill, side: Side, tracked: Tracked, *, is_open: bool) -> dict[str, Any]:
     """The dialect's trade as one side sees it. A negative fee is a rebate; ``matching_id`` is present and null."""
-    order = tracked.order
+    order, other = tracked.order, fill.maker if side is fill.taker else fill.taker
     return trade_object(fill) | {
+        **({"x_counterparty": account_name(other.account)} if fill.disclosed else {}),
         "order_id": str(side.order_id),
         "order_type": order_type(tracked.terms, is_buy=order.is_buy),
         "direction": direction(is_buy=side.is_buy),

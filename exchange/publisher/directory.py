@@ -3,11 +3,11 @@
 from typing import Final
 
 from exchange.core import commands as c
-from exchange.core.commands import SCOPE_CANCEL, SCOPE_QUOTE, SCOPE_READ, SCOPE_TRADE
+from exchange.core.commands import SCOPE_CANCEL, SCOPE_QUOTE, SCOPE_READ, SCOPE_RFQ, SCOPE_TRADE
 from exchange.core.state import State
 from exchange.core.units import Seconds
 
-ALL_SCOPES: Final = SCOPE_TRADE | SCOPE_CANCEL | SCOPE_QUOTE | SCOPE_READ
+ALL_SCOPES: Final = SCOPE_TRADE | SCOPE_CANCEL | SCOPE_QUOTE | SCOPE_RFQ | SCOPE_READ
 
 
 class Directory:

@@ -5,6 +5,7 @@ the machine's own records are held, never copies, and never written. Imports cor
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from typing import Final, TypeAlias
 
 from msgspec.structs import replace
@@ -17,6 +18,7 @@ from exchange.core.units import Price, Qty
 from exchange.dialect.listed import Listed
 from exchange.dialect.market import mark_of
 from exchange.dialect.orders import UNKNOWN_VALUE, Fill, Side, Tracked
+from exchange.dialect.rfqs import Asked
 from exchange.publisher.notes import Outcome
 
 UP, FLAT_UP, DOWN, FLAT_DOWN = range(4)
@@ -41,10 +43,11 @@ class Noted:
 class OrderLog:
     """Open orders, and the last ones that closed."""
 
-    def __init__(self, by_series: dict[int, Listed]) -> None:
+    def __init__(self, by_series: dict[int, Listed], asked: Mapping[int, Asked]) -> None:
         self.open: dict[int, Tracked] = {}
         self.closed: OrderedDict[int, Tracked] = OrderedDict()
         self._by_series = by_series
+        self._asked = asked
         self._ticks: dict[int, tuple[Price, int]] = {}
 
     def rebuild(self, state: State) -> None:
@@ -149,7 +152,8 @@ class OrderLog:
                 tracked.value += event.price * event.qty
         self._leave_level(noted, maker)
         self._leave_level(noted, taker)  # in an auction it rested too
-        series = maker.order.series
+        series, rfq = maker.order.series, maker.order.rfq
+        disclosed = rfq > 0 and not (maker.order.anonymous or self._asked[rfq].rfq.request.anonymous)
         noted.fills.append(
             Fill(
                 trade_id=event.trade_id,
@@ -160,18 +164,21 @@ class OrderLog:
                 index=event.index,
                 mark=mark_of(state, series),
                 vol=state.view.vols.get(series, 0) if state.view is not None else 0,
-                ticks=self._tick(series, event.price),
+                ticks=self._tick(series, event.price, is_public=not rfq),
                 taker=_side(taker.order, event.taker_fee, is_taker=True),
                 maker=_side(maker.order, event.maker_fee, is_taker=False),
+                rfq=rfq,
+                disclosed=disclosed,
             )
         )
 
-    def _tick(self, series: int, price: Price) -> int:
+    def _tick(self, series: int, price: Price, *, is_public: bool) -> int:
         last, before = self._ticks.get(series, (price, FLAT_UP))
         tick = UP if price > last else DOWN
         if price == last:
             tick = FLAT_UP if before in (UP, FLAT_UP) else FLAT_DOWN
-        self._ticks[series] = (price, tick)
+        if is_public:
+            self._ticks[series] = (price, tick)
         return tick
 
     def _close(self, order_id: int, tracked: Tracked) -> None:

@@ -13,7 +13,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.state import State
 from exchange.core.units import Nanos, Price, Qty
-from exchange.dialect.channels import Channel, Family
+from exchange.dialect.channels import RFQS, Channel, Family, currencies_of
 from exchange.dialect.listed import Listed, listed_of
 from exchange.dialect.market import GreekSheet, auction_object, index_of_underlying, ticker_object
 from exchange.dialect.names import base_currency, index_name
@@ -24,6 +24,7 @@ from exchange.publisher.changes import changes_object, changes_of
 from exchange.publisher.directory import Directory
 from exchange.publisher.notes import BookDelta, BookSnapshot, Note, Notification, Outcome, Revoked, Row
 from exchange.publisher.orderlog import Level, Noted, OrderLog
+from exchange.publisher.rfqs import RfqLog, notes_of
 from exchange.signing import domain_separator, to_hex
 
 K = TypeVar("K")
@@ -60,7 +61,8 @@ class Publisher:
         self.by_series: dict[int, Listed] = {}
         self.indices: dict[str, int] = {}
         self.directory = Directory()
-        self.orders = OrderLog(self.by_series)
+        self.rfqs = RfqLog(self.by_series)
+        self.orders = OrderLog(self.by_series, self.rfqs.open)
         self.sheet = GreekSheet()
         self.ready = False
         self.time_ns: Nanos = 0
@@ -88,6 +90,7 @@ class Publisher:
         for series in state.series:
             self._list(state, series)
         self.directory.rebuild(state)
+        self.rfqs.rebuild(state)
         self.orders.rebuild(state)
         self._base_change_id = state.seq
         self.time_ns = state.time_ns
@@ -123,7 +126,7 @@ class Publisher:
             self._tell_rare(told, state, outcome)
         if self._families[Family.PROTECTION]:
             told += self._protections(outcome)
-        return told
+        return told + self._requests(state, outcome, noted)
 
     @property
     def noted(self) -> Noted:
@@ -252,6 +255,13 @@ class Publisher:
                 told.append(Note(stems, account, changes_object(state, account, change, self.sheet), latest=False))
         return told
 
+    def _requests(self, state: State, outcome: Outcome, noted: Noted) -> list[Notification]:
+        """Requests for quotes that this record changed, each to whom it concerns."""
+        touched = self.rfqs.note(state, outcome, noted)
+        if not touched or not any(self._families[family] for family in RFQS):
+            return []
+        return [*notes_of(state, self.rfqs, noted, touched, self._watched)]
+
     def _protections(self, outcome: Outcome) -> list[Notification]:
         """Groups of quotes that this record froze, to the account's own; a group may span indices, so all are told."""
         told: list[Notification] = []
@@ -297,6 +307,8 @@ class Publisher:
             return channel.subject in _SETTLEMENT_CURRENCIES
         if channel.family is Family.PROTECTION:
             return channel.subject == "any" or channel.subject in self.indices
+        if channel.family in RFQS:
+            return any(channel.subject in currencies_of(listed.base) for listed in self.listed.values())
         if channel.subject in self.listed:
             return True
         kind, _, currency = channel.subject.partition(".")

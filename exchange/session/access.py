@@ -8,7 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from exchange.core.commands import SCOPE_CANCEL, SCOPE_QUOTE, SCOPE_READ, SCOPE_TRADE
+from exchange.core.commands import SCOPE_READ, SCOPE_RFQ
 from exchange.core.units import NANOS_PER_SECOND, Nanos, Seconds
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher.directory import ALL_SCOPES
@@ -120,16 +120,21 @@ def _recovered(login: Login) -> bytes:
     return signer
 
 
-_TRADE: Final = {"read_write": SCOPE_TRADE | SCOPE_CANCEL | SCOPE_QUOTE | SCOPE_READ, "read": SCOPE_READ, "none": 0}
+_TRADE: Final = {"read_write": ALL_SCOPES, "read": SCOPE_READ, "none": 0}
+_RFQ: Final = {"read_write": SCOPE_RFQ | SCOPE_READ, "read": SCOPE_READ, "none": 0}
 _ACCOUNT: Final = {"read_write": SCOPE_READ, "read": SCOPE_READ, "none": 0}
 
 
 def rights_of(scope: str) -> int:
-    """What a scope text allows. Words of other products mean nothing here; a text naming neither allows all."""
+    """What a scope text allows. Words of other products mean nothing here; a text naming none of ours allows all."""
     words = dict(word.partition(":")[::2] for word in scope.split())
-    if "trade" not in words and "account" not in words:
+    known = {"trade": _TRADE, "block_rfq": _RFQ, "account": _ACCOUNT}
+    if not words.keys() & known.keys():
         return ALL_SCOPES
-    return _TRADE.get(words.get("trade", "none"), 0) | _ACCOUNT.get(words.get("account", "none"), 0)
+    rights = 0
+    for word, meaning in known.items():
+        rights |= meaning.get(words.get(word, "none"), 0)
+    return rights
 
 
 def narrower(held: str, asked: str | None) -> str:

@@ -8,6 +8,7 @@ from exchange.core.state import State
 from exchange.core.state_types import Account
 from exchange.dialect.errors import Code, DialectError
 from exchange.dialect.listed import Listed
+from exchange.dialect.names import account_name
 from exchange.dialect.orders import order_object, order_type, trigger_entry
 from exchange.dialect.portfolio import next_nonce, position_object, summary_object
 from exchange.session.call import Call, account_of
@@ -158,7 +159,7 @@ def _identity(account: Account) -> dict[str, Any]:
         "id": account.id,
         "type": "main",
         "username": f"account {account.id}",
-        "system_name": f"account_{account.id}",
+        "system_name": account_name(account.id),
         "x_next_nonce": next_nonce(account),
         "x_exiting": account.exiting,
     }

@@ -61,14 +61,14 @@ def asked_of(params: Params, listed: Listed, *, is_buy: bool) -> Asked:
     return Asked(
         listed=listed,
         is_buy=is_buy,
-        qty=_qty_of(params, listed),
-        price=_price_of(params, listed, is_market=is_market),
+        qty=qty_of(params, listed),
+        price=price_of(params, listed, is_market=is_market),
         tif=_tif_of(params, IOC if is_market else GTC),
         post_only=post_only,
         reduce_only=params.flag("reduce_only"),
         label=params.text("label", "", chars_max=LABEL_CHARS_MAX),
         terms=msgspec.structs.replace(
-            _protection_of(params, listed, _trigger_of(params, kind, is_buy=is_buy)),
+            protection_of(params, listed, _trigger_of(params, kind, is_buy=is_buy)),
             display=_display_of(params),
             self_trade=_self_trade_of(params),
             slide=post_only and not params.flag("reject_post_only"),
@@ -98,13 +98,13 @@ def edited(params: Params, tracked: Tracked, listed: Listed) -> Asked:
     return Asked(
         listed=listed,
         is_buy=order.is_buy,
-        qty=_qty_of(params, listed),
-        price=_price_of(params, listed, is_market=False) if params.given("price") else order.price,
+        qty=qty_of(params, listed),
+        price=price_of(params, listed, is_market=False) if params.given("price") else order.price,
         tif=order.tif if order.watch else GTC,
         post_only=params.flag("post_only", default=order.post_only),
         reduce_only=params.flag("reduce_only", default=order.reduce_only),
         label=params.text("label", order.label, chars_max=LABEL_CHARS_MAX),
-        terms=_protection_of(params, listed, msgspec.structs.replace(old, **changes)),
+        terms=protection_of(params, listed, msgspec.structs.replace(old, **changes)),
     )
 
 
@@ -180,7 +180,7 @@ def _in_steps(value: Decimal, steps: _Steps, step_at: Callable[[int], int]) -> i
     return units
 
 
-def _qty_of(params: Params, listed: Listed) -> Qty:
+def qty_of(params: Params, listed: Listed) -> Qty:
     """The amount in whole lots."""
     name = "amount" if params.given("amount") or not params.given("contracts") else "contracts"
     value = params.number(name)
@@ -189,7 +189,7 @@ def _qty_of(params: Params, listed: Listed) -> Qty:
     return _in_steps(value, _AMOUNT, lambda _: listed.lot)
 
 
-def _price_of(params: Params, listed: Listed, *, is_market: bool) -> Price:
+def price_of(params: Params, listed: Listed, *, is_market: bool = False) -> Price:
     """The limit in whole ticks; of a market order the worst price, which stands with what is signed."""
     if is_market and not params.given("price") and params.given("authorization"):
         params = params.object("authorization")
@@ -229,7 +229,7 @@ def _display_of(params: Params) -> Qty:
     return shown
 
 
-def _protection_of(params: Params, listed: Listed, terms: Terms) -> Terms:
+def protection_of(params: Params, listed: Listed, terms: Terms) -> Terms:
     """Under which group's protection the order stands, by its name or that of the index, and what it counts there."""
     changes: dict[str, Any] = {}
     if params.given("mmp"):

@@ -12,7 +12,7 @@ from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.dialect.channels import parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import account, margins, operating, presence, public, quoting, trading
+from exchange.session import account, margins, operating, presence, public, quoting, rfqs, trading
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.elsewhere import ELSEWHERE
@@ -39,6 +39,7 @@ _PUBLIC: Final[dict[str, Handler]] = {
     "public/get_order_book": public.get_order_book,
     "public/ticker": public.ticker,
     "public/get_index_price": public.get_index_price,
+    "public/get_block_rfq_trades": rfqs.get_block_rfq_trades,
     "public/x_operate": operating.operate,  # signed by the operator's key, which need not have an account to log in to
 }
 _PRIVATE: Final[dict[str, Handler]] = {
@@ -55,6 +56,18 @@ _PRIVATE: Final[dict[str, Handler]] = {
     "private/x_kill_switch": presence.kill_switch,
     "private/x_release_kill_switch": presence.release_kill_switch,
     "private/x_get_kill_switch": presence.get_kill_switch,
+    "private/create_block_rfq": rfqs.create_block_rfq,
+    "private/cancel_block_rfq": rfqs.cancel_block_rfq,
+    "private/accept_block_rfq": rfqs.accept_block_rfq,
+    "private/add_block_rfq_quote": rfqs.add_block_rfq_quote,
+    "private/edit_block_rfq_quote": rfqs.edit_block_rfq_quote,
+    "private/cancel_block_rfq_quote": rfqs.cancel_block_rfq_quote,
+    "private/cancel_all_block_rfq_quotes": rfqs.cancel_all_block_rfq_quotes,
+    "private/get_block_rfqs": rfqs.get_block_rfqs,
+    "private/get_block_rfq_quotes": rfqs.get_block_rfq_quotes,
+    "private/get_block_rfq_makers": rfqs.get_block_rfq_makers,
+    "private/get_block_rfq_user_info": rfqs.get_block_rfq_user_info,
+    "private/x_set_block_rfq_maker": rfqs.set_block_rfq_maker,
     "private/mass_quote": quoting.mass_quote,
     "private/cancel_quotes": quoting.cancel_quotes,
     "private/set_mmp_config": quoting.set_mmp_config,
@@ -96,6 +109,14 @@ _MATCHING: Final = (
     "private/x_kill_switch",
     "private/x_release_kill_switch",
     "private/cancel_quotes",
+    "private/create_block_rfq",
+    "private/cancel_block_rfq",
+    "private/accept_block_rfq",
+    "private/add_block_rfq_quote",
+    "private/edit_block_rfq_quote",
+    "private/cancel_block_rfq_quote",
+    "private/cancel_all_block_rfq_quotes",
+    "private/x_set_block_rfq_maker",
     "private/set_mmp_config",
     "private/reset_mmp",
     "public/x_operate",
@@ -118,6 +139,9 @@ _LISTINGS: Final = (
     "private/get_open_orders_by_instrument",
     "private/get_trigger_order_history",
     "private/simulate_portfolio",
+    "private/get_block_rfqs",
+    "private/get_block_rfq_quotes",
+    "public/get_block_rfq_trades",
 )
 
 

@@ -67,10 +67,11 @@ def _authorise(call: Call, access: Access, params: Params, asked: Asked) -> Sign
     venue = call.desk.venue
     if venue is None:
         raise DialectError(Code.MAINTENANCE, reason="venue_must_be_configured")
-    return _recovered(order, asked.terms, order_digest(venue.domain, order), given.blob("signature", bytes_max=65))
+    return recovered(order, asked.terms, order_digest(venue.domain, order), given.blob("signature", bytes_max=65))
 
 
-def _recovered(order: Order, terms: Terms, digest: bytes, signature: bytes) -> Signed:
+def recovered(order: Order, terms: Terms, digest: bytes, signature: bytes) -> Signed:
+    """The order with whoever signed it. Raises authorization_required for a signature that proves nothing."""
     try:
         signer = recover(digest, signature)
     except SigningError as error:

@@ -61,6 +61,9 @@ class Refused(Exception):
         self.data = data
 
 
+_PRIVATE: Final = ("user.", "block_rfq.taker.", "block_rfq.maker.")
+
+
 class Instrument(NamedTuple):
     """What a trader needs to know to sign an order: series number, steps (USDC, contracts) and the fee rate."""
 
@@ -225,7 +228,7 @@ class Client:
         terms = replace(terms, slide=post_only and not reject_post_only, link=link, attached=len(linked))
         order = Order(
             account=self.account,
-            series=(await self._known(instrument)).series,
+            series=(await self.known(instrument)).series,
             is_buy=is_buy,
             quantity=exact_qty(amount),
             limit_price=exact_price(price),
@@ -237,7 +240,7 @@ class Client:
             expiry=expiry_s,
             terms=terms_hash(terms),
         )
-        params = self._terms(order) | {"instrument_name": instrument, "time_in_force": time_in_force}
+        params = self.signed_params(order) | {"instrument_name": instrument, "time_in_force": time_in_force}
         params |= params_of_terms(terms, is_buy=is_buy)
         params |= {"reject_post_only": reject_post_only} if post_only else {}
         params |= {"label": label} if label else {}
@@ -261,7 +264,7 @@ class Client:
                 terms=terms_hash(terms),
             )
             words = {"direction": "buy" if item.is_buy else "sell", "time_in_force": item.time_in_force}
-            items.append(self._terms(order) | words | params_of_terms(terms, is_buy=item.is_buy))
+            items.append(self.signed_params(order) | words | params_of_terms(terms, is_buy=item.is_buy))
         kinds = ("one_triggers_other", "one_triggers_one_cancels_other")
         kind = "one_cancels_other" if link == OCO else kinds[len(linked) - 1]
         return {"linked_order_type": kind, "otoco_config": items}
@@ -272,7 +275,7 @@ class Client:
         signed = terms.pop("terms", before.terms)
         order = Order(
             account=before.account,
-            series=(await self._known(before.instrument)).series,
+            series=(await self.known(before.instrument)).series,
             is_buy=before.is_buy,
             quantity=exact_qty(amount),
             limit_price=exact_price(price),
@@ -285,7 +288,7 @@ class Client:
             time_in_force=TIFS[terms.pop("time_in_force", "good_til_cancelled")],
             terms=terms_hash(signed),
         )
-        params = self._terms(order) | {"order_id": order_id} | edits_of_terms(signed) | terms
+        params = self.signed_params(order) | {"order_id": order_id} | edits_of_terms(signed) | terms
         return await self._send("private/edit", params, before.instrument, order, signed)
 
     async def cancel(self, order_id: str) -> dict[str, Any]:
@@ -315,7 +318,7 @@ class Client:
 
         ``max_fee`` matters only at a venue whose makers pay. The result tells how many stand and why others do not.
         """
-        leaves = [leaf for quote in quotes for leaf in quote.leaves((await self._known(quote.instrument)).series)]
+        leaves = [leaf for quote in quotes for leaf in quote.leaves((await self.known(quote.instrument)).series)]
         nonce = self.nonces.take(self.account)
         mandate = QuoteMandate(self.account, nonce, expiry_s, max_fee, *budget.units(), b"", b"")
         params = {
@@ -342,13 +345,14 @@ class Client:
 
     async def default_max_fee(self, instrument: str) -> Price:
         """Twice the taker's rate on the index, per contract: covers the fee until the index has doubled."""
-        known = await self._known(instrument)
+        known = await self.known(instrument)
         if known.price_index not in self._index:
             found = await self.call("public/get_index_price", {"index_name": known.price_index})
             self._index[known.price_index] = found["index_price"]
         return int(2 * known.taker_rate * self._index[known.price_index] * USDC_ONE) + 1
 
-    def _terms(self, order: Order) -> dict[str, Any]:
+    def signed_params(self, order: Order) -> dict[str, Any]:
+        """What a request says of an order, with its signature by the key of this login."""
         return {
             "amount": Decimal(order.quantity) / QTY_ONE,
             "price": Decimal(order.limit_price) / USDC_ONE,
@@ -368,7 +372,8 @@ class Client:
             self._signed.popitem(last=False)
         return placed
 
-    async def _known(self, name: str) -> Instrument:
+    async def known(self, name: str) -> Instrument:
+        """An instrument by name, looked up again if it is new. Raises LookupError."""
         known = (await self.instruments()).get(name) or (await self.instruments(refresh=True)).get(name)
         if known is None:
             raise LookupError(f"no instrument {name}")
@@ -382,7 +387,7 @@ class Client:
         subscription = Subscription(wanted, limit, self.unsubscribe)
         for channel in wanted:
             self._subscriptions.setdefault(channel, []).append(subscription)
-        scope = "private" if any(channel.startswith("user.") for channel in wanted) else "public"
+        scope = "private" if any(channel.startswith(_PRIVATE) for channel in wanted) else "public"
         try:
             accepted = await self.call(f"{scope}/subscribe", {"channels": list(wanted)})
         except (Refused, Disconnected):

@@ -15,7 +15,14 @@ from exchange.publisher import BookDelta, BookSnapshot, Note
 from exchange.publisher.changes import merged
 from exchange.publisher.notes import Row
 
-_ALONE: Final = (Family.ORDERS, Family.PROTECTION, Family.CHANGES)  # raw items of these are told one by one
+_ALONE: Final = (  # raw items of these are told one by one
+    Family.ORDERS,
+    Family.PROTECTION,
+    Family.CHANGES,
+    Family.RFQ_TAKER,
+    Family.RFQ_MAKER,
+    Family.RFQ_TRADES,
+)
 _encode: Final = msgspec.json.Encoder().encode
 
 

@@ -7,8 +7,9 @@ from exchange.core import commands as c
 from exchange.core.units import NO_EXPIRY
 from exchange.session.session import METHODS
 
-from .conftest import CALL, key_of
+from .conftest import CALL, Trader, key_of
 from .test_session_quotes import GROUP, message, two_sided
+from .test_session_rfqs import ask, quote, signed
 
 T, C, Q, RFQ, R = c.SCOPE_TRADE, c.SCOPE_CANCEL, c.SCOPE_QUOTE, 8, c.SCOPE_READ
 SCOPES = (T, C, Q, RFQ, R)
@@ -35,6 +36,18 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/get_mmp_config": (R, {}),
     "private/get_mmp_status": (R, {}),
     "private/reset_mmp": (Q, {"index_name": "btc_usdc", "mmp_group": GROUP}),
+    "private/create_block_rfq": (T | RFQ, {"legs": [{"instrument_name": CALL, "amount": 1, "direction": "buy"}]}),
+    "private/cancel_block_rfq": (T | RFQ | C, {"block_rfq_id": 1}),
+    "private/accept_block_rfq": (T | RFQ, {"block_rfq_id": 1}),
+    "private/add_block_rfq_quote": (T | RFQ, {"block_rfq_id": 1}),
+    "private/edit_block_rfq_quote": (T | RFQ, {"block_rfq_quote_id": 1}),
+    "private/cancel_block_rfq_quote": (T | RFQ | C, {"block_rfq_quote_id": 1}),
+    "private/cancel_all_block_rfq_quotes": (T | RFQ | C, {}),
+    "private/x_set_block_rfq_maker": (T | RFQ, {}),
+    "private/get_block_rfqs": (R, {}),
+    "private/get_block_rfq_quotes": (R, {}),
+    "private/get_block_rfq_makers": (ANY, {}),
+    "private/get_block_rfq_user_info": (ANY, {}),
     "private/get_open_orders": (R, {}),
     "private/get_open_orders_by_currency": (R, {"currency": "USDC"}),
     "private/get_open_orders_by_instrument": (R, {"instrument_name": CALL}),
@@ -57,6 +70,23 @@ def test_every_private_method_has_a_row():
     assert sorted(NEEDS) == sorted(name for name in METHODS if name.startswith("private/"))
 
 
+def requested(holder, owner, venue, method):
+    """Parameters about a request or a quote of the account."""
+    other = Trader(venue, 2, key_of(2))
+    other.login()
+    asks, answers = (other, owner) if "quote" in method else (owner, other)
+    answers.ask("private/x_set_block_rfq_maker")
+    rfq = ask(asks)
+    if method == "private/add_block_rfq_quote":
+        return signed(holder, rfq, 500)
+    if method == "private/accept_block_rfq":
+        return signed(holder, rfq, 500, direction="buy", time_in_force="fill_or_kill")
+    if "quote" not in method:
+        return {"block_rfq_id": rfq}
+    number = quote(answers, rfq, 500)["block_rfq_quote_id"]
+    return signed(holder, rfq, 505, replaces=owner.nonces.take(1)) | {"block_rfq_quote_id": number}
+
+
 @pytest.mark.parametrize("scope", SCOPES)
 @pytest.mark.parametrize("method", NEEDS)
 def test_a_session_key_may_what_its_scope_says_and_no_more(trader, venue, method, scope):
@@ -72,6 +102,8 @@ def test_a_session_key_may_what_its_scope_says_and_no_more(trader, venue, method
         params = message(holder, two_sided(CALL, 300, 900))
     elif method in ("private/buy", "private/sell"):
         params = holder.order(CALL, 0.1, 400, is_buy=method == "private/buy")
+    elif ("block_rfq" in method and "block_rfq_id" in params) or "block_rfq_quote_id" in params:
+        params = requested(holder, owner, venue, method)
     elif method in ("private/edit", "private/cancel", "private/get_order_state"):
         params = {"order_id": resting, **params}
     reply = holder.call(method, **params)
