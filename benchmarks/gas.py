@@ -6,7 +6,7 @@ Runs on the embedded chain, whose gas is exact. Conditions are printed beside th
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,6 +18,8 @@ from contract_venue import LOT, USDC, Player, Venue  # type: ignore[import-not-f
 from exchange import signing  # noqa: E402
 from exchange.calldata import Entry, SignedOrder, SignedQuote, Trade, order_key, series_id  # noqa: E402
 from exchange.core.commands import QuoteLeaf, QuoteMandate  # noqa: E402
+from exchange.core.legs import Leg, Legs, pack  # noqa: E402
+from exchange.signing import ComboOrder  # noqa: E402
 
 ACCOUNTS = 32
 SERIES = 8
@@ -50,6 +52,13 @@ class Flow:
         nonce = self.nonces[player]
         self.nonces[player] = nonce + 1
         signed: SignedOrder = self.venue.sign(self.venue.order(player, series, quantity, PRICE, nonce=nonce))
+        return signed
+
+    def combo(self, player: Player, of: Legs, units: int) -> SignedOrder:
+        """An order for a combo at no price."""
+        order = self.order(player, of[0].series, units).order
+        fields = {name: getattr(order, name) for name in order.__struct_fields__ if name != "series"}
+        signed: SignedOrder = self.venue.sign(ComboOrder(legs=pack(of), **(fields | {"limit_price": 0})))
         return signed
 
     def shared_makers(self, trades: int) -> Workload:
@@ -86,6 +95,25 @@ class Flow:
             orders += [self.order(buyer, series, LOT), self.order(seller, series, -LOT)]
             fills.append(Trade(len(orders) - 2, len(orders) - 1, LOT, PRICE, 60_000 * USDC))
         return orders, fills
+
+
+def combos(flow: Flow, executions: int, *, implied: bool) -> Workload:
+    """So many orders for a spread, each against one of its own for it, or against an order for each of its two legs."""
+    orders: list[Entry] = []
+    fills: list[Trade] = []
+    for _ in range(executions):
+        flow.turn += 1
+        first = flow.series[flow.turn % 3 * 2]
+        of = (Leg(first, 1), Leg(first + 2, -1))
+        taker, maker = flow.players[flow.turn % ACCOUNTS], flow.players[(flow.turn + 11) % ACCOUNTS]
+        orders.append(flow.combo(taker, of, LOT))
+        mine, at = len(orders) - 1, len(orders)
+        if not implied:
+            orders.append(flow.combo(maker, of, -LOT))
+        else:
+            orders += [flow.order(maker, leg.series, -leg.ratio * LOT) for leg in of]
+        fills += [Trade(at + place * implied, mine, LOT, PRICE, 60_000 * USDC, LOT) for place in range(len(of))]
+    return orders, fills
 
 
 def strangers(venue: Venue, series: int, trades: int) -> Workload:
@@ -130,6 +158,17 @@ def settle(venue: Venue, work: Workload) -> tuple[int, int]:
     return receipt.gas_used, len({order_key(entry)[0] for entry in work[0]})
 
 
+Draw = Callable[[int], Workload]
+
+
+def table(venue: Venue, draw: Draw, sizes: Sequence[int], name: str) -> None:
+    """A row for each size, the mean of some batches."""
+    for size in sizes:
+        runs = [(work := draw(size), *settle(venue, work)) for _ in range(RUNS)]
+        gas = sum(run[1] for run in runs) // RUNS
+        print(f"{size:>6} {len(runs[-1][0][0]):>6} {runs[-1][2]:>8} {gas:>12,} {gas // size:>10,}  {name}")
+
+
 def main() -> None:
     """Print the table."""
     venue, players, series = make_venue()
@@ -143,17 +182,14 @@ def main() -> None:
     print(f"heartbeat (no orders): {heartbeat:,} gas")
     print(f"first touch, 128 trades: {first_gas:,} gas, {first_gas // 128:,} per trade")
     print(f"{'trades':>6} {'orders':>6} {'accounts':>8} {'gas':>12} {'per trade':>10}  workload")
-    for name, draw in (("4 takers to a maker", flow.shared_makers), ("all orders distinct", flow.distinct)):
-        for trades in (1, 8, 64, 128):
-            runs = [(work := draw(trades), *settle(venue, work)) for _ in range(RUNS)]
-            orders, accounts = len(runs[-1][0][0]), runs[-1][2]
-            gas = sum(run[1] for run in runs) // RUNS
-            print(f"{trades:>6} {orders:>6} {accounts:>8} {gas:>12,} {gas // trades:>10,}  {name}")
+    table(venue, flow.shared_makers, (1, 8, 64, 128), "4 takers to a maker")
+    table(venue, flow.distinct, (1, 8, 64, 128), "all orders distinct")
     for mandates, fills in ((1, 64), (8, 64), (32, 32)):
-        measured = [settle(venue, quoted(venue, flow, mandates, fills)) for _ in range(RUNS)]
-        gas = sum(run[0] for run in measured) // RUNS
         name = f"quotes under {mandates} new mandates of 256, each filled once"
-        print(f"{fills:>6} {2 * fills:>6} {measured[-1][1]:>8} {gas:>12,} {gas // fills:>10,}  {name}")
+        table(venue, lambda size, of=mandates: quoted(venue, flow, of, size), (fills,), name)  # type: ignore[misc]
+    spreads = "executions of spreads of two legs, against "
+    table(venue, lambda size: combos(flow, size, implied=False), (1, 8, 64), spreads + "spreads")
+    table(venue, lambda size: combos(flow, size, implied=True), (1, 8, 64), spreads + "an order of each leg")
     for trades in (64, 80):
         work = strangers(venue, series[2], trades)
         gas, accounts = settle(venue, work)

@@ -3,7 +3,7 @@
 Pure encoders and decoders between plain structs and the arguments of Vault, Clearing and Oracle. Every value is
 checked against the width it has on chain, so that nothing leaves here that a contract would revert on for its
 form. Prices and cash in 1e-6 USDC, quantities in 1e-4 contract, rates in 1e-18, times in seconds. May import
-signing, reverts, core commands, msgspec and a hash function; knows no node.
+signing, lanes, core commands, msgspec and a hash function; knows no node.
 """
 
 from __future__ import annotations
@@ -14,7 +14,17 @@ import msgspec
 from tiny_keccak import keccak256 as keccak
 
 from exchange.core.commands import ExecuteBlock, QuoteLeaf, QuoteMandate
-from exchange.signing import NO_TERMS_HASH, BatchHeader, Order, RoundHeader, compact, recover
+from exchange.lanes import (
+    EncodingError,
+    fit,
+    joined,
+    pack_signed,
+    pack_unsigned,
+    twos_complement,
+    unpack_signed,
+    unpack_unsigned,
+)
+from exchange.signing import NO_TERMS_HASH, BatchHeader, ComboOrder, Order, RoundHeader, compact, recover
 
 MAX_ORDERS = 256  # of a batch
 MAX_TRADES = 256  # of a batch
@@ -31,14 +41,6 @@ SHEET_HEAD_WORDS = 2
 _CALL_BIT = 1 << 63
 _QUOTE_FLAGS = 1 << 3 | 1 << 1  # and post-only
 _MASK_64 = 2**64 - 1
-
-
-class EncodingError(ValueError):
-    """A value that has no place in calldata; `field` names it."""
-
-    def __init__(self, field: str, detail: str) -> None:
-        super().__init__(f"{field}: {detail}")
-        self.field = field
 
 
 class SpotWord(msgspec.Struct, frozen=True):
@@ -76,7 +78,7 @@ class Round(msgspec.Struct, frozen=True):
 class SignedOrder(msgspec.Struct, frozen=True):
     """An order with a signature of 65 bytes, or of 64 in the form of EIP-2098."""
 
-    order: Order
+    order: Order | ComboOrder
     signature: bytes
 
 
@@ -94,60 +96,17 @@ Entry = SignedOrder | SignedQuote
 
 
 class Trade(msgspec.Struct, frozen=True):
-    """A fill between two orders of a batch, named by their places in its list. `index` is the engine's spot."""
+    """A fill between two orders of a batch, named by their places in its list. `index` is the engine's spot.
+
+    `units`: of the combo, when this is of a leg of an execution of one; all its trades say the same. 0: of none.
+    """
 
     maker: int
     taker: int
     quantity: int
     price: int
     index: int
-
-
-def _fit(field: str, value: int, bits: int) -> int:
-    """`value`, if it is an unsigned integer of `bits` bits. Raises EncodingError otherwise."""
-    if value < 0 or value >> bits:
-        raise EncodingError(field, f"{value} does not fit {bits} unsigned bits")
-    return value
-
-
-def _joined(words: Iterable[int]) -> bytes:
-    return b"".join(word.to_bytes(32, "big") for word in words)
-
-
-# -- lanes ---------------------------------------------------------------------------------------------------
-
-
-def pack_signed(lanes: Sequence[int]) -> int:
-    """A word of four signed 64-bit lanes, lane 0 lowest; missing lanes are 0."""
-    word = 0
-    for place, lane in enumerate(_four(lanes)):
-        if not -(2**63) <= lane < 2**63:
-            raise EncodingError("position", f"{lane} does not fit 64 signed bits")
-        word |= (lane & _MASK_64) << 64 * place
-    return word
-
-
-def unpack_signed(word: int) -> tuple[int, int, int, int]:
-    """Four signed lanes of a word."""
-    first, second, third, fourth = (lane - 2**64 if lane & _CALL_BIT else lane for lane in unpack_unsigned(word))
-    return first, second, third, fourth
-
-
-def pack_unsigned(lanes: Sequence[int]) -> int:
-    """A word of four unsigned 64-bit lanes, lane 0 lowest; missing lanes are 0."""
-    return sum(_fit("lane", lane, 64) << 64 * place for place, lane in enumerate(_four(lanes)))
-
-
-def unpack_unsigned(word: int) -> tuple[int, int, int, int]:
-    """Four unsigned lanes of a word."""
-    _fit("word", word, 256)
-    return (word & _MASK_64, word >> 64 & _MASK_64, word >> 128 & _MASK_64, word >> 192)
-
-
-def _four(lanes: Sequence[int]) -> Sequence[int]:
-    if len(lanes) > 4:
-        raise EncodingError("lanes", f"{len(lanes)} where a word holds 4")
-    return lanes
+    units: int = 0
 
 
 # -- series and positions ------------------------------------------------------------------------------------
@@ -183,7 +142,7 @@ def positions_to_words(positions: Mapping[int, int]) -> dict[tuple[int, int], in
     """Position words by (expiry_id, group) from quantities by series, as Clearing stores them."""
     lanes: dict[tuple[int, int], list[int]] = {}
     for series, quantity in positions.items():
-        index = _fit("series", series, 32) & 0xFFFF
+        index = fit("series", series, 32) & 0xFFFF
         series_id(series >> 16, index)
         lanes.setdefault((series >> 16, index >> 2), [0] * 4)[index & 3] = quantity
     return {place: pack_signed(four) for place, four in sorted(lanes.items())}
@@ -208,16 +167,16 @@ def positions_from_words(expiry_id: int, held: int, words: Sequence[int]) -> dic
 def encode_spot(spot: SpotWord) -> int:
     """Word of a spot price."""
     return (
-        _fit("underlying", spot.underlying, 32) << 224
-        | _fit("spot", spot.spot, 64) << 160
-        | _fit("conf", spot.conf, 64) << 96
-        | _fit("acc", spot.acc, 96)
+        fit("underlying", spot.underlying, 32) << 224
+        | fit("spot", spot.spot, 64) << 160
+        | fit("conf", spot.conf, 64) << 96
+        | fit("acc", spot.acc, 96)
     )
 
 
 def decode_spot(word: int) -> SpotWord:
     """Spot price of a word."""
-    _fit("word", word, 256)
+    fit("word", word, 256)
     return SpotWord(word >> 224, word >> 160 & _MASK_64, word >> 96 & _MASK_64, word & (2**96 - 1))
 
 
@@ -226,16 +185,14 @@ def encode_sheet(sheet: Sheet) -> bytes:
     groups = -(-len(sheet.marks) // 4)
     if groups > MAX_GROUPS:
         raise EncodingError("marks", f"{len(sheet.marks)} series, the most are {4 * MAX_GROUPS}")
-    head = (
-        _fit("expiry_id", sheet.expiry_id, 16) << 224 | _fit("underlying", sheet.underlying, 32) << 192 | groups << 160
-    )
+    head = fit("expiry_id", sheet.expiry_id, 16) << 224 | fit("underlying", sheet.underlying, 32) << 192 | groups << 160
     prices = (
-        _fit("spot", sheet.spot, 64) << 192
-        | _fit("forward", sheet.forward, 64) << 128
-        | _fit("conf", sheet.conf, 64) << 64
+        fit("spot", sheet.spot, 64) << 192
+        | fit("forward", sheet.forward, 64) << 128
+        | fit("conf", sheet.conf, 64) << 64
     )
     marks = [pack_unsigned(sheet.marks[4 * group : 4 * group + 4]) for group in range(groups)]
-    return _joined([head, prices, *marks])
+    return joined([head, prices, *marks])
 
 
 def decode_sheet(raw: bytes) -> Sheet:
@@ -278,10 +235,10 @@ def select_sheets(round_: Round, expiry_ids: Iterable[int]) -> bytes:
 def round_header(round_: Round) -> RoundHeader:
     """What the oracle signers sign for a round."""
     return RoundHeader(
-        round_id=_fit("round_id", round_.round_id, 64),
-        time=_fit("time", round_.time, 64),
-        stable=_fit("stable", round_.stable, 128),
-        spots_hash=keccak(_joined(encode_spot(spot) for spot in round_.spots)),
+        round_id=fit("round_id", round_.round_id, 64),
+        time=fit("time", round_.time, 64),
+        stable=fit("stable", round_.stable, 128),
+        spots_hash=keccak(joined(encode_spot(spot) for spot in round_.spots)),
         sheets_root=keccak(sheet_hashes(round_)),
     )
 
@@ -309,101 +266,125 @@ def post_round_args(round_: Round, signatures: Sequence[bytes]) -> PostRoundArgs
 
 
 def encode_order(signed: SignedOrder, place: int = 0) -> bytes:
-    """Four words of an order; see contracts/core/orders.vy. `place` of its terms in the annex, from 1; 0 for none."""
-    order = signed.order
-    if (order.terms != NO_TERMS_HASH) != (place > 0):
-        raise EncodingError("terms", f"place {place} in the annex for {order.terms.hex()}")
+    """Four words of an order; see contracts/core/orders.vy.
+
+    `place` in the annex, from 1, of `annex_of`; 0 when that is empty.
+    """
+    order, (r, vs) = signed.order, compact(signed.signature)
+    if bool(annex_of(signed)) != (place > 0):
+        raise EncodingError("annex", f"place {place} for {len(annex_of(signed))} bytes")
+    fit("place", place, 16)
+    if isinstance(order, Order):
+        series, limit = fit("series", order.series or -1, 32), fit("limit_price", order.limit_price, 64)
+        return joined((_terms_word(order, series, limit), _validity_word(order, place), r, vs))
+    legs, limit = fit("legs", order.legs, 256), twos_complement("limit_price", order.limit_price)
+    terms = place + 1 if order.terms != NO_TERMS_HASH else 0
+    return joined((_terms_word(order, 0, limit), _validity_word(order, place << 16 | fit("place", terms, 16)), legs, r))
+
+
+def _terms_word(order: Order | ComboOrder, series: int, limit: int) -> int:
     if order.quantity >= DEAD_LANE:
         raise EncodingError("quantity", f"{order.quantity} does not fit a fill lane")
-    first = (
-        _fit("account", order.account, 32) << 224
-        | _fit("series", order.series, 32) << 192
-        | _fit("limit_price", order.limit_price, 64) << 128
-        | _fit("max_fee", order.max_fee, 64) << 64
-        | _fit("quantity", order.quantity, 32) << 32
-        | _fit("time_in_force", order.time_in_force, 8) << 8
+    return (
+        fit("account", order.account, 32) << 224
+        | series << 192
+        | limit << 128
+        | fit("max_fee", order.max_fee, 64) << 64
+        | fit("quantity", order.quantity, 32) << 32
+        | fit("time_in_force", order.time_in_force, 8) << 8
         | order.reduce_only << 2
         | order.post_only << 1
         | order.is_buy
     )
-    second = (
-        _fit("replaces", order.replaces, 64) << 192
-        | _fit("nonce", order.nonce, 64) << 128
-        | _fit("expiry", order.expiry, 64) << 64
-        | _fit("place", place, 16)
+
+
+def _validity_word(order: Order | ComboOrder, places: int) -> int:
+    return (
+        fit("replaces", order.replaces, 64) << 192
+        | fit("nonce", order.nonce, 64) << 128
+        | fit("expiry", order.expiry, 64) << 64
+        | places
     )
-    return _joined((first, second, *compact(signed.signature)))
+
+
+def annex_of(signed: SignedOrder) -> bytes:
+    """What of an order stands in the annex: of one for a combo the second half of its signature; its terms, if any."""
+    half = compact(signed.signature)[1].to_bytes(32, "big") if isinstance(signed.order, ComboOrder) else b""
+    return half + (signed.order.terms if signed.order.terms != NO_TERMS_HASH else b"")
 
 
 def decode_order(raw: bytes, annex: bytes = b"") -> SignedOrder:
     """Order of its four words and the batch's annex; the signature comes back in its compact form."""
     if len(raw) != 128:
         raise EncodingError("order", f"{len(raw)} bytes")
-    first = int.from_bytes(raw[:32], "big")
-    second = int.from_bytes(raw[32:64], "big")
-    place = second & 0xFFFF
+    first, second, third = (int.from_bytes(raw[at : at + 32], "big") for at in (0, 32, 64))
+    series, limit = first >> 192 & 0xFFFFFFFF, first >> 128 & _MASK_64
+    shared = {
+        "account": first >> 224,
+        "is_buy": bool(first & 1),
+        "quantity": first >> 32 & 0xFFFFFFFF,
+        "max_fee": first >> 64 & _MASK_64,
+        "time_in_force": first >> 8 & 0xFF,
+        "post_only": bool(first & 2),
+        "reduce_only": bool(first & 4),
+        "replaces": second >> 192,
+        "nonce": second >> 128 & _MASK_64,
+        "expiry": second >> 64 & _MASK_64,
+        "terms": _at("terms", annex, second & 0xFFFF) or NO_TERMS_HASH,
+    }
+    if series:
+        return SignedOrder(Order(series=series, limit_price=limit, **shared), raw[64:])  # type: ignore[arg-type]
+    combo = ComboOrder(legs=third, limit_price=unpack_signed(limit)[0], **shared)  # type: ignore[arg-type]
+    return SignedOrder(combo, raw[96:] + _at("signature", annex, second >> 16 & 0xFFFF))
+
+
+def _at(field: str, annex: bytes, place: int) -> bytes:
+    """A word of the annex, nothing for place 0."""
     if 32 * place > len(annex):
-        raise EncodingError("terms", f"place {place} in an annex of {len(annex)} bytes")
-    order = Order(
-        account=first >> 224,
-        series=first >> 192 & 0xFFFFFFFF,
-        is_buy=bool(first & 1),
-        quantity=first >> 32 & 0xFFFFFFFF,
-        limit_price=first >> 128 & _MASK_64,
-        max_fee=first >> 64 & _MASK_64,
-        time_in_force=first >> 8 & 0xFF,
-        post_only=bool(first & 2),
-        reduce_only=bool(first & 4),
-        replaces=second >> 192,
-        nonce=second >> 128 & _MASK_64,
-        expiry=second >> 64 & _MASK_64,
-        terms=annex[32 * place - 32 : 32 * place] if place else NO_TERMS_HASH,
-    )
-    return SignedOrder(order, raw[64:])
+        raise EncodingError(field, f"place {place} in an annex of {len(annex)} bytes")
+    return annex[32 * place - 32 : 32 * place] if place else b""
 
 
 def encode_quote(quote: SignedQuote, number: int, place: int) -> bytes:
     """Four words of a quote; see contracts/core/quotes.vy. `number` of its mandate, `place` of its proof, from 1."""
     leaf, mandate = quote.leaf, quote.mandate
-    if not -(2**63) <= leaf.delta < 2**63:
-        raise EncodingError("delta", f"{leaf.delta} does not fit 64 signed bits")
     if leaf.qty >= DEAD_LANE or len(quote.proof) > MAX_PROOF:
         raise EncodingError("quote", f"quantity {leaf.qty}, {len(quote.proof)} hashes")
     first = (
-        _fit("account", mandate.account, 32) << 224
-        | _fit("series", leaf.series, 32) << 192
-        | _fit("price", leaf.price, 64) << 128
-        | _fit("max_fee", mandate.max_fee, 64) << 64
-        | _fit("quantity", leaf.qty, 32) << 32
+        fit("account", mandate.account, 32) << 224
+        | fit("series", leaf.series, 32) << 192
+        | fit("price", leaf.price, 64) << 128
+        | fit("max_fee", mandate.max_fee, 64) << 64
+        | fit("quantity", leaf.qty, 32) << 32
         | _QUOTE_FLAGS
         | leaf.is_buy
     )
     second = (
-        _fit("quote", quote.place, 8) << 192
-        | _fit("nonce", mandate.nonce, 64) << 128
-        | _fit("expiry", mandate.expiry_s, 64) << 64
+        fit("quote", quote.place, 8) << 192
+        | fit("nonce", mandate.nonce, 64) << 128
+        | fit("expiry", mandate.expiry_s, 64) << 64
         | len(quote.proof) << 16
-        | _fit("place", place, 16)
+        | fit("place", place, 16)
     )
-    third = (leaf.delta & _MASK_64) << 192 | _fit("vega", leaf.vega, 64) << 128 | _fit("number", number, 16)
-    return _joined((first, second, third, 0))
+    third = twos_complement("delta", leaf.delta) << 192 | fit("vega", leaf.vega, 64) << 128 | fit("number", number, 16)
+    return joined((first, second, third, 0))
 
 
 def encode_mandate(mandate: QuoteMandate, root: bytes) -> bytes:
     """Five words of a mandate: what it is, its budget, the root, the maker's signature."""
     head = (
-        _fit("account", mandate.account, 32) << 224
-        | _fit("nonce", mandate.nonce, 64) << 160
-        | _fit("expiry", mandate.expiry_s, 64) << 96
-        | _fit("max_fee", mandate.max_fee, 64) << 32
+        fit("account", mandate.account, 32) << 224
+        | fit("nonce", mandate.nonce, 64) << 160
+        | fit("expiry", mandate.expiry_s, 64) << 96
+        | fit("max_fee", mandate.max_fee, 64) << 32
     )
     budget = (
-        _fit("quantity", mandate.qty, 64) << 192
-        | _fit("delta", mandate.delta, 64) << 128
-        | _fit("vega", mandate.vega, 64) << 64
-        | _fit("count", mandate.count, 32)
+        fit("quantity", mandate.qty, 64) << 192
+        | fit("delta", mandate.delta, 64) << 128
+        | fit("vega", mandate.vega, 64) << 64
+        | fit("count", mandate.count, 32)
     )
-    return _joined((head, budget, int.from_bytes(root, "big"), *compact(mandate.signature)))
+    return joined((head, budget, int.from_bytes(root, "big"), *compact(mandate.signature)))
 
 
 def encode_trade(trade: Trade) -> bytes:
@@ -411,11 +392,12 @@ def encode_trade(trade: Trade) -> bytes:
     if not 0 < trade.quantity < DEAD_LANE:
         raise EncodingError("quantity", f"{trade.quantity} does not fit a fill lane")
     word = (
-        _fit("maker", trade.maker, 16) << 240
-        | _fit("taker", trade.taker, 16) << 224
+        fit("maker", trade.maker, 16) << 240
+        | fit("taker", trade.taker, 16) << 224
         | trade.quantity << 160
-        | _fit("price", trade.price, 64) << 96
-        | _fit("index", trade.index, 64) << 32
+        | fit("price", trade.price, 64) << 96
+        | fit("index", trade.index, 64) << 32
+        | fit("units", trade.units, 32)
     )
     return word.to_bytes(32, "big")
 
@@ -431,13 +413,14 @@ def decode_trade(raw: bytes) -> Trade:
         quantity=word >> 160 & _MASK_64,
         price=word >> 96 & _MASK_64,
         index=word >> 32 & _MASK_64,
+        units=word & 0xFFFFFFFF,
     )
 
 
 def order_key(entry: Entry) -> tuple[int, int]:
-    """Account and series, by which Clearing wants its orders sorted."""
+    """Account and series, by which Clearing wants its orders sorted; orders for combos are the first of an account."""
     if isinstance(entry, SignedOrder):
-        return entry.order.account, entry.order.series
+        return entry.order.account, entry.order.series if isinstance(entry.order, Order) else 0
     return entry.mandate.account, entry.leaf.series
 
 
@@ -481,18 +464,16 @@ def joined_body(orders: Sequence[Entry], trades: Sequence[Trade]) -> bytes:
             words.append(encode_quote(entry, numbers[entry.mandate.account, entry.mandate.nonce], place))
             annex += b"".join(entry.proof)
         else:
-            has_terms = entry.order.terms != NO_TERMS_HASH
-            words.append(encode_order(entry, place if has_terms else 0))
-            annex += entry.order.terms if has_terms else b""
+            rest = annex_of(entry)
+            words.append(encode_order(entry, place if rest else 0))
+            annex += rest
     counts = encode_counts(len(orders), len(trades), len(mandates))
     return b"".join([*words, *map(encode_trade, trades), annex, counts])
 
 
 def encode_counts(orders: int, trades: int, mandates: int = 0) -> bytes:
     """The last word of a body, which says where its parts begin."""
-    return _joined(
-        [_fit("mandates", mandates, 16) << 32 | _fit("trades", trades, 16) << 16 | _fit("orders", orders, 16)]
-    )
+    return joined([fit("mandates", mandates, 16) << 32 | fit("trades", trades, 16) << 16 | fit("orders", orders, 16)])
 
 
 def content_hash(body: bytes) -> bytes:
@@ -505,7 +486,7 @@ def block_content(digest: bytes, maker_signature: bytes, taker_signature: bytes)
 
     It is hashed over 161 bytes, so that no body of whole words can have it.
     """
-    return keccak(b"\x01" + digest + _joined((*compact(maker_signature), *compact(taker_signature))))
+    return keccak(b"\x01" + digest + joined((*compact(maker_signature), *compact(taker_signature))))
 
 
 BlockArgs = tuple[int, int, list[tuple[int, bool, int, int]], int, int, int, int, bool]
@@ -516,17 +497,17 @@ def block_args(signed: ExecuteBlock) -> tuple[BlockArgs, SignatureArgs]:
     """A block trade and both signatures, as Clearing's `settle_block`, `queue_block` and their like take them."""
     block = signed.block
     legs = [
-        (_fit("series", leg.series, 32), leg.is_buy, _fit("quantity", leg.qty, 64), _fit("price", leg.price, 64))
+        (fit("series", leg.series, 32), leg.is_buy, fit("quantity", leg.qty, 64), fit("price", leg.price, 64))
         for leg in block.legs
     ]
     fields = (
-        _fit("maker", block.maker, 32),
-        _fit("taker", block.taker, 32),
+        fit("maker", block.maker, 32),
+        fit("taker", block.taker, 32),
         legs,
-        _fit("maker_max_fee", block.maker_max_fee, 64),
-        _fit("taker_max_fee", block.taker_max_fee, 64),
-        _fit("nonce", block.nonce, 64),
-        _fit("expiry", block.expiry_s, 64),
+        fit("maker_max_fee", block.maker_max_fee, 64),
+        fit("taker_max_fee", block.taker_max_fee, 64),
+        fit("nonce", block.nonce, 64),
+        fit("expiry", block.expiry_s, 64),
         block.queueable,
     )
     return fields, (*compact(signed.maker_signature), *compact(signed.taker_signature))
@@ -565,9 +546,9 @@ def settle_signed_args(
 
 def _header_args(header: BatchHeader) -> HeaderArgs:
     return (
-        _fit("batch_id", header.batch_id, 64),
-        _fit("round_id", header.round_id, 64),
-        _fit("deadline", header.deadline, 64),
-        _fit("journal_size", header.journal_size, 64),
+        fit("batch_id", header.batch_id, 64),
+        fit("round_id", header.round_id, 64),
+        fit("deadline", header.deadline, 64),
+        fit("journal_size", header.journal_size, 64),
         header.journal_root,
     )

@@ -24,6 +24,7 @@ class Revert(StrEnum):
     FEE_BEYOND_MAX = "fee_beyond_max"
     PRICE_BEYOND_LIMIT = "price_beyond_limit"
     ORDER_REDUCE_ONLY = "order_reduce_only"
+    COMBO_LEGS = "combo_legs"
     # Clearing: a mandate and its quotes
     MANDATE_SEQUENCE = "mandate_sequence"
     MANDATE_QUANTITY = "mandate_quantity"

@@ -47,6 +47,10 @@ _ORDER_TYPE = keccak(
     b"Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,"
     b"uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
 )
+_COMBO_TYPE = keccak(
+    b"ComboOrder(uint32 account,uint256 legs,bool isBuy,uint64 quantity,int64 limitPrice,uint64 maxFee,"
+    b"uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
+)
 _TERMS_TYPE = keccak(
     b"Terms(uint64 display,uint8 selfTrade,bool slide,bool market,uint8 trigger,uint64 triggerPrice,"
     b"bool triggerAbove,uint8 link,uint64 parent,uint8 attached,string protection,int64 delta,uint64 vega)"
@@ -100,6 +104,27 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     account: int
     series: int
+    is_buy: bool
+    quantity: int
+    limit_price: int
+    max_fee: int
+    time_in_force: int = 0
+    post_only: bool = False
+    reduce_only: bool = False
+    replaces: int = 0
+    nonce: int
+    expiry: int
+    terms: bytes = NO_TERMS_HASH
+
+
+class ComboOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """What a trader signs for a combo; ``legs`` is their word, see ``exchange.core.legs``. The rest as of ``Order``.
+
+    Quantity, price and fee are per unit of the combo. The price has either sign: below zero, the buyer is paid.
+    """
+
+    account: int
+    legs: int
     is_buy: bool
     quantity: int
     limit_price: int
@@ -208,14 +233,18 @@ def _typed(domain: bytes, struct_hash: bytes) -> bytes:
     return keccak(b"\x19\x01" + domain + struct_hash)
 
 
-def order_digest(domain: bytes, order: Order) -> bytes:
+def order_digest(domain: bytes, order: Order | ComboOrder) -> bytes:
     """Digest of an order in the domain of Clearing. Raises SigningError when a field leaves its type."""
+    if isinstance(order, Order):
+        kind, of, limit = _ORDER_TYPE, _uint(order.series, 32), _uint(order.limit_price, 64)
+    else:
+        kind, of, limit = _COMBO_TYPE, _uint(order.legs, 256), _int(order.limit_price, 64)
     fields = (
         _uint(order.account, 32),
-        _uint(order.series, 32),
+        of,
         _uint(order.is_buy, 1),
         _uint(order.quantity, 64),
-        _uint(order.limit_price, 64),
+        limit,
         _uint(order.max_fee, 64),
         _uint(order.time_in_force, 8),
         _uint(order.post_only, 1),
@@ -225,7 +254,7 @@ def order_digest(domain: bytes, order: Order) -> bytes:
         _uint(order.expiry, 64),
         _word(order.terms),
     )
-    return _typed(domain, keccak(_ORDER_TYPE + b"".join(fields)))
+    return _typed(domain, keccak(kind + b"".join(fields)))
 
 
 def terms_hash(terms: Terms | None) -> bytes:

@@ -21,6 +21,7 @@ from exchange.core.commands import (
     QuoteRfq,
     RequoteRfq,
 )
+from exchange.lanes import EncodingError
 from exchange.signing import (
     SigningError,
     block_digest,
@@ -144,7 +145,7 @@ class Signatures:
             header = calldata.round_header(self._round_of(command))
             digest = round_digest(self._rounds_domain, header)
             signers = [recover(digest, signature) for signature in command.signatures]
-        except (SigningError, calldata.EncodingError, KeyError) as error:
+        except (SigningError, EncodingError, KeyError) as error:
             return self._unwitnessed(seq, command, str(error))
         known = dict.fromkeys(signer for signer in signers if not self._pinned or signer in self._pinned)
         self.seen |= known

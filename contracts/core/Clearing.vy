@@ -21,12 +21,14 @@ from core import rounds
 from core import state
 from lib import eip712
 from lib import fail
+from lib import fees
 from lib import lanes
 
 initializes: state
 initializes: batches[actions := actions, state := state]
 uses: accounts
 uses: actions
+uses: fees
 uses: listings
 uses: orders
 uses: portfolio
@@ -48,9 +50,18 @@ MASK_16: constant(uint256) = 2**16 - 1
 REDUCE_ONLY: constant(uint256) = 4
 QUOTE: constant(uint256) = 8
 BUY: constant(uint256) = 1
+MASK_32: constant(uint256) = 2**32 - 1
+# Tells an execution between two combos from one against orders for the legs, in which makers change.
+BOTH: constant(uint256) = 1 << 32
 
 interface Office:
     def TERMS() -> bytes32: view
+
+# Rules that only read, and that few batches need, are asked of this very contract: Office has them.
+interface Rules:
+    def check_mandate(
+        domain: bytes32, head: uint256, budget: uint256, root: bytes32, r: uint256, vs: uint256, oldest: uint256
+    ) -> uint256: view
 
 OFFICE: public(immutable(address))
 
@@ -120,7 +131,7 @@ def settle_signed(
         head = extract32(body, at, output_type=uint256)
         if m != 0 and head >> 160 <= before >> 160:
             fail.because("mandate_sequence")
-        quotes.check_mandate(
+        spent[m] = staticcall Rules(self).check_mandate(
             domain,
             head,
             extract32(body, at + 32, output_type=uint256),
@@ -129,10 +140,21 @@ def settle_signed(
             extract32(body, at + 128, output_type=uint256),
             oldest,
         )
-        spent[m] = quotes.spent_under(head)
 
-    # First the trades. Of each order, the cash its account receives above 64 bits of filled quantity.
+    # First the trades. Of each order, the cash its account receives above 64 bits of filled quantity. An execution of a
+    # combo runs over several of them.
     tally: uint256[MAX_ORDERS] = empty(uint256[MAX_ORDERS])
+    lanes_left: uint256 = 0
+    leg_left: uint256 = 0
+    units: uint256 = 0
+    paid: int256 = 0
+    pair: uint256 = 0
+    both: bool = False
+    # Of the maker's side, if that is a combo too, and of the taker's: half the fee of each fill, the other half of those of
+    # this leg, and of those of the leg where it is largest.
+    halves: int256[2] = empty(int256[2])
+    rests: int256[2] = empty(int256[2])
+    most: int256[2] = empty(int256[2])
     for t: uint256 in range(trade_count, bound=MAX_TRADES):
         trade: uint256 = extract32(body, unsafe_add(order_count << 7, t << 5), output_type=uint256)
         maker: uint256 = trade >> 240
@@ -141,6 +163,28 @@ def settle_signed(
             fail.because("batch_format")
         maker_terms: uint256 = extract32(body, maker << 7, output_type=uint256)
         taker_terms: uint256 = extract32(body, taker << 7, output_type=uint256)
+        # One leg of a combo is matched like any trade, under words of its own.
+        of_combo: bool = (taker_terms >> 192) & MASK_32 == 0
+        if of_combo:
+            both = (maker_terms >> 192) & MASK_32 == 0
+            sides: uint256 = (trade >> 224) | BOTH if both else taker
+            if lanes_left == 0:
+                pair = sides
+                lanes_left = extract32(body, (taker << 7) + 64, output_type=uint256)
+                if both and extract32(body, (maker << 7) + 64, output_type=uint256) != lanes_left:
+                    fail.because("series_mismatch")
+                units = trade & MASK_32
+                leg_left = units * orders.size_of(lanes_left)
+                paid = 0
+                halves = empty(int256[2])
+                most = empty(int256[2])
+            if pair != sides or (trade >> 160) & MASK_64 > leg_left:
+                fail.because("combo_legs")
+            if (taker_terms | (maker_terms if both else 0)) & REDUCE_ONLY != 0:
+                fail.because("order_reduce_only")
+            taker_terms = orders.leg_of(taker_terms, lanes_left)
+            if both:
+                maker_terms = orders.leg_of(maker_terms, lanes_left)
         for_maker: uint256 = 0
         for_taker: uint256 = 0
         for_maker, for_taker = orders.match(trade, maker_terms, taker_terms)
@@ -152,27 +196,65 @@ def settle_signed(
                     fail.because("quote_proof")
                 budget: uint256 = extract32(body, annex + m * MANDATE_BYTES + 32, output_type=uint256)
                 spent[m] = quotes.count(spent[m], budget, maker_terms, greeks, (trade >> 160) & MASK_64)
-            for place: uint256 in [maker, taker]:
-                order: uint256 = extract32(body, place << 7, output_type=uint256)
-                if order & REDUCE_ONLY == 0:
-                    continue
-                # What the account holds just before this trade: what it held before the batch, and what the orders
-                # beside this one, which are all that it has in the series, have filled so far.
-                held: int256 = portfolio.position_of(order >> 192)
-                at: uint256 = place
-                for _: uint256 in range(MAX_ORDERS):
-                    if at == 0 or extract32(body, unsafe_sub(at, 1) << 7, output_type=uint256) >> 192 != order >> 192:
-                        break
-                    at = unsafe_sub(at, 1)
-                for beside: uint256 in range(at, order_count, bound=MAX_ORDERS):
-                    terms: uint256 = extract32(body, beside << 7, output_type=uint256)
-                    if terms >> 192 != order >> 192:
-                        break
-                    held += orders.signed(terms, tally[beside] & MASK_64)
-                if orders.signed(order, 1) * held + convert((trade >> 160) & MASK_64, int256) > 0:
-                    fail.because("order_reduce_only")
+            at: uint256 = maker
+            for order: uint256 in [maker_terms, taker_terms]:
+                if order & REDUCE_ONLY != 0:
+                    # What the account holds just before this trade: what it held before the batch, and what its orders
+                    # in the series and those for combos with such a leg, which stand before them, have filled so far.
+                    held: int256 = portfolio.position_of(order >> 192)
+                    for _: uint256 in range(MAX_ORDERS):
+                        if at == 0 or extract32(body, unsafe_sub(at, 1) << 7, output_type=uint256) >> 224 != order >> 224:
+                            break
+                        at = unsafe_sub(at, 1)
+                    for beside: uint256 in range(at, order_count, bound=MAX_ORDERS):
+                        terms: uint256 = extract32(body, beside << 7, output_type=uint256)
+                        if terms >> 192 > order >> 192:
+                            break
+                        filled: int256 = orders.signed(terms, tally[beside] & MASK_64)
+                        if (terms >> 192) & MASK_32 == 0:
+                            legs: uint256 = extract32(body, (beside << 7) + 64, output_type=uint256)
+                            held += filled * orders.ratio_in(legs, (order >> 192) & MASK_32)
+                        elif terms >> 192 == order >> 192:
+                            held += filled
+                    if orders.signed(order, 1) * held + convert((trade >> 160) & MASK_64, int256) > 0:
+                        fail.because("order_reduce_only")
+                at = taker
+        if of_combo:
+            quantity: uint256 = (trade >> 160) & MASK_64
+            leg_left -= quantity
+            price: uint256 = (trade >> 96) & MASK_64
+            fee: int256[2] = empty(int256[2])
+            fee[1], fee[0] = fees.of_fill(price, quantity, (trade >> 32) & MASK_64)
+            paid += orders.signed(taker_terms, price * quantity)
+            is_last: bool = leg_left == 0 and lanes_left >> 64 == 0
+            for side: uint256 in range(2):
+                if side == 1 and not both:
+                    break
+                # Cash as for an order, less what need not be paid; units, when all of them are there.
+                rest: int256 = fee[side] >> 1
+                halves[side] += fee[side] - rest
+                rests[side] += rest
+                counted: int256 = rest * 2**64 - convert(quantity, int256)
+                if leg_left == 0:
+                    if abs(rests[side]) > abs(most[side]):
+                        most[side] = rests[side]
+                    rests[side] = 0
+                if is_last:
+                    place: uint256 = taker if side == 0 else maker
+                    terms: uint256 = extract32(body, place << 7, output_type=uint256)
+                    orders.check_combo(terms, paid if side == 0 else -paid, halves[side] + most[side], units)
+                    counted += convert(units, int256) - most[side] * 2**64
+                if side == 0:
+                    for_taker = unsafe_add(for_taker, convert(convert(counted, bytes32), uint256))
+                else:
+                    for_maker = unsafe_add(for_maker, convert(convert(counted, bytes32), uint256))
+            if leg_left == 0:
+                lanes_left >>= 64
+                leg_left = units * orders.size_of(lanes_left)
         tally[maker] = unsafe_add(tally[maker], for_maker)
         tally[taker] = unsafe_add(tally[taker], for_taker)
+    if lanes_left != 0:
+        fail.because("combo_legs")
 
     round: uint256 = 0
     if order_count != 0:
@@ -216,7 +298,11 @@ def settle_signed(
                                 delta: int256 = convert(tally[j] & MASK_64, int256)
                                 if (order & 1 == 1) == undo:
                                     delta = -delta
-                                portfolio.shift_lane(order >> 192, delta)
+                                if (order >> 192) & MASK_32 != 0:
+                                    portfolio.shift_lane(order >> 192, delta)
+                                else:
+                                    legs: uint256 = extract32(body, (j << 7) + 64, output_type=uint256)
+                                    portfolio.shift_legs(order >> 224, legs, delta)
                             if undo:
                                 ledger = portfolio.ledger[last >> 32] - cash_delta * 2**128
                                 if margin < portfolio.margin_of(last >> 32, ledger, True, True, round, sheets):
@@ -227,18 +313,20 @@ def settle_signed(
                 cash_delta = 0
                 account_word = accounts.words[key >> 32]
                 accounts.check_active(account_word)
-            if (key >> 16) & MASK_16 != expiry_id:
-                expiry_id = (key >> 16) & MASK_16
-                listings.check_tradable(expiry_id)
-            strikes = listings.strikes[(key >> 2) & MASK_30]
-            held = portfolio.positions[key >> 2]
+            strikes = 0
+            held = 0
+            # No position has the key of a combo, so no slot is held open while they are executed.
+            if key & MASK_32 != 0:
+                if (key >> 16) & MASK_16 != expiry_id:
+                    expiry_id = (key >> 16) & MASK_16
+                    listings.check_tradable(expiry_id)
+                strikes = listings.strikes[(key >> 2) & MASK_30]
+                held = portfolio.positions[key >> 2]
             word = held
-        lane: uint256 = (key & 3) << 6
-        if (strikes >> lane) & MASK_64 == 0:
-            fail.because("series_unknown")
         b: uint256 = extract32(body, unsafe_add(i << 7, 32), output_type=uint256)
         moved: uint256 = tally[i]
         delta: int256 = 0
+        cash_delta = unsafe_add(cash_delta, convert(convert(moved, bytes32), int256) >> 64)
         if a & QUOTE != 0:
             greeks: uint256 = extract32(body, unsafe_add(i << 7, 64), output_type=uint256)
             if greeks & MASK_16 >= mandate_count or (b >> 16) & MASK_16 > MAX_PROOF:
@@ -255,10 +343,28 @@ def settle_signed(
             hidden: bytes32 = empty(bytes32)
             if b & MASK_16 != 0:
                 hidden = extract32(body, unsafe_add(annex, unsafe_sub(b & MASK_16, 1) << 5))
+            if key & MASK_32 == 0:
+                legs: uint256 = extract32(body, (i << 7) + 64, output_type=uint256)
+                delta = orders.execute(
+                    domain,
+                    a,
+                    b,
+                    legs,
+                    hidden,
+                    extract32(body, (i << 7) + 96, output_type=uint256),
+                    extract32(body, annex + ((b >> 11) & (MASK_16 << 5)) - 32, output_type=uint256),
+                    account_word,
+                    oldest,
+                    moved,
+                )
+                if delta != 0:
+                    portfolio.shift_legs(key >> 32, legs, delta)
+                continue
             delta = orders.execute(
                 domain,
                 a,
                 b,
+                0,
                 hidden,
                 extract32(body, unsafe_add(i << 7, 64), output_type=uint256),
                 extract32(body, unsafe_add(i << 7, 96), output_type=uint256),
@@ -266,8 +372,10 @@ def settle_signed(
                 oldest,
                 moved,
             )
+        lane: uint256 = (key & 3) << 6
+        if (strikes >> lane) & MASK_64 == 0:
+            fail.because("series_unknown")
         word = lanes.add_at(word, lane, delta)
-        cash_delta = unsafe_add(cash_delta, convert(convert(moved, bytes32), int256) >> 64)
     for m: uint256 in range(mandate_count, bound=MAX_MANDATES):
         quotes.keep(extract32(body, annex + m * MANDATE_BYTES, output_type=uint256), spent[m])
     # What the accounts together paid more than they received are the fees.

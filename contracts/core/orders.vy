@@ -9,8 +9,14 @@
      word b: replaces u64 | nonce u64 | expiry u64 | 0 u48 | place u16 of the terms in the annex, from 1; 0 when the
              terms are zero, as they are for all but a few orders
      words r, vs: EIP-2098 signature
+     An order for a combo has series 0, so it comes before all others of its account, and a limit price with a sign. Its
+     third word are its legs: up to four lanes of 64 bits, series u32 << 16 | ratio i16, lane 0 lowest, in ascending
+     series. One unit of it is `ratio` contracts of each leg, sold where the ratio is negative. Its fourth word is r;
+     word b has the place of vs in the annex, u16 from 1, above that of the terms.
      A trade is one word: maker u16 | taker u16 (places in the list of orders) | quantity u64 | price u64 |
-     index u64 | 0 u32.
+     index u64 | units u32. An execution of a combo is one such word or several for each leg, in order of the lanes, which
+     together are `units` of it: against another order for the same combo, or against orders for the legs, from which the
+     combo takes.
      Prices in 1e-6 USDC, quantities in 1e-4 contract.
 @custom:kill Owners cancel nonces and revoke keys; a batch that ignores either is refused.
 """
@@ -28,6 +34,10 @@ uses: listings
 ORDER_TYPE: constant(bytes32) = keccak256(
     "Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
 )
+# Members as of an Order, but for the legs in place of the series and the sign of the limit price.
+COMBO_TYPE: constant(bytes32) = keccak256(
+    "ComboOrder(uint32 account,uint256 legs,bool isBuy,uint64 quantity,int64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
+)
 LOTS: constant(uint256) = 10**4
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_32: constant(uint256) = 2**32 - 1
@@ -39,6 +49,8 @@ QUOTE: constant(uint256) = 8
 GTC: constant(uint256) = 0
 # A lane that another order has taken over.
 DEAD: constant(uint256) = MASK_32
+# Of word a of a combo order, what holds for each leg too: account, quantity, flags but the side and that of a quote.
+COMBO_KEPT: constant(uint256) = (MASK_32 << 224) | (MASK_64 & ~(BUY | QUOTE))
 
 # (account << 64 | nonce >> 3) -> eight lanes of filled quantity u32
 fills: HashMap[uint256, uint256]
@@ -73,13 +85,13 @@ def match(
     maker_fee, taker_fee = fees.of_fill(price, quantity, (trade >> 32) & MASK_64)
     # A fee f is at most ceil(m * q / LOTS) just when f - 1 is below m * q / LOTS.
     if maker_fee > 0:
-        if unsafe_mul(convert(maker_fee, uint256) - 1, LOTS) >= unsafe_mul((maker >> 64) & MASK_64, quantity):
+        if unsafe_mul(unsafe_sub(convert(maker_fee, uint256), 1), LOTS) >= unsafe_mul((maker >> 64) & MASK_64, quantity):
             fail.because("fee_beyond_max")
     if taker_fee > 0:
-        if unsafe_mul(convert(taker_fee, uint256) - 1, LOTS) >= unsafe_mul((taker >> 64) & MASK_64, quantity):
+        if unsafe_mul(unsafe_sub(convert(taker_fee, uint256), 1), LOTS) >= unsafe_mul((taker >> 64) & MASK_64, quantity):
             fail.because("fee_beyond_max")
     # Prices fit 64 bits and quantities 32, so cash fits 97 and unchecked arithmetic cannot overflow.
-    premium: int256 = convert(unsafe_div(unsafe_mul(price, quantity), LOTS), int256)
+    premium: int256 = convert(convert(unsafe_div(unsafe_mul(price, quantity), LOTS), bytes32), int256)
     if maker & BUY == 0:
         if maker_limit > price or price > taker_limit:
             fail.because("price_beyond_limit")
@@ -91,6 +103,72 @@ def match(
         (convert(convert(unsafe_sub(premium, maker_fee), bytes32), uint256) << 64) | quantity,
         (convert(convert(unsafe_sub(unsafe_sub(0, premium), taker_fee), bytes32), uint256) << 64) | quantity,
     )
+
+
+@internal
+@pure
+def leg_of(a: uint256, lane: uint256) -> uint256:
+    """
+    @notice Word a of a combo order as if it were one for a leg, with any limit and any fee: those are checked over all
+            legs together, see `close_side`.
+    """
+    side: uint256 = (a ^ (lane >> 15)) & BUY
+    limit: uint256 = MASK_64 * side
+    return (
+        (a & COMBO_KEPT)
+        | (((lane >> 16) & MASK_32) << 192)
+        | (limit << 128)
+        | (MASK_64 << 64)
+        | side
+    )
+
+
+@internal
+@pure
+def ratio_of(lane: uint256) -> int256:
+    """
+    @notice Ratio of a leg.
+    """
+    return convert(convert(lane << 240, bytes32), int256) >> 240
+
+
+@internal
+@pure
+def size_of(lane: uint256) -> uint256:
+    """
+    @notice Contracts of a leg in one unit of a combo.
+    """
+    return convert(abs(self.ratio_of(lane)), uint256)
+
+
+@internal
+@pure
+def ratio_in(legs: uint256, series: uint256) -> int256:
+    """
+    @notice Ratio of a series in a combo, 0 if it is no leg.
+    """
+    for place: uint256 in range(4):
+        lane: uint256 = (legs >> (place << 6)) & MASK_64
+        if lane >> 16 == series:
+            return self.ratio_of(lane)
+    return 0
+
+
+@internal
+@pure
+def check_combo(a: uint256, paid: int256, fee: int256, units: uint256):
+    """
+    @notice Check an execution of a combo against word a of an order for it.
+    @param paid What the side of the order pays for the legs, before fees, in 1e-10 USDC.
+    @param fee Of all legs, see `fees`.
+    """
+    if fee > 0 and unsafe_mul(convert(fee, uint256) - 1, LOTS) >= unsafe_mul((a >> 64) & MASK_64, units):
+        fail.because("fee_beyond_max")
+    limit: int256 = convert(convert(a << 64, bytes32), int256) >> 192
+    if a & BUY == 0:
+        limit = -limit
+    if paid > limit * convert(units, int256):
+        fail.because("price_beyond_limit")
 
 
 @internal
@@ -109,6 +187,7 @@ def execute(
     domain: bytes32,
     a: uint256,
     b: uint256,
+    legs: uint256,
     hidden: bytes32,
     r: uint256,
     vs: uint256,
@@ -118,25 +197,33 @@ def execute(
 ) -> int256:
     """
     @notice Check an order and count its fill.
+    @param legs Those of a combo order; 0 for any other.
     @param hidden Hash of terms that are the engine's to keep, such as a display size; nothing here reads it.
     @param account_word The account's word in `accounts`.
     @param oldest Expiry in seconds of the oldest orders that may still settle.
     @param moved Cash the account received in this batch above 64 bits of quantity traded; no quantity for an order
            listed only because a later one replaces it.
-    @return Change of the account's position.
+    @return Change of the account's position, in units of a combo.
     """
     # Everything in one function: a call costs about 60 gas, and this runs for every order of a batch.
     account: uint256 = a >> 224
     nonce: uint256 = (b >> 128) & MASK_64
     fill: uint256 = moved & MASK_64
+    instrument: uint256 = (a >> 192) & MASK_32
+    limit: uint256 = (a >> 128) & MASK_64
+    type_hash: bytes32 = ORDER_TYPE
+    if instrument == 0:
+        type_hash = COMBO_TYPE
+        instrument = legs
+        limit = convert(convert(convert(convert(a << 64, bytes32), int256) >> 192, bytes32), uint256)
     struct_hash: bytes32 = keccak256(
         abi_encode(
-            ORDER_TYPE,
+            type_hash,
             account,
-            (a >> 192) & MASK_32,
+            instrument,
             a & 1,
             (a >> 32) & MASK_32,
-            (a >> 128) & MASK_64,
+            limit,
             (a >> 64) & MASK_64,
             (a >> 8) & MASK_8,
             (a >> 1) & 1,
@@ -150,7 +237,7 @@ def execute(
     signer: address = ecdsa.recover(keccak256(concat(b"\x19\x01", domain, struct_hash)), r, vs)
     if signer == empty(address) or convert(signer, uint256) != account_word & MASK_160:
         if accounts.check_key(account, signer, fill != 0, accounts.SCOPE_TRADE) and fill != 0:
-            self._count_key(signer, a, moved)
+            self._count_key(signer, a, legs, moved)
     if fill != 0:
         if (b >> 64) & MASK_64 < oldest:
             fail.because("order_expired")
@@ -172,23 +259,34 @@ def execute(
         # Read again: the order replaced may live in the same word.
         self.fills[key] = (self.fills[key] & ~(MASK_32 << offset)) | (total << offset)
     if a & BUY != 0:
-        return convert(fill, int256)
-    return unsafe_sub(0, convert(fill, int256))
+        return convert(convert(fill, bytes32), int256)
+    return unsafe_sub(0, convert(convert(fill, bytes32), int256))
 
 
 @internal
-def _count_key(signer: address, a: uint256, moved: uint256):
+def _count_key(signer: address, a: uint256, legs: uint256, moved: uint256):
     """
     @notice Count a fill against the limits of the key that signed the order.
-    @dev Notional is strike times quantity: of the batch the contract can vouch for that, not for the index in it.
+    @dev Notional is strike times quantity: of the batch the contract can vouch for that, not for the index in it. Of a
+         combo each leg counts, and as spent what is paid for all of them together: that legs sold help to pay for others
+         is no more than selling them too cheaply, which notional bounds.
     """
-    series: uint256 = (a >> 192) & MASK_32
-    strike: uint256 = (listings.strikes[series >> 2] >> ((series & 3) << 6)) & (2**63 - 1)
-    underlying: uint256 = (listings.expiries[series >> 16] >> 64) & MASK_32
-    paid: int256 = 0
-    if a & BUY != 0:
-        paid = max(-(convert(convert(moved, bytes32), int256) >> 64), 0)
-    accounts.use_key(a >> 224, signer, underlying, strike * (moved & MASK_64), convert(paid, uint256))
+    lanes: uint256 = legs
+    if legs == 0:
+        lanes = (((a >> 192) & MASK_32) << 16) | 1
+    spent: uint256 = 0
+    if legs != 0 or a & BUY != 0:
+        spent = convert(max(-(convert(convert(moved, bytes32), int256) >> 64), 0), uint256)
+    for _: uint256 in range(4):
+        if lanes == 0:
+            break
+        series: uint256 = (lanes >> 16) & MASK_32
+        strike: uint256 = (listings.strikes[series >> 2] >> ((series & 3) << 6)) & (2**63 - 1)
+        underlying: uint256 = (listings.expiries[series >> 16] >> 64) & MASK_32
+        quantity: uint256 = (moved & MASK_64) * self.size_of(lanes)
+        accounts.use_key(a >> 224, signer, underlying, strike * quantity, spent)
+        spent = 0
+        lanes >>= 64
 
 
 @internal

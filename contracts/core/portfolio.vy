@@ -28,6 +28,10 @@ MASK_128: constant(uint256) = 2**128 - 1
 LOTS: constant(uint256) = 10**4
 LIVE: constant(int256) = 2**128 - 1
 
+# Asked of this very contract, which has the answer from Office: few accounts have claims.
+interface Claims:
+    def claims_of(account: uint256, live: uint256, time: uint256) -> int256: view
+
 interface Margin:
     def of_expiry(
         words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
@@ -126,6 +130,30 @@ def shift_lane(key: uint256, delta: int256):
 
 
 @internal
+def shift_legs(account: uint256, legs: uint256, units: int256):
+    """
+    @notice Move the positions in all legs of a combo, see `orders`.
+    @param units Less than 2**48 in size.
+    """
+    rest: uint256 = legs
+    last: uint256 = 0
+    for _: uint256 in range(4):
+        if rest == 0:
+            break
+        series: uint256 = (rest & MASK_64) >> 16
+        # Nothing twice, nothing between the lanes, nothing above a series: a combo has one spelling.
+        if series <= last or series > MASK_32:
+            fail.because("combo_legs")
+        last = series
+        listings.check_tradable(series >> 16)
+        if (listings.strikes[series >> 2] >> ((series & 3) << 6)) & MASK_64 == 0:
+            fail.because("series_unknown")
+        ratio: int256 = convert(convert(rest << 240, bytes32), int256) >> 240
+        self.shift_lane((account << 32) | series, units * ratio)
+        rest >>= 64
+
+
+@internal
 @view
 def margin_of(
     account: uint256, ledger: int256, exact: bool, initial: bool, round: uint256, sheets: Bytes[MAX_SHEET_BYTES]
@@ -188,28 +216,8 @@ def margin_of(
         offset = unsafe_add(offset, unsafe_add(64, listed << 5))
     claims: int256 = 0
     if live != 0:
-        claims = self._claims(account, live, round >> 128)
+        claims = staticcall Claims(self).claims_of(account, live, round >> 128)
     return (ledger >> 128) + claims - convert(standard.to_cash(scaled), int256)
-
-
-@internal
-@view
-def _claims(account: uint256, live: uint256, time: uint256) -> int256:
-    """
-    @notice What the expiries of `live` will pay, each rounded down; refuses one that is no claim at `time`.
-    """
-    total: int256 = 0
-    left: uint256 = live
-    for bit: uint256 in range(128):
-        if left == 0:
-            break
-        if left & 1 != 0:
-            expiry_id: uint256 = listings.at_bit(bit)
-            if not listings.is_claim(expiry_id, time):
-                fail.because("sheet_missing")
-            total += payoff.floor_cash(self._payoff(account, expiry_id, listings.fixing(expiry_id)))
-        left >>= 1
-    return total
 
 
 @internal
@@ -266,6 +274,28 @@ def collect_dust(expiry_id: uint256, amount: uint256):
     total: uint256 = self.dust[expiry_id] + amount
     self.dust[expiry_id] = total % LOTS
     self.add_cash(0, convert(total // LOTS, int256))
+
+
+@external
+@view
+def claims_of(account: uint256, live: uint256, time: uint256) -> int256:
+    """
+    @notice What an account's expiries will pay, each rounded down; refuses one that is no claim at a time.
+    @param live Bits of expiry_id % 128.
+    @param time Of the round, in seconds.
+    """
+    total: int256 = 0
+    left: uint256 = live
+    for bit: uint256 in range(128):
+        if left == 0:
+            break
+        if left & 1 != 0:
+            expiry_id: uint256 = listings.at_bit(bit)
+            if not listings.is_claim(expiry_id, time):
+                fail.because("sheet_missing")
+            total += payoff.floor_cash(self._payoff(account, expiry_id, listings.fixing(expiry_id)))
+        left >>= 1
+    return total
 
 
 @external

@@ -48,14 +48,17 @@ spent: HashMap[uint256, uint256]
 fills: HashMap[uint256, uint256]
 
 
-@internal
+@external
 @view
 def check_mandate(
     domain: bytes32, head: uint256, budget: uint256, root: bytes32, r: uint256, vs: uint256, oldest: uint256
-):
+) -> uint256:
     """
     @notice Refuse a mandate that is not signed by the owner or a key that may quote, or not in force.
+    @param domain That of Clearing.
+    @param head First word of a mandate, see above.
     @param oldest Expiry in seconds of the oldest mandates that may still settle.
+    @return What has filled under it, see `spent`.
     """
     account: uint256 = head >> 224
     nonce: uint256 = (head >> 160) & MASK_64
@@ -82,14 +85,6 @@ def check_mandate(
         fail.because("order_expired")
     if word & accounts.HAS_CANCELS != 0:
         accounts.check_nonce(account, nonce)
-
-
-@internal
-@view
-def spent_under(head: uint256) -> uint256:
-    """
-    @notice What has filled under a mandate.
-    """
     return self.spent[head >> 160]
 
 

@@ -5,28 +5,29 @@ from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange import calldata
-from exchange.calldata import EncodingError, Round, Sheet, SignedOrder, SpotWord, Trade
-from exchange.signing import Order, compact, sign
+from exchange import calldata, lanes
+from exchange.calldata import Round, Sheet, SignedOrder, SpotWord, Trade
+from exchange.lanes import EncodingError
+from exchange.signing import NO_TERMS_HASH, ComboOrder, Order, compact, sign
 
 u16, u32, u64, u96 = (st.integers(0, 2**bits - 1) for bits in (16, 32, 64, 96))
 i64 = st.integers(-(2**63), 2**63 - 1)
 SIGNATURE = sign(keccak(b"calldata"), b"\1" * 32)
-orders = st.builds(
-    Order,
-    account=u32,
-    series=u32,
-    is_buy=st.booleans(),
-    quantity=st.integers(0, calldata.DEAD_LANE - 1),
-    limit_price=u64,
-    max_fee=u64,
-    time_in_force=st.integers(0, 255),
-    post_only=st.booleans(),
-    reduce_only=st.booleans(),
-    replaces=u64,
-    nonce=u64,
-    expiry=u64,
-)
+shared = {
+    "account": u32,
+    "is_buy": st.booleans(),
+    "quantity": st.integers(0, calldata.DEAD_LANE - 1),
+    "max_fee": u64,
+    "time_in_force": st.integers(0, 255),
+    "post_only": st.booleans(),
+    "reduce_only": st.booleans(),
+    "replaces": u64,
+    "nonce": u64,
+    "expiry": u64,
+}
+orders = st.builds(Order, series=st.integers(1, 2**32 - 1), limit_price=u64, **shared)
+hashes = st.just(NO_TERMS_HASH) | st.binary(min_size=32, max_size=32)
+combos = st.builds(ComboOrder, legs=st.integers(0, 2**256 - 1), limit_price=i64, terms=hashes, **shared)
 series_ids = st.builds(lambda expiry, index: expiry << 16 | index, st.integers(1, 2**16 - 1), st.integers(0, 255))
 ORDER = Order(account=1, series=1 << 16, is_buy=True, quantity=1, limit_price=1, max_fee=1, nonce=1, expiry=1)
 
@@ -39,7 +40,17 @@ def test_an_order_survives(order):
     assert compact(back.signature) == compact(SIGNATURE)
 
 
-@given(st.builds(Trade, u16, u16, st.integers(1, calldata.DEAD_LANE - 1), u64, u64))
+@given(combos, combos)
+def test_an_order_for_a_combo_survives_with_what_it_has_in_the_annex(first, second):
+    signed = [SignedOrder(first, SIGNATURE), SignedOrder(second, sign(keccak(b"other"), b"\2" * 32))]
+    body = calldata.joined_body(signed, [])
+    for place, one in enumerate(signed):
+        back = calldata.decode_order(body[128 * place : 128 * place + 128], body[256:-32])
+        assert back.order == one.order
+        assert compact(back.signature) == compact(one.signature)
+
+
+@given(st.builds(Trade, u16, u16, st.integers(1, calldata.DEAD_LANE - 1), u64, u64, u32))
 def test_a_trade_survives(trade):
     assert calldata.decode_trade(calldata.encode_trade(trade)) == trade
 
@@ -58,8 +69,8 @@ def test_a_sheet_survives(expiry_id, underlying, spot, forward, conf, marks):
 
 
 @given(st.lists(i64, min_size=4, max_size=4))
-def test_signed_lanes_survive(lanes):
-    assert calldata.unpack_signed(calldata.pack_signed(lanes)) == tuple(lanes)
+def test_signed_lanes_survive(four):
+    assert lanes.unpack_signed(lanes.pack_signed(four)) == tuple(four)
 
 
 @given(st.dictionaries(series_ids, i64.filter(bool), max_size=40))
@@ -99,6 +110,14 @@ def test_arranging_keeps_every_trade_with_its_orders():
         calldata.batch_body(signed, trades)
 
 
+def test_orders_for_combos_are_the_first_of_their_account():
+    combo = ComboOrder(account=2, legs=1, is_buy=True, quantity=1, limit_price=-1, max_fee=1, nonce=1, expiry=1)
+    order = Order(account=2, series=1 << 16, is_buy=True, quantity=1, limit_price=1, max_fee=1, nonce=2, expiry=1)
+    other = Order(account=1, series=2 << 16, is_buy=True, quantity=1, limit_price=1, max_fee=1, nonce=3, expiry=1)
+    arranged, _ = calldata.arrange([SignedOrder(one, SIGNATURE) for one in (order, combo, other)], [])
+    assert [one.order for one in arranged] == [other, combo, order]
+
+
 SHEET = Sheet(1, 1, 1, 1, 1, (1,))
 ROUND = Round(1, 1, 1, (), (SHEET,))
 MANY = Round(1, 1, 1, (), tuple(Sheet(i, 1, 1, 1, 1, (1,) * 256) for i in range(9)))
@@ -110,7 +129,14 @@ MANY = Round(1, 1, 1, (), tuple(Sheet(i, 1, 1, 1, 1, (1,) * 256) for i in range(
         lambda: calldata.encode_order(SignedOrder(Order(**{**fields(), "quantity": calldata.DEAD_LANE}), SIGNATURE)),
         lambda: calldata.encode_order(SignedOrder(Order(**{**fields(), "account": 2**32}), SIGNATURE)),
         lambda: calldata.encode_order(SignedOrder(Order(**{**fields(), "limit_price": -1}), SIGNATURE)),
+        lambda: calldata.encode_order(SignedOrder(Order(**{**fields(), "series": 0}), SIGNATURE)),
+        lambda: calldata.encode_order(SignedOrder(combo(limit_price=2**63), SIGNATURE), 1),
+        lambda: calldata.encode_order(SignedOrder(combo(limit_price=-(2**63) - 1), SIGNATURE), 1),
+        lambda: calldata.encode_order(SignedOrder(combo(legs=2**256), SIGNATURE), 1),
+        lambda: calldata.encode_order(SignedOrder(combo(), SIGNATURE)),
+        lambda: calldata.decode_order(calldata.encode_order(SignedOrder(combo(), SIGNATURE), 1)),
         lambda: calldata.encode_trade(Trade(0, 0, 0, 1, 1)),
+        lambda: calldata.encode_trade(Trade(0, 0, 1, 1, 1, 2**32)),
         lambda: calldata.encode_trade(Trade(2**16, 0, 1, 1, 1)),
         lambda: calldata.encode_trade(Trade(0, 0, 1, 2**64, 1)),
         lambda: calldata.decode_order(bytes(127)),
@@ -122,9 +148,9 @@ MANY = Round(1, 1, 1, (), tuple(Sheet(i, 1, 1, 1, 1, (1,) * 256) for i in range(
         lambda: calldata.encode_sheet(Sheet(1, 1, 1, 1, 1, (-1,))),
         lambda: calldata.decode_sheet(bytes(32)),
         lambda: calldata.decode_sheet(bytes(96)),
-        lambda: calldata.pack_signed([2**63]),
-        lambda: calldata.pack_signed([0] * 5),
-        lambda: calldata.unpack_signed(2**256),
+        lambda: lanes.pack_signed([2**63]),
+        lambda: lanes.pack_signed([0] * 5),
+        lambda: lanes.unpack_signed(2**256),
         lambda: calldata.strikes_word([(0, True)]),
         lambda: calldata.strikes_word([(2**63, False)]),
         lambda: calldata.series_id(0, 0),
@@ -147,3 +173,7 @@ def test_what_has_no_place_in_calldata_is_refused(encode):
 
 def fields():
     return {name: getattr(ORDER, name) for name in ORDER.__struct_fields__}
+
+
+def combo(**changes):
+    return ComboOrder(**{"legs": 1} | {name: value for name, value in fields().items() if name != "series"} | changes)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import msgspec
+from contract_combos import between, fees_of, implied, legs, moved, premium, signed_combo, value
 from contract_drawing import PATIENCE, SOAK, drawn
 from contract_venue import LOT, USDC, WINDOW, Player, Venue, address
 from hypothesis import strategies as st
@@ -116,6 +117,52 @@ class ClearingMachine(RuleBasedStateMachine):
             held[signed.order.series] = held.get(signed.order.series, 0) + side * one.quantity
             if not held[signed.order.series]:
                 del held[signed.order.series]
+
+    @rule(
+        maker=who,
+        step=st.integers(1, 3),
+        indices=st.lists(st.integers(0, 5), min_size=2, max_size=4, unique=True),
+        ratios=st.lists(st.integers(-3, 3).filter(bool), min_size=4, max_size=4),
+        dollars=st.lists(st.integers(0, 4_000), min_size=4, max_size=4),
+        units=st.integers(1, LOT),
+        rests=st.booleans(),
+        is_buy=st.booleans(),
+    )
+    def trade_combo(self, maker, step, indices, ratios, dollars, units, rests, is_buy) -> None:
+        """An execution of a combo, against another order for it or against orders of its legs."""
+        venue = self.venue
+        venue.post(venue.round())
+        of = legs(*zip((calldata.series_id(1, index) for index in sorted(indices)), (1, *ratios), strict=False))
+        prices = [price * USDC + 7 for price in dollars[: len(of)]]
+        side, taker, other = 1 if is_buy else -1, self.players[(maker + step) % 4], self.players[maker]
+        combo = signed_combo(venue, taker, of, side * units, value(of, prices))
+        if rests:
+            against = signed_combo(venue, other, of, -side * units, value(of, prices))
+            batch = venue.batch([against, combo], between(of, 0, 1, units, prices))
+        else:
+            batch = implied(venue, of, combo, [other] * len(of), units, prices)
+        outcome = venue.settle_refusal(batch)
+        if outcome == "accepted":
+            rest, taken, resting = fees_of(of, units, prices)
+            paid = premium(of, units, prices)
+            self._book_combo(taker, moved(of, side * units), side * paid, taken)
+            self._book_combo(other, moved(of, -side * units), -side * paid, resting if rests else sum(rest))
+        else:
+            assert outcome in {
+                Revert.ACCOUNT_MARGIN,
+                Revert.ACCOUNT_FROZEN,
+                Revert.SERIES_EXPIRED,
+                Revert.SHEET_MISSING,
+            }
+
+    def _book_combo(self, player: Player, change: dict[int, int], pays: int, fee: int) -> None:
+        self.cash[player.account] -= pays + fee
+        self.cash[0] += fee
+        held = self.positions[player.account]
+        for series, quantity in change.items():
+            held[series] = held.get(series, 0) + quantity
+            if not held[series]:
+                del held[series]
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data())

@@ -11,7 +11,7 @@ from contract_venue import MAINNET, USDC, WAD, Venue, address, key
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exchange import calldata
+from exchange import calldata, lanes
 from exchange.core.commands import FeeSchedule, StandardModel
 from exchange.core.fees import maker_fee, taker_fee
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement, settlement_value
@@ -41,9 +41,9 @@ def words_of(legs: tuple[Leg, ...]) -> list[int]:
     words = []
     for at in range(0, len(legs), 4):
         four = legs[at : at + 4]
-        words.append(calldata.pack_signed([leg.qty for leg in four]))
+        words.append(lanes.pack_signed([leg.qty for leg in four]))
         words.append(calldata.strikes_word([(leg.strike, leg.is_call) for leg in four]))
-        words.append(calldata.pack_unsigned([leg.mark for leg in four]))
+        words.append(lanes.pack_unsigned([leg.mark for leg in four]))
     return words
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from exchange import calldata, signing
 from exchange.calldata import SignedQuote, Trade
 from exchange.core.commands import QuoteLeaf, QuoteMandate
+from exchange.lanes import EncodingError
 from exchange.reverts import Revert
 from exchange.shell.chain import Reverted
 
@@ -343,7 +344,7 @@ def test_what_does_not_fit_is_not_encoded(changes):
     quote = SignedQuote(mandate, bytes(32), 0, QuoteLeaf(1 << 16, True, 1, 1, 0, 0), ())
     spoilt = msgspec.structs.replace(quote, **changes)
     spoilt = msgspec.structs.replace(spoilt, mandate=msgspec.structs.replace(spoilt.mandate, signature=signature))
-    with pytest.raises(calldata.EncodingError):
+    with pytest.raises(EncodingError):
         calldata.batch_body([spoilt], [])
 
 

@@ -10,7 +10,7 @@ from msgspec.structs import astuple
 
 from exchange import signing
 from exchange.core import commands as c
-from exchange.signing import BatchHeader, Fault, Order, Receipt, RoundHeader, SigningError
+from exchange.signing import BatchHeader, ComboOrder, Fault, Order, Receipt, RoundHeader, SigningError
 
 KEY = keccak(b"typed digests")
 CONTRACT = bytes.fromhex("5fbdb2315678afecb367f032d93f642f64180aa3")
@@ -18,6 +18,10 @@ CHAIN_ID = 31337
 TYPES = {
     "Order": (
         "uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,uint8 timeInForce,"
+        "bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms"
+    ),
+    "ComboOrder": (
+        "uint32 account,uint256 legs,bool isBuy,uint64 quantity,int64 limitPrice,uint64 maxFee,uint8 timeInForce,"
         "bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms"
     ),
     "Batch": "uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content",
@@ -41,6 +45,7 @@ TYPES = {
     "ReleaseKill": "uint8 scope,uint32 account,address owner,address by,string cause,uint64 nonce,uint64 expiry",
 }
 u8, u32, u64, u256 = (st.integers(0, 2**bits - 1) for bits in (8, 32, 64, 256))
+i64 = st.integers(-(2**63), 2**63 - 1)
 b32 = st.binary(min_size=32, max_size=32)
 DOMAIN = signing.domain_separator(CHAIN_ID, CONTRACT)
 
@@ -77,6 +82,13 @@ def test_order_digest_is_the_wallets(values):
     assert signing.order_digest(DOMAIN, order) == wallet_digest("Order", values)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.tuples(u32, u256, st.booleans(), u64, i64, u64, u8, st.booleans(), st.booleans(), u64, u64, u64, b32))
+def test_the_digest_of_an_order_for_a_combo_is_the_wallets(values):
+    order = ComboOrder(**dict(zip(ComboOrder.__struct_fields__, values, strict=True)))
+    assert signing.order_digest(DOMAIN, order) == wallet_digest("ComboOrder", values)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.tuples(u64, u64, u64, u64, b32, b32))
 def test_batch_digest_is_the_wallets(values):
@@ -98,7 +110,7 @@ def test_receipt_digest_is_the_wallets(values):
     assert signing.receipt_digest(DOMAIN, receipt) == wallet_digest("Receipt", values)
 
 
-u63, i64, text = st.integers(1, 2**63 - 1), st.integers(-(2**63), 2**63 - 1), st.text(max_size=20)
+u63, text = st.integers(1, 2**63 - 1), st.text(max_size=20)
 
 
 @settings(max_examples=60, deadline=None)
@@ -186,6 +198,16 @@ def test_an_order_outside_its_types_is_not_signed(field, value):
     order = Order(**(fields | {"expiry": 1} | {field: value}))
     with pytest.raises(SigningError) as caught:
         signing.order_digest(DOMAIN, order)
+    assert caught.value.fault is Fault.RANGE
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("legs", -1), ("legs", 2**256), ("limit_price", 2**63), ("limit_price", -(2**63) - 1)]
+)
+def test_an_order_for_a_combo_outside_its_types_is_not_signed(field, value):
+    fields = {"account": 1, "legs": 1, "is_buy": True, "quantity": 1, "limit_price": 1, "max_fee": 1, "nonce": 1}
+    with pytest.raises(SigningError) as caught:
+        signing.order_digest(DOMAIN, ComboOrder(**(fields | {"expiry": 1} | {field: value})))
     assert caught.value.fault is Fault.RANGE
 
 
