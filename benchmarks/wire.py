@@ -50,11 +50,11 @@ async def venue(folder: str) -> None:
     async with open_venue(settings) as (opened, controls):
         await devmarket.endow(opened, controls, devmarket.trader_keys(), devmarket.DEPOSIT)
         now_s = clock.now_ns() // 10**9
-        await devmarket.list_missing(opened, feed.spot(now_s), now_s)
+        await devmarket.list_missing(opened, feed.near(now_s), now_s)
         await devmarket.until_final(opened, controls)
         keys = DevKeys.make()
         signers = [address_of(key) for key in keys.signers]
-        spots = {devmarket.UNDERLYING: feed.spot(now_s)}
+        spots = {devmarket.UNDERLYING: feed.near(now_s)}
         await opened.post_round(Maker(keys.signers), signers, spots, lambda _: feed.vol, now_s)
         async with opened.gateway(limits=UNLIMITED) as gateway:
             print(gateway.url, flush=True)

@@ -68,7 +68,11 @@ def _serve(options: argparse.Namespace) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         where = Options(options.journal, options.chain, options.host, options.port)
-        await serve(where._replace(taker_delay_ns=options.taker_delay), ready, stop)
+        await serve(
+            where._replace(taker_delay_ns=options.taker_delay, streams=options.index, seed=options.simulate),
+            ready,
+            stop,
+        )
 
     try:
         asyncio.run(run())
@@ -86,10 +90,11 @@ def _refusals() -> tuple[type[Exception], ...]:
     from exchange.shell.boot import Diverged  # noqa: PLC0415 - as above
     from exchange.shell.chain import ChainError  # noqa: PLC0415
     from exchange.shell.keys import NotADevelopmentChain  # noqa: PLC0415
+    from exchange.shell.sources import SourceError  # noqa: PLC0415
     from exchange.shell.venue import SetupRefused  # noqa: PLC0415
     from journal import Damaged, StoreError  # noqa: PLC0415
 
-    return (ChainError, Damaged, Diverged, NotADevelopmentChain, SetupRefused, StoreError)
+    return (ChainError, Damaged, Diverged, NotADevelopmentChain, SetupRefused, SourceError, StoreError)
 
 
 # -- demo -------------------------------------------------------------------------------------------------------------
@@ -131,6 +136,9 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     command.add_argument("--chain", help="URL of a development node; by default a chain inside the process")
     held = "how long orders that can take are held back, in milliseconds up to 1000; a journal keeps what it began with"
     command.add_argument("--taker-delay", type=_delay_ns, metavar="MS", help=held)
+    index = command.add_mutually_exclusive_group()
+    index.add_argument("--index", type=Path, metavar="FILE", help="JSON file naming WebSockets to take the index from")
+    index.add_argument("--simulate", type=int, metavar="SEED", help="an index that walks at random from this seed")
     command.set_defaults(run=_serve)
 
 

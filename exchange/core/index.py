@@ -42,7 +42,7 @@ class Observation(msgspec.Struct, frozen=True, array_like=True, gc=False):
     weight: int = 1
 
 
-class Rules(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Bounds of a feed; rates in 1e-18."""
 
     heartbeat_s: Seconds = 180

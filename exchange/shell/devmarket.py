@@ -1,20 +1,26 @@
 """What a development venue trades: one underlying, daily expiries, wallets with money, and a feed of recorded prices.
 
 Nothing here is for production: keys are known to everyone, tokens are minted, and the feed repeats one recorded half
-day for ever. Imports venue, owner, recording.
+day for ever. Imports venue, owner, panel, recording, sources.
 """
 
 from collections.abc import Iterable, Sequence
 from itertools import product
+from pathlib import Path
 from statistics import median
 from typing import Final
 
+import msgspec
+
 from exchange.core import commands as c
-from exchange.core.units import QTY_ONE, TWAP_SECONDS, USDC_ONE, WAD, Cash, Price, Seconds, Wad
+from exchange.core.index import Rules
+from exchange.core.units import NANOS_PER_SECOND, QTY_ONE, TWAP_SECONDS, USDC_ONE, WAD, Cash, Price, Seconds, Wad
 from exchange.shell import recording
 from exchange.shell.chain import DevControls
 from exchange.shell.keys import dev_key
 from exchange.shell.owner import Owner
+from exchange.shell.panel import Panel, Spot
+from exchange.shell.sources import Recorded, Simulated, Source, SourceError, Stream, Streamed
 from exchange.shell.venue import Series, Venue
 
 UNDERLYING: Final = 0
@@ -26,6 +32,9 @@ EXPIRIES: Final = 2
 STRIKE_STEP: Final = 1_000 * USDC_ONE
 STRIKES: Final = 9
 FINALITY_TRIES: Final = 256
+SIGNERS: Final = 5
+# The recording repeats with a step where its end meets its beginning, and a development venue may be quiet for long.
+LENIENT: Final = Rules(jump_min=WAD // 10)
 
 BTC: Final = c.ListUnderlying(
     underlying=UNDERLYING,
@@ -39,20 +48,55 @@ BTC: Final = c.ListUnderlying(
 BANDS: Final = c.SetBands(UNDERLYING, spot=WAD // 10, vol=WAD // 2, floor=WAD // 50, authoriser="development venue")
 
 
+class IndexFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file that names WebSockets to take the index from, and bounds of the feed where the usual ones do not fit."""
+
+    streams: tuple[Stream, ...]
+    rules: Rules = Rules()
+
+
 class Feed:
-    """Recorded index prices, repeated with the period of the recording; one vol for all series."""
+    """The index of a development venue, agreed on by signers who all see the same sources; one vol for all series.
 
-    def __init__(self) -> None:
+    Without sources given: the recorded prices of half a day, repeated with the period of the recording.
+    """
+
+    def __init__(self, sources: Sequence[Source] | None = None, rules: Rules = LENIENT) -> None:
         rows = recording.trades()
-        self._spots = [(row.time_ns // 10**9 - recording.START_S, row.spot) for row in rows]
-        self._period_s = recording.EXPIRY_S - recording.START_S
         self.vol: Wad = int(median(row.vol for row in rows if row.vol))
+        self.sources = sources if sources is not None else [_recorded(rows)]
+        self._panel = Panel([self.sources] * SIGNERS, rules)
 
-    def spot(self, time_s: Seconds) -> Price:
-        """The last price recorded by the same second of the recording."""
-        phase = time_s % self._period_s
-        known = [price for since, price in self._spots if since <= phase]
-        return known[-1] if known else self._spots[0][1]
+    def spot(self, time_s: Seconds) -> Spot | None:
+        """What a round as of a second may say; None where it may say nothing."""
+        return self._panel.spot(time_s)
+
+    def near(self, time_s: Seconds) -> Price:
+        """About where the price is. Raises LookupError before any source has spoken."""
+        price = self._panel.near(time_s)
+        if price is None:
+            raise LookupError("no source of the index has said anything yet")
+        return price
+
+
+def _recorded(rows: Sequence[recording.RecordedTrade]) -> Recorded:
+    spots = [(row.time_ns // NANOS_PER_SECOND - recording.START_S, row.spot) for row in rows]
+    return Recorded(1, spots, recording.EXPIRY_S - recording.START_S)
+
+
+def simulated(seed: int, now_s: Seconds) -> Feed:
+    """A feed that walks at random from where the recording begins, at its vol."""
+    recorded = Feed()
+    return Feed([Simulated(1, seed, now_s, recorded.near(now_s), recorded.vol)])
+
+
+def streamed(path: Path) -> Feed:
+    """A feed of the WebSockets that a JSON file names. Raises SourceError if the file does not."""
+    try:
+        told = msgspec.json.decode(path.read_bytes(), type=IndexFile)
+    except (OSError, msgspec.DecodeError) as wrong:
+        raise SourceError(f"{path}: {wrong}") from wrong
+    return Feed([Streamed(number, stream) for number, stream in enumerate(told.streams, 1)], told.rules)
 
 
 def trader_keys() -> list[bytes]:

@@ -5,9 +5,10 @@ must not fail has failed. Imports venue, devmarket, gateway.
 """
 
 import asyncio
+import contextlib
 import gc
 import signal
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -18,15 +19,17 @@ import structlog
 from exchange.core import commands as c
 from exchange.core.events import Cancelled, PhaseChanged, Rejected, Traded, Uncrossed
 from exchange.core.state import State, digest
-from exchange.core.units import TWAP_SECONDS, Nanos, Seconds, seconds_of
+from exchange.core.units import TWAP_SECONDS, Nanos, Price, Seconds, seconds_of
 from exchange.shell import devmarket
 from exchange.shell.chain import ChainError, ChainUnavailable, DevControls, checksum, to_address
 from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.deploy import Terms
 from exchange.shell.devmarket import Feed
 from exchange.shell.feeds import Maker
+from exchange.shell.owner import Owner
 from exchange.shell.sequencer import Outcome, Overloaded
 from exchange.shell.settler import BatchRefusedByContract
+from exchange.shell.sources import SourceError, Streamed
 from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
 from exchange.shell.watcher import FinalityBroken
 from exchange.signing import address_of
@@ -39,6 +42,7 @@ HEARTBEAT_S: Final = 900.0
 LISTING_S: Final = 60.0
 BACKOFF_MAX_S: Final = 30.0
 ROUND_TRIES: Final = 3
+FIRST_PRICE_TRIES: Final = 100
 LEAVE_S: Final = 10.0
 
 # A development venue may sleep for days between two starts and must settle what it had sealed before; its node may be
@@ -56,6 +60,8 @@ class Options(NamedTuple):
     host: str = "127.0.0.1"
     port: int = 0
     taker_delay_ns: Nanos | None = None  # None: as the journal has it, none for a new one
+    streams: Path | None = None  # names WebSockets to take the index from; None for the recording
+    seed: int | None = None  # of a simulated index instead
 
 
 class Trader(msgspec.Struct, frozen=True):
@@ -84,18 +90,18 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
     """Run a development venue until ``stop`` is set. Raises what stopped it otherwise."""
     clock = SystemClock()
     settings = Settings(options.journal, DEV_TERMS, clock, options.url, taker_delay_ns=options.taker_delay_ns)
-    async with open_venue(settings) as (venue, controls):
-        feed, prices = Feed(), Prices(venue, DevKeys.make())
+    feed = _feed_of(options, _now(clock))
+    async with _listening(feed) as listener, open_venue(settings) as (venue, controls):
+        prices = Prices(venue, DevKeys.make())
         owners = await devmarket.endow(venue, controls, devmarket.trader_keys(), devmarket.DEPOSIT)
-        await devmarket.list_missing(venue, feed.spot(_now(clock)), _now(clock))
+        await devmarket.list_missing(venue, await _first_price(feed, clock, listener), _now(clock))
         await devmarket.until_final(venue, controls)
-        await prices.catch_up(feed)
-        await prices.post(feed, _now(clock))
+        await prices.begin(feed, _now(clock))
         gc.collect()
         gc.freeze()  # what the start has built stays; the collector need not walk it at every turn
-        traders = [Trader(o.account, checksum(o.address), "0x" + o.key.hex()) for o in owners]
         async with venue.gateway(host=options.host, port=options.port) as gateway, asyncio.TaskGroup() as tasks:
             running = [
+                tasks.create_task(_heard(listener), name="index"),
                 tasks.create_task(again(venue.observe, LOOK_S), name="follow"),
                 tasks.create_task(_settle(venue), name="settle"),
                 # Development nodes stand still on their own; finality needs blocks.
@@ -107,7 +113,7 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
                 tasks.create_task(again(partial(look_at_bond, venue), LISTING_S), name="bond"),
             ]
             _hear_operator(venue, tasks)
-            ready(await _ready(venue, options, gateway.url, traders))
+            ready(await _ready(venue, options, gateway.url, owners))
             await stop.wait()
             for task in running:
                 task.cancel()
@@ -125,7 +131,8 @@ def _act(venue: Venue, tasks: asyncio.TaskGroup, kind: type[c.PullKill | c.Relea
     tasks.create_task(venue.kill(kind, cause), name="kill switch")
 
 
-async def _ready(venue: Venue, options: Options, url: str, traders: list[Trader]) -> Ready:
+async def _ready(venue: Venue, options: Options, url: str, owners: list[Owner]) -> Ready:
+    traders = [Trader(o.account, checksum(o.address), "0x" + o.key.hex()) for o in owners]
     seq, hashed = await venue.sequencer.read(lambda state: (state.seq, digest(state)))
     return Ready(
         url=url,
@@ -192,6 +199,40 @@ async def leave(venue: Venue, controls: DevControls) -> None:
 # -- prices and time --------------------------------------------------------------------------------------------------
 
 
+def _feed_of(options: Options, now_s: Seconds) -> Feed:
+    if options.streams is not None:
+        return devmarket.streamed(options.streams)
+    return devmarket.simulated(options.seed, now_s) if options.seed is not None else Feed()
+
+
+@contextlib.asynccontextmanager
+async def _listening(feed: Feed) -> AsyncIterator[asyncio.Future[list[None]]]:
+    """Hear the streams of a feed; what stops one of them stops all."""
+    listener = asyncio.gather(*(each.run() for each in feed.sources if isinstance(each, Streamed)))
+    try:
+        yield listener
+    finally:
+        listener.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await listener
+
+
+async def _heard(listener: asyncio.Future[list[None]]) -> None:
+    await listener
+
+
+async def _first_price(feed: Feed, clock: Clock, listener: asyncio.Future[list[None]]) -> Price:
+    """Where the price is, once a source has spoken. Raises SourceError if none does in time, and what stopped one."""
+    for _ in range(FIRST_PRICE_TRIES):
+        try:
+            return feed.near(_now(clock))
+        except LookupError:
+            if listener.done():
+                listener.result()
+            await clock.sleep(LOOK_S)
+    raise SourceError(f"no source of the index said anything for {FIRST_PRICE_TRIES * LOOK_S:.0f} s")
+
+
 class Prices:
     """Posts rounds of a feed with the development signers."""
 
@@ -201,14 +242,24 @@ class Prices:
         self._signers = [address_of(key) for key in keys.signers]
 
     async def post(self, feed: Feed, time_s: Seconds) -> None:
-        """A round as of ``time_s``. A listing in between makes it incomplete; then it is made again."""
+        """A round as of ``time_s``, if the index has a price. A listing in between makes it incomplete: once more."""
+        agreed = feed.spot(time_s)
+        if agreed is None:
+            return
         for _ in range(ROUND_TRIES):
-            spots = {devmarket.UNDERLYING: feed.spot(time_s)}
-            outcome = await self._venue.post_round(self._maker, self._signers, spots, lambda _: feed.vol, time_s)
+            spots = {devmarket.UNDERLYING: agreed.price}
+            outcome = await self._venue.post_round(
+                self._maker, self._signers, spots, lambda _: feed.vol, time_s, conf=agreed.conf
+            )
             refused = outcome.events[0]
             if not isinstance(refused, Rejected):
                 return
             _log.warning("round_refused", reason=refused.reason, value=refused.value, limit=refused.limit)
+
+    async def begin(self, feed: Feed, now_s: Seconds) -> None:
+        """What was missed, and a first round."""
+        await self.catch_up(feed)
+        await self.post(feed, now_s)
 
     async def catch_up(self, feed: Feed) -> None:
         """Rounds at the edges of settlement windows that passed while the venue was down."""
@@ -237,7 +288,7 @@ async def _feed(venue: Venue, prices: Prices, feed: Feed) -> None:
 async def _list(venue: Venue, feed: Feed) -> None:
     """Keep expiries ahead."""
     now_s = _now(venue.clock)
-    await devmarket.list_missing(venue, feed.spot(now_s), now_s)
+    await devmarket.list_missing(venue, feed.near(now_s), now_s)
 
 
 async def _tick(venue: Venue) -> None:

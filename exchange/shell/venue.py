@@ -21,7 +21,7 @@ from exchange.core import commands as c
 from exchange.core.events import ChainDisagreed, Event, Rejected
 from exchange.core.listing import decide_expiry
 from exchange.core.state import State
-from exchange.core.units import NANOS_PER_SECOND, Nanos, Price, Seconds, seconds_of
+from exchange.core.units import NANOS_PER_SECOND, WAD, Nanos, Price, Seconds, Wad, seconds_of
 from exchange.publisher import Notification, Publisher
 from exchange.session import Limits
 from exchange.shell import gateway
@@ -253,10 +253,18 @@ class Venue:
         spots: dict[int, Price],
         vol_of: Callable[[int], int],
         time_s: Seconds | None = None,
+        *,
+        conf: Wad = WAD,
     ) -> Outcome:
         """Make, check and journal a round as of a second that has come; by default the present one."""
         time_s = seconds_of(self.clock.now_ns()) if time_s is None else time_s
-        round_ = await self.sequencer.read(lambda state: _checked(state, maker, signers, time_s, spots, vol_of))
+
+        def checked(state: State) -> c.PostRound:
+            round_ = maker.make(state, time_s, spots, vol_of, conf=conf)
+            check(state, round_, signers)
+            return round_
+
+        round_ = await self.sequencer.read(checked)
         return await self.sequencer.record(round_)
 
 
@@ -283,19 +291,6 @@ def _would_list(state: State, underlying: int, expiry_s: Seconds) -> tuple[c.Lis
 def _series_known(expiry_id: int, state: State) -> int | None:
     expiry = state.expiries.get(expiry_id)
     return None if expiry is None else len(expiry.series)
-
-
-def _checked(
-    state: State,
-    maker: Maker,
-    signers: Sequence[bytes],
-    time_s: Seconds,
-    spots: dict[int, Price],
-    vol_of: Callable[[int], int],
-) -> c.PostRound:
-    round_ = maker.make(state, time_s, spots, vol_of)
-    check(state, round_, signers)
-    return round_
 
 
 def _require_applied(outcome: Outcome) -> None:

@@ -1,7 +1,6 @@
 """Numbers that others published or computed independently, against the functions that must give them.
 
-The files in ``vectors/`` hold names, inputs, expected values and where each comes from. What the vectors of the quant
-reference ask beyond them has no counterpart here yet; ``NOT_YET`` says why, so that whoever builds it finds them.
+The file in ``vectors/`` beside this holds more portfolios than the common reference, with what each rule asks for alone.
 """
 
 import json
@@ -17,20 +16,23 @@ from exchange.core.commands import FeeSchedule, StandardModel
 from exchange.core.margin import ExpiryBook, Kind, Leg, expiry_requirement, max_loss, requirement, settlement_value
 from exchange.core.oracle import twap
 from exchange.core.units import QTY_ONE, RISK_ONE, USDC_ONE, WAD, premium_of, years_of
+from tests import vectors
 
 FOLDER = Path(__file__).parent / "vectors"
-NOT_YET = {
-    "SVI and eSSVI surfaces (svi_*, essvi_*)": "a round carries one vol per series, not the parameters of a surface",
-    "fees of perps (derive_fee_*_perp)": "there are no perps",
-    "forward feed, index caps, sampled TWAP, latency buffers, Pyth scale": "the oracle signers' work, outside the core",
-    "calendar of expiries (expiry_*, last_friday_*)": "listings name their second; the calendar is the operator's",
-}
+
+
+def cases(found: list[vectors.Vector]) -> list[Any]:
+    """Vectors as test parameters."""
+    return [pytest.param(vector["inputs"], vector["expected"], id=vector["name"]) for vector in found]
+
+
+FEES = cases([*vectors.family("deribit_fee_"), vectors.named("derive_fee_taker_option")])
+SETTLEMENT = cases(vectors.family("settle_"))
 
 
 def load(name: str) -> list[Any]:
-    """Vectors of a file as test parameters."""
-    vectors = json.loads((FOLDER / name).read_text())["vectors"]
-    return [pytest.param(vector["inputs"], vector["expected"], id=vector["name"]) for vector in vectors]
+    """Vectors of a file of the folder beside."""
+    return cases(json.loads((FOLDER / name).read_text())["vectors"])
 
 
 def table(name: str, key: str) -> dict[str, Any]:
@@ -103,7 +105,7 @@ def test_both_sides_of_the_minimum(inputs: dict[str, Any], expected: dict[str, A
 # -- fees and settlement ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("inputs", "expected"), load("fees.json"))
+@pytest.mark.parametrize(("inputs", "expected"), FEES)
 def test_fees(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
     schedule = FeeSchedule(wad(inputs["rate"]), 0, wad(inputs.get("cap", 1)))
     if "spot" in inputs:  # in USDC, with a base per trade that this venue does not charge
@@ -115,7 +117,7 @@ def test_fees(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
         assert fees.taker_fee(schedule, index, price, QTY_ONE) == Decimal(expected["fee_btc"]) * index
 
 
-@pytest.mark.parametrize(("inputs", "expected"), load("settlement.json"))
+@pytest.mark.parametrize(("inputs", "expected"), SETTLEMENT)
 def test_settlement(inputs: dict[str, Any], expected: dict[str, Any]) -> None:
     if "aggregate_diff" in inputs:
         price, seconds = map(int, inputs["aggregate_diff"].split("*"))
