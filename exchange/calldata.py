@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from tiny_keccak import keccak256 as keccak
 
-from exchange.core.commands import ExecuteBlock, QuoteLeaf, QuoteMandate
+from exchange.core.commands import ExecuteBlock, OffbookLeg, QuoteLeaf, QuoteMandate
 from exchange.lanes import (
     EncodingError,
     fit,
@@ -511,6 +511,23 @@ def block_args(signed: ExecuteBlock) -> tuple[BlockArgs, SignatureArgs]:
         block.queueable,
     )
     return fields, (*compact(signed.maker_signature), *compact(signed.taker_signature))
+
+
+def decode_legs(legs: Sequence[int], fees: Sequence[int]) -> tuple[OffbookLeg, ...]:
+    """Legs of a block that settled without the operator, from the words of Clearing's `BlockSettled`."""
+    return tuple(
+        OffbookLeg(
+            series=word >> 224,
+            is_buy=bool(word & 1),
+            qty=word >> 160 & _MASK_64,
+            price=word >> 96 & _MASK_64,
+            taker_fee=fee >> 128,
+            maker_fee=fee & (2**128 - 1),
+            index=word >> 32 & _MASK_64,
+        )
+        for word, fee in zip(legs, fees, strict=True)
+        if word
+    )
 
 
 BlockBatchArgs = tuple["HeaderArgs", int, int, BlockArgs, SignatureArgs, bytes, bytes]

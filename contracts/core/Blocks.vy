@@ -121,6 +121,7 @@ def queue_block(deal: blocktrades.BlockTrade, signatures: blocktrades.Signatures
     effective: uint256 = actions.binding_time()
     if convert(deal.expiry, uint256) < effective:
         fail.because("block_expired")
+    blocktrades.check_live(deal, effective)
     blocktrades.queue[digest] = effective
     log BlockQueued(
         action_id=actions.next(),
@@ -154,6 +155,7 @@ def settle_block(
         fail.because("block_early")
     if blocktrades.lapse_of(deal, effective) < block.timestamp:
         fail.because("block_lapsed")
+    blocktrades.check_live(deal, block.timestamp)
     rounds.check_recent(round_id)
     round: uint256 = rounds.checked(round_id, hashes, sheets)
     traded: blocktrades.Traded = blocktrades.execute(

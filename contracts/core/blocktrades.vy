@@ -145,6 +145,17 @@ def check_form(deal: BlockTrade):
 
 @internal
 @view
+def check_live(deal: BlockTrade, time: uint256):
+    """
+    @notice Refuse a leg that has expired by a time. What the operator has acknowledged may be late, this may not.
+    """
+    for leg: Leg in deal.legs:
+        if listings.expiries[convert(leg.series, uint256) >> 16] & MASK_64 <= time:
+            fail.because("series_expired")
+
+
+@internal
+@view
 def _terms(series: uint256) -> uint256:
     """
     @notice Strike of a series, and its kind in the top bit of 64; 0 when it is not listed.

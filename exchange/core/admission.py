@@ -74,6 +74,8 @@ def refuse_account(state: State, account_id: int) -> Rejected | None:
         return Rejected(Reject.ACCOUNT_MUST_EXIST, account_id)
     if account.exiting:
         return Rejected(Reject.ACCOUNT_MUST_BE_ACTIVE, account_id)
+    if account.awaiting:
+        return Rejected(Reject.ACCOUNT_MUST_NOT_AWAIT_BLOCK, account_id)
     killed = kill.standing(state, account)
     if killed is not None:
         return Rejected(Reject.KILL_SWITCH_MUST_BE_RELEASED, killed.scope, seconds_of(killed.time_ns))

@@ -737,6 +737,41 @@ class ObserveListing(Command, frozen=True, tag=43):
     expiry_id: int
 
 
+class ObserveOffbookQueued(Command, frozen=True, tag=108):
+    """Somebody queued a block on the contracts, where it may settle until ``lapses_s``, that second included."""
+
+    action_id: int
+    maker: int
+    taker: int
+    digest: bytes  # 32
+    nonce: int
+    lapses_s: Seconds
+
+
+class OffbookLeg(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A leg of a block that settled without the operator, with the index it was charged at and the fees."""
+
+    series: int
+    is_buy: bool
+    qty: Qty
+    price: Price
+    taker_fee: Cash
+    maker_fee: Cash
+    index: Price
+
+
+class ObserveOffbookSettled(Command, frozen=True, tag=109):
+    """A queued block has traded on the contracts; it does here with this record."""
+
+    action_id: int
+    maker: int
+    taker: int
+    digest: bytes  # 32
+    maker_signer: bytes  # 20
+    taker_signer: bytes  # 20
+    legs: tuple[OffbookLeg, ...]
+
+
 # Who is there to mind their orders, and who may trade at all.
 
 
@@ -860,6 +895,8 @@ Observation: TypeAlias = (
     | ObserveFixing
     | ObserveExpirySettled
     | ObserveListing
+    | ObserveOffbookQueued
+    | ObserveOffbookSettled
 )
 AnyCommand: TypeAlias = (
     Configure

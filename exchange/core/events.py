@@ -47,6 +47,7 @@ class Reject(StrEnum):
     # who
     ACCOUNT_MUST_EXIST = "account_must_exist"
     ACCOUNT_MUST_BE_ACTIVE = "account_must_be_active"
+    ACCOUNT_MUST_NOT_AWAIT_BLOCK = "account_must_not_await_block"
     KILL_SWITCH_MUST_BE_RELEASED = "kill_switch_must_be_released"
     SIGNER_MUST_BE_AUTHORISED = "signer_must_be_authorised"
     # a block
@@ -162,6 +163,7 @@ class CancelReason(StrEnum):
     LINKED = "linked"
     AT_TRIGGER = "at_trigger"
     KEY_LIMIT = "key_limit"
+    BLOCK_QUEUED = "block_queued"
     RFQ_ENDED = "rfq_ended"
 
 

@@ -326,6 +326,20 @@ def blocks_settle_whole(state: State) -> str | None:
     return None
 
 
+def awaited_blocks_are_alone(state: State) -> str | None:
+    """AWAITED_BLOCKS_ARE_ALONE: a party to a block that is queued on the contracts has nothing open, and is counted."""
+    awaited: dict[int, int] = {}
+    for queued in state.queued.values():
+        for account_id in (queued.maker, queued.taker):
+            awaited[account_id] = awaited.get(account_id, 0) + 1
+    for account in state.accounts.values():
+        if account.awaiting != awaited.get(account.id, 0):
+            return f"account {account.id} awaits {account.awaiting} blocks, {awaited.get(account.id, 0)} are queued"
+        if account.awaiting and account.orders:
+            return f"account {account.id} awaits a block and has {len(account.orders)} orders open"
+    return None
+
+
 def quotes_are_protected(state: State) -> str | None:
     """QUOTES_ARE_PROTECTED: nothing stands in a group that is frozen or full, nor under a mandate that is used up."""
     frozen: dict[tuple[int, str], bool] = {}  # a window is added up once, however many quotes stand in its group
@@ -376,6 +390,7 @@ ALL: Final[tuple[Invariant, ...]] = (
     requests_have_something_left,
     mandates_are_named,
     blocks_settle_whole,
+    awaited_blocks_are_alone,
     quotes_are_protected,
     implied.combos_are_indexed,
     implied.no_combo_reached,

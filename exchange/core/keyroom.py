@@ -103,6 +103,13 @@ def count_trade(state: State, trade: Trade) -> None:
             _write(key, _more(state, use_of(key), trade.series, trade.price, trade.qty, fee, is_buy=is_buy))
 
 
+def count_fill(state: State, auth: Authorisation, price: Price, qty: Qty, fee: Cash) -> None:
+    """The key that signed, if one with limits did, has used so much more by what is no trade on its way."""
+    key = limited_key(state, auth)
+    if key is not None:
+        _write(key, _more(state, use_of(key), auth.series, price, qty, fee, is_buy=auth.is_buy))
+
+
 def _write(key: Key, use: KeyUse) -> None:
     """Only what is bounded is kept: that fits a journal integer, because it stays within its bound."""
     if key.limits.notional:

@@ -1,11 +1,11 @@
 """What the chain said: dense, final, applied once to the live ledger and to the mirror of the contracts.
 
 The live ledger runs ahead of the chain by the trades that have not settled; the mirror holds exactly what the contracts
-should hold, so reconciliation is an equality, not a tolerance. Imports state, keyroom, orders, settlement.
+should hold, so reconciliation is an equality, not a tolerance. Imports state, keyroom, offbook, orders, settlement.
 """
 
 from exchange.core import commands as c
-from exchange.core import keyroom, orders, rfq_rooms, settlement
+from exchange.core import keyroom, offbook, orders, rfq_rooms, settlement
 from exchange.core.events import (
     Applied,
     Cancelled,
@@ -48,6 +48,10 @@ def _follow(state: State, command: c.Observation) -> list[Event]:
             return _orders_signed_by(state, command.account, command.key)
         case c.ObserveCancellation():
             return _orders_with_nonces(state, command)
+        case c.ObserveOffbookQueued():
+            return offbook.on_queued(state, command)
+        case c.ObserveOffbookSettled():
+            return offbook.on_settled(state, command)
         case c.ObserveExit():
             return orders.cancel_orders(state.accounts[command.account], CancelReason.ACCOUNT_EXITING)
         case c.ObserveFixing():
@@ -99,8 +103,13 @@ def evolve(state: State, command: c.Observation | c.ObserveBlock) -> None:
     """Apply the fact to the live ledger and the mirror."""
     if isinstance(command, c.ObserveBlock):
         state.block = command
+        offbook.lapse(state, command)
         return
     state.mirror.action_id = command.action_id
+    _evolve_fact(state, command)
+
+
+def _evolve_fact(state: State, command: c.Observation) -> None:
     match command:
         case c.ObserveAccount():
             state.accounts[command.account] = Account(command.account, command.owner)
@@ -123,6 +132,10 @@ def evolve(state: State, command: c.Observation | c.ObserveBlock) -> None:
                 settlement.finish_fixing(state, command.expiry_id)
         case c.ObserveExpirySettled():
             _settle_expiry(state, command)
+        case c.ObserveOffbookQueued():
+            offbook.evolve_queued(state, command)
+        case c.ObserveOffbookSettled():
+            _mirror_trades(state, offbook.evolve_settled(state, command))
         case _:
             _evolve_leaving(state, command)
 
@@ -176,7 +189,11 @@ def _settle_batch(state: State, batch_id: int) -> None:
     batch = state.batches.get(batch_id)
     if batch is None:
         return
-    for trade in settlement.finish_batch(state, batch):
+    _mirror_trades(state, settlement.finish_batch(state, batch))
+
+
+def _mirror_trades(state: State, trades: list[Trade]) -> None:
+    for trade in trades:
         _mirror_trade(state, trade)
 
 

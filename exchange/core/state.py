@@ -43,6 +43,7 @@ from exchange.core.state_types import (
     OpenInterest,
     Order,
     Purge,
+    QueuedBlock,
     QuoteGroup,
     Rfq,
     Series,
@@ -147,6 +148,7 @@ class StateImage(msgspec.Struct, array_like=True):
     block: ObserveBlock | None = None
     block_rules: list[SetBlocks] = []
     deals: list[Deal] = []
+    queued: list[QueuedBlock] = []
     rfqs: list[Rfq] = []
     operator_nonce: int = 0
     combos: list[Combo] = []
@@ -194,6 +196,7 @@ class State:
         "owned",
         "pricer",
         "purges",
+        "queued",
         "rfq_quotes",
         "rfqs",
         "round",
@@ -264,8 +267,22 @@ class State:
         self.block_rules: dict[int, SetBlocks] = {}  # blocks: of each underlying that takes block trades
         self.operator_nonce = 0  # operating: of the last command that the operator's key signed
         self.deals: dict[int, Deal] = {}  # blocks: traded, not yet final on chain
+        self.queued: dict[bytes, QueuedBlock] = {}  # offbook: by digest
         self.rfqs: dict[int, Rfq] = {}  # rfqs: requests for quotes
         self.rfq_quotes: dict[int, dict[int, Order]] = {}  # rfqs: request -> quotes that stand in it
+
+    def await_block(self, queued: QueuedBlock) -> None:
+        """A block is queued on the contracts, and both its parties await it."""
+        self.queued[queued.digest] = queued
+        self.accounts[queued.maker].awaiting += 1
+        self.accounts[queued.taker].awaiting += 1
+
+    def forget_block(self, digest: bytes) -> None:
+        """It is no longer queued; one that is not known is none of ours."""
+        queued = self.queued.pop(digest, None)
+        if queued is not None:
+            self.accounts[queued.maker].awaiting -= 1
+            self.accounts[queued.taker].awaiting -= 1
 
 
 def image(state: State) -> StateImage:
@@ -306,6 +323,7 @@ def image(state: State) -> StateImage:
         block=state.block,
         block_rules=[state.block_rules[key] for key in sorted(state.block_rules)],
         deals=_sorted(state.deals),
+        queued=[state.queued[key] for key in sorted(state.queued)],
         rfqs=_sorted(state.rfqs),
         operator_nonce=state.operator_nonce,
         combos=_sorted(state.combos),
@@ -429,6 +447,8 @@ def restore(source: StateImage) -> State:
     _restore_parked(state)
     _restore_waiting(state)
     _restore_presence(state, source)
+    for queued in source.queued:
+        state.await_block(queued)
     if state.round is not None:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard, state.acc_at)

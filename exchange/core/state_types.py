@@ -130,6 +130,15 @@ class Deal(msgspec.Struct, gc=False):
     refs: int
 
 
+class QueuedBlock(msgspec.Struct, gc=False):
+    """A block queued on the contracts, until it has settled there or can no more."""
+
+    digest: bytes
+    maker: int
+    taker: int
+    lapses_s: Seconds
+
+
 class Mandate(msgspec.Struct, gc=False):
     """A mandate to quote, kept while a quote stands or a fill under it has to settle, with what filled so far.
 
@@ -384,6 +393,7 @@ class Account:
     """
 
     __slots__ = (
+        "awaiting",
         "cancels",
         "cash",
         "costs",
@@ -433,6 +443,7 @@ class Account:
         self.isolated = 0  # risk units at risk_round
         self.reserved = 0  # risk units at risk_round
         self.risk_round = -1
+        self.awaiting = 0  # blocks queued on the contracts that it is a party to
         self.waiting: dict[int, int] = {}  # series >> 2, a position word there -> trades on their way to it
 
     def expect(self, series: int, trades: int) -> None:

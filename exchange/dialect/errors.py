@@ -168,6 +168,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "An account that is leaving takes no new orders.",
         "Clear the exit request on chain, or let it complete.",
     ),
+    Reject.ACCOUNT_MUST_NOT_AWAIT_BLOCK: Refusal(
+        Code.ACCOUNT_LOCKED,
+        "An account takes no orders while a block that it is a party to is queued on the contracts.",
+        "Wait until it has settled or lapsed, two settlement windows at most after it was queued.",
+    ),
     Reject.KILL_SWITCH_MUST_BE_RELEASED: Refusal(
         Code.ACCOUNT_LOCKED,
         "No order is taken under a pulled kill switch: data.value 1 the account's, 2 its wallet's, 3 the venue's.",

@@ -1,12 +1,13 @@
 """From finalised logs of Clearing to commands: each carries the contract's dense action number.
 
 A log already journaled is passed over, so the chain may be read again from any earlier block; a gap is an error, since
-it would mean that a fact about somebody's money was missed. Imports contract, watcher, core commands.
+it would mean that a fact about somebody's money was missed. Imports contract, watcher, calldata, core commands.
 """
 
 from collections.abc import Callable
 from typing import Any, Final
 
+from exchange.calldata import decode_legs
 from exchange.core import commands as c
 from exchange.core.units import CASH_MAX
 from exchange.shell.chain import ChainUnavailable, Log, to_address
@@ -43,6 +44,18 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "SeriesListed": lambda a: c.ObserveListing(a["action_id"], a["expiry_id"]),
     "ExpiryFixed": lambda a: c.ObserveFixing(a["action_id"], a["expiry_id"], a["price"]),
     "ExpirySettled": lambda a: c.ObserveExpirySettled(a["action_id"], a["expiry_id"], a["account"], a["cash_delta"]),
+    "BlockQueued": lambda a: c.ObserveOffbookQueued(
+        a["action_id"], a["maker"], a["taker"], a["digest"], a["nonce"], a["lapses"]
+    ),
+    "BlockSettled": lambda a: c.ObserveOffbookSettled(
+        a["action_id"],
+        a["maker"],
+        a["taker"],
+        a["digest"],
+        to_address(a["maker_signer"]),
+        to_address(a["taker_signer"]),
+        decode_legs(a["legs"], a["fees"]),
+    ),
 }
 
 

@@ -1,10 +1,13 @@
-"""What the owner of an account does on the contracts: open, fund, withdraw. The wallet's half of custody.
+"""What the owner of an account does on the contracts: open, fund, withdraw, trade a block without the operator.
 
-Every call goes straight to the chain; the venue hears of it as everyone does, from final logs. Imports deploy, sender.
+The wallet's half of custody. Every call goes straight to the chain; the venue hears of it as everyone does, from final
+logs. Imports deploy, sender, calldata.
 """
 
 from typing import Any, Final
 
+from exchange.calldata import Round, block_args, select_sheets, sheet_hashes
+from exchange.core.commands import ExecuteBlock
 from exchange.core.units import Cash
 from exchange.shell.chain import Address, DevControls, Receipt
 from exchange.shell.contract import Contract
@@ -54,6 +57,16 @@ class Owner:
     async def finalise_withdrawal(self) -> None:
         """Second step out, for an account without positions, which needs to show no prices."""
         await self._send(self._contracts.clearing, "finalise_withdrawal", self.account, 0, b"", b"")
+
+    async def queue_block(self, signed: ExecuteBlock) -> None:
+        """Announce a block that both parties signed as queueable; anyone may who holds both signatures."""
+        await self._send(self._contracts.clearing, "queue_block", *block_args(signed))
+
+    async def settle_block(self, signed: ExecuteBlock, round_: Round) -> None:
+        """Trade a queued block that binds, at the newest round or one of the last moments; anyone may."""
+        sheets = select_sheets(round_, [sheet.expiry_id for sheet in round_.sheets])
+        prices = (round_.round_id, sheet_hashes(round_), sheets)
+        await self._send(self._contracts.clearing, "settle_block", *block_args(signed), *prices)
 
     async def cash_on_chain(self) -> Cash:
         """What the contracts hold for the account."""

@@ -15,10 +15,24 @@ from exchange.core.commands import (
     BlockLeg,
     ExecuteBlock,
     InvalidateBlock,
+    ObserveBlock,
+    ObserveOffbookQueued,
+    ObserveOffbookSettled,
+    OffbookLeg,
     SetBlocks,
 )
-from exchange.core.events import Applied, BatchSealed, BlockTraded, Cancelled, Event, Reject, Rejected, Traded
-from exchange.core.units import QTY_MAX, U63_MAX, U64_MAX
+from exchange.core.events import (
+    AccountSettled,
+    Applied,
+    BatchSealed,
+    BlockTraded,
+    Cancelled,
+    Event,
+    Reject,
+    Rejected,
+    Traded,
+)
+from exchange.core.units import QTY_MAX, U63_MAX, U64_MAX, premium_of
 from replay.checker import batches, fills, keys
 from replay.checker.admission import broken_terms, broken_who, room, settlement_lags
 from replay.checker.bounds import BLOCK_LEGS_MAX
@@ -238,3 +252,55 @@ def _broken_sums(ledger: Ledger, command: ExecuteBlock, broken: list[Reject]) ->
             broken.append(Reject.KEY_MUST_HAVE_SPEND)
     if due[False] > command.block.maker_max_fee or due[True] > command.block.taker_max_fee:
         broken.append(Reject.MAX_FEE_MUST_COVER_FEE)
+
+
+# -- without the operator ---------------------------------------------------------------------------------------------
+
+
+def queued(ledger: Ledger, command: ObserveOffbookQueued) -> None:
+    """Both parties await it, and its nonce is gone."""
+    for account_id in (command.maker, command.taker):
+        account = ledger.accounts[account_id]
+        account.awaits[command.digest] = command.lapses_s
+        account.spend(command.nonce >> 8, 1 << (command.nonce & 255))
+
+
+def lapse(ledger: Ledger, block: ObserveBlock) -> None:
+    """A final block later than the last second in which a queued block could have settled."""
+    for account in ledger.accounts.values():
+        for digest in [digest for digest, lapses_s in account.awaits.items() if lapses_s < block.time_s]:
+            del account.awaits[digest]
+
+
+def settled_offbook(ledger: Ledger, command: ObserveOffbookSettled, events: Sequence[Event]) -> None:
+    """What the contracts traded is so here; legs in an expiry that is over are worth what it pays, and rounding."""
+    maker, taker = ledger.accounts[command.maker], ledger.accounts[command.taker]
+    for account in (maker, taker):
+        account.awaits.pop(command.digest, None)
+    expiries = dict.fromkeys(ledger.series[leg.series].expiry for leg in command.legs)
+    over = [expiry for expiry in expiries if expiry.fixed]
+    paid = [event for event in events if type(event) is AccountSettled]
+    total = sum(event.cash_delta for event in paid)
+    if len(paid) != len(events) or len(paid) != 3 * len(over) or total:
+        ledger.note(Rule.EXPIRY_MUST_PAY_WHAT_IS_HELD, "a block in an expiry that is over pays what nobody owes")
+    for event in paid:
+        ledger.accounts[event.account].cash += event.cash_delta
+    for leg in command.legs:
+        _book_offbook(ledger, command, leg)
+
+
+def _book_offbook(ledger: Ledger, command: ObserveOffbookSettled, leg: OffbookLeg) -> None:
+    premium = premium_of(leg.price, leg.qty)
+    series = ledger.series[leg.series]
+    for account_id, signer, fee, is_buy in (
+        (command.maker, command.maker_signer, leg.maker_fee, not leg.is_buy),
+        (command.taker, command.taker_signer, leg.taker_fee, leg.is_buy),
+    ):
+        account = ledger.accounts[account_id]
+        account.cash -= (premium if is_buy else -premium) + fee
+        ledger.accounts[TREASURY].cash += fee
+        about = (leg.qty, leg.price, 0, GTC, False, False, 0, 0, 0)
+        auth = Authorisation(account_id, leg.series, is_buy, *about, signer, b"")
+        keys.use(Order(0, account, series, auth), leg.price, leg.qty, fee)
+        if not series.expiry.fixed:
+            fills.move(account.positions, leg.series, leg.qty if is_buy else -leg.qty)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from exchange.core import commands as c
 from exchange.core.events import Applied, CancelReason, ChainDisagreed, Event, Reject, Rejected
 from exchange.core.units import U64_MAX
-from replay.checker import batches, keys, rfqs
+from replay.checker import batches, blocks, keys, rfqs
 from replay.checker.facts import Account
 from replay.checker.leaving import leave
 from replay.checker.ledger import Ledger
@@ -33,7 +33,12 @@ def observe(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> 
     rest = [event for event in events[1:] if type(event) is not ChainDisagreed]
     for _ in range(len(events) - 1 - len(rest)):
         ledger.take(Taken.CHAIN_DISAGREED)
+    if isinstance(command, c.ObserveOffbookSettled):
+        blocks.settled_offbook(ledger, command, rest)
+        return
     _orders(ledger, command, rest)
+    if isinstance(command, c.ObserveOffbookQueued):
+        blocks.queued(ledger, command)
     _facts(ledger, command)
 
 
@@ -51,6 +56,7 @@ def see(ledger: Ledger, command: c.ObserveBlock, events: Sequence[Event]) -> Non
         if not advances:
             ledger.note(Rule.ADMISSION_MUST_HOLD, "a block of the chain is taken that is not a later one")
         ledger.block = command
+        blocks.lapse(ledger, command)
 
 
 def _orders(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> None:
@@ -64,6 +70,10 @@ def _orders(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> 
             orders = ledger.accounts[command.account].orders.values()
             named = [o for o in orders if o.nonce >> 8 == command.word and mask >> (o.nonce & 255) & 1]
             leave(ledger, named, events, CancelReason.ON_CHAIN)
+        case c.ObserveOffbookQueued():
+            parties = [ledger.accounts[key] for key in (command.maker, command.taker)]
+            both = [order for account in parties for order in account.orders.values()]
+            leave(ledger, both, events, CancelReason.BLOCK_QUEUED)
         case c.ObserveExit():
             leaving = list(ledger.accounts[command.account].orders.values())
             leave(ledger, leaving, events, CancelReason.ACCOUNT_EXITING)

@@ -105,6 +105,7 @@ class Account:
     """Who owns it and may sign for it, what it holds, what it has open and which nonces are gone."""
 
     __slots__ = (
+        "awaits",
         "bounds",
         "cancels",
         "cash",
@@ -124,6 +125,7 @@ class Account:
         self.id = account_id
         self.owner = owner
         self.exiting = False
+        self.awaits: dict[bytes, int] = {}  # blocks queued on the contracts, and until when each may settle
         self.cancels = False  # its orders leave with their connection
         self.makes = False  # it answers requests for quotes
         self.cash = 0

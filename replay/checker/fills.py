@@ -56,8 +56,8 @@ def book(ledger: Ledger, event: Traded, maker: Order, taker: Order, moved: dict[
     taker.account.cash -= event.taker_fee
     maker.account.cash -= event.maker_fee
     ledger.accounts[TREASURY].cash += event.taker_fee + event.maker_fee
-    _move(buyer.positions, taker.series.id, qty)
-    _move(seller.positions, taker.series.id, -qty)
+    move(buyer.positions, taker.series.id, qty)
+    move(seller.positions, taker.series.id, -qty)
     moved[maker.account.id], moved[taker.account.id] = maker.account, taker.account
     for order in (maker, taker):
         order.left = max(order.left - qty, 0)
@@ -70,7 +70,8 @@ def book(ledger: Ledger, event: Traded, maker: Order, taker: Order, moved: dict[
     ledger.waiting += 1
 
 
-def _move(positions: dict[int, int], series: int, qty: int) -> None:
+def move(positions: dict[int, int], series: int, qty: int) -> None:
+    """A position changes; one that is closed is forgotten."""
     after = positions.get(series, 0) + qty
     if after:
         positions[series] = after

@@ -70,6 +70,14 @@ def weigh(order: Order, price: int, qty: int, fee: int) -> Weight:
     return Weight(order.account.id, order.signed.signer, order.series.strike * qty, paid)
 
 
+def use(order: Order, price: int, qty: int, fee: int) -> Weight:
+    """A fill is counted for the key that signed its order; what it counts."""
+    weight, bound = weigh(order, price, qty, fee), bound_of(order)
+    if bound is not None:
+        bound.used = (bound.used[0] + weight.notional, bound.used[1] + weight.spend)
+    return weight
+
+
 def count(ledger: Ledger, event: Traded, maker: Order, taker: Order) -> None:
     """One fill more for the keys of both sides, which must have had room for it."""
     weights: list[Weight] = []
@@ -79,9 +87,5 @@ def count(ledger: Ledger, event: Traded, maker: Order, taker: Order) -> None:
         if beyond(order, event.price, event.qty, fee):
             sentence = f"trade {event.trade_id} is more than the key may do that signed order {order.id}"
             ledger.note(Rule.KEY_MUST_HAVE_ROOM, sentence, order=order.id)
-        weight = weigh(order, event.price, event.qty, fee)
-        weights.append(weight)
-        bound = bound_of(order)
-        if bound is not None:
-            bound.used = (bound.used[0] + weight.notional, bound.used[1] + weight.spend)
+        weights.append(use(order, event.price, event.qty, fee))
     ledger.unsettled.append(tuple(weights))

@@ -3,8 +3,11 @@
 The rules are written from those of the contracts and not from the machine, as in ``core_contract``.
 """
 
+import copy
+import hashlib
 from typing import Any, NamedTuple
 
+import msgspec
 from core_contract import DEAD, ONE, Contract, Fill, Owned, Refused, fees_of
 from core_venue import USDC, Venue, wallet
 
@@ -28,17 +31,6 @@ def block_of(venue: Venue, maker: int, taker: int, *legs: c.BlockLeg, **terms: A
 
 
 # -- what the contracts do --------------------------------------------------------------------------------------------
-
-
-class LegTraded(NamedTuple):
-    """A leg as it traded, with what each side paid."""
-
-    series: int
-    is_buy: bool
-    qty: int
-    price: int
-    taker_fee: int
-    maker_fee: int
 
 
 class Party(NamedTuple):
@@ -65,7 +57,9 @@ def settle_block(chain: Contract, batch_id: int, round_id: int, signed: c.Execut
     chain.batch_id, chain.round_id = batch_id, round_id
 
 
-def execute(chain: Contract, signed: c.ExecuteBlock, round_: c.PostRound, now_s: int, oldest: int) -> list[LegTraded]:
+def execute(
+    chain: Contract, signed: c.ExecuteBlock, round_: c.PostRound, now_s: int, oldest: int
+) -> list[c.OffbookLeg]:
     """Both signatures, both nonces, both fees, both margins; then all legs. What was traded, with the fees."""
     block, parties = signed.block, parties_of(chain, signed)
     check_form(chain, signed, now_s)
@@ -77,15 +71,29 @@ def execute(chain: Contract, signed: c.ExecuteBlock, round_: c.PostRound, now_s:
         if fee > party.max_fee:
             raise Refused("fee_beyond_max")
     before = [chain.margin(party.account, round_) for party in parties]
+    kept = [chain.accounts[0].cash, *(copy.deepcopy(vars(party.account)) for party in parties)]
+    try:
+        _write(chain, signed, traded, round_, before)
+    except Refused:  # a revert leaves everything as it was
+        chain.accounts[0].cash = kept[0]
+        for party, was in zip(parties, kept[1:], strict=True):
+            vars(party.account).update(was)
+        raise
+    return traded
+
+
+def _write(
+    chain: Contract, signed: c.ExecuteBlock, traded: list[c.OffbookLeg], round_: c.PostRound, before: list[int]
+) -> None:
+    parties = parties_of(chain, signed)
     for party in parties:
-        party.account.lanes[block.nonce] = DEAD
+        party.account.lanes[signed.block.nonce] = DEAD
     for leg in traded:
         move(chain, parties, leg)
     for party, margin in zip(parties, before, strict=True):
         after = chain.margin(party.account, round_)
         if after < 0 and after < margin:
             raise Refused(f"account_margin: {party.number} has {after}, had {margin}")
-    return traded
 
 
 def check_form(chain: Contract, signed: c.ExecuteBlock, now_s: int) -> None:
@@ -127,18 +135,18 @@ def check_party(chain: Contract, party: Party, block: c.Block, now_s: int, oldes
         raise Refused("order_cancelled")
 
 
-def legs_of(chain: Contract, block: c.Block, round_: c.PostRound) -> list[LegTraded]:
+def legs_of(chain: Contract, block: c.Block, round_: c.PostRound) -> list[c.OffbookLeg]:
     """What each leg costs at the spot of the round; a block earns no rebate."""
     traded = []
     for leg in block.legs:
         index = round_.spots[chain.options[leg.series].underlying].spot
         taker_fee, maker_fee = fees_of(chain.config.fees, Fill(0, 0, leg.qty, leg.price, index))
         fee = max(maker_fee, 0)
-        traded.append(LegTraded(leg.series, leg.is_buy, leg.qty, leg.price, taker_fee, fee))
+        traded.append(c.OffbookLeg(leg.series, leg.is_buy, leg.qty, leg.price, taker_fee, fee, index))
     return traded
 
 
-def move(chain: Contract, parties: tuple[Party, Party], leg: LegTraded) -> None:
+def move(chain: Contract, parties: tuple[Party, Party], leg: c.OffbookLeg) -> None:
     premium = leg.price * leg.qty // ONE
     for party, fee, buys in zip(parties, (leg.maker_fee, leg.taker_fee), (not leg.is_buy, leg.is_buy), strict=True):
         account = party.account
@@ -152,3 +160,67 @@ def move(chain: Contract, parties: tuple[Party, Party], leg: LegTraded) -> None:
         account.positions[leg.series] = held
         if not held:
             del account.positions[leg.series]
+
+
+# -- without the operator ---------------------------------------------------------------------------------------------
+
+BAND = 5 * 10**16
+
+
+class Queued(NamedTuple):
+    """A block that waits on the contracts, and from when it may settle."""
+
+    signed: c.ExecuteBlock
+    effective: int
+
+    def lapses(self, window: int) -> int:
+        return min(self.signed.block.expiry_s, self.effective + window)
+
+
+def digest_of(signed: c.ExecuteBlock) -> bytes:
+    """Stands for the digest that wallets sign."""
+    return hashlib.sha256(msgspec.msgpack.encode(signed.block)).digest()
+
+
+def queue_block(chain: Contract, signed: c.ExecuteBlock, now_s: int) -> Queued:
+    """Announced, once, if both allowed it and neither is about to leave."""
+    block, effective = signed.block, now_s + chain.window
+    if not block.queueable:
+        raise Refused("block_queueable")
+    if digest_of(signed) in chain.queue:
+        raise Refused("block_queued")
+    check_form(chain, signed, now_s)
+    for party in parties_of(chain, signed):
+        check_party(chain, party, block, now_s, 0)
+        if party.account.frozen_from:
+            raise Refused("account_frozen")
+        if party.signer != party.account.owner and party.account.keys[party.signer][1] < now_s:
+            raise Refused("key_expired")
+    if block.expiry_s < effective:
+        raise Refused("block_expired")
+    check_live(chain, block, effective)
+    queued = chain.queue[digest_of(signed)] = Queued(signed, effective)
+    return queued
+
+
+def settle_queued(chain: Contract, queued: Queued, round_: c.PostRound, now_s: int) -> list[c.OffbookLeg]:
+    """Anyone may, from the binding time until it lapses, near the marks of a fresh round."""
+    block = queued.signed.block
+    if queued.effective > now_s:
+        raise Refused("block_early")
+    if queued.lapses(chain.window) < now_s:
+        raise Refused("block_lapsed")
+    check_live(chain, block, now_s)
+    for leg in block.legs:
+        sheet = next((sheet for sheet in round_.sheets if sheet.expiry_id == leg.series >> 16), None)
+        if sheet is None or leg.series & 0xFFFF >= len(sheet.marks):
+            raise Refused("sheet_missing")
+        index = round_.spots[chain.options[leg.series].underlying].spot
+        if abs(leg.price - sheet.marks[leg.series & 0xFFFF]) * 10**18 > BAND * index:
+            raise Refused("block_band")
+    return execute(chain, queued.signed, round_, now_s, now_s)
+
+
+def check_live(chain: Contract, block: c.Block, time_s: int) -> None:
+    if any(chain.options[leg.series].expiry_s <= time_s for leg in block.legs):
+        raise Refused("series_expired")

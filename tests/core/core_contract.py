@@ -4,7 +4,7 @@ It keeps what the chain keeps: cash, positions, keys, nonces, requests, fixings.
 contract's reason. Of the machine it uses the margin function only, which a parity test compares with the contract.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from exchange.core.commands import Authorisation, Configure, FeeSchedule, PostRound, QuoteLeaf, QuoteMandate, Sheet
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
@@ -138,6 +138,7 @@ class Contract:
         self.batch_id = 0
         self.round_id = 0
         self.vault = 0
+        self.queue: dict[bytes, Any] = {}  # blocks without an operator
 
     # -- the oracle ---------------------------------------------------------------------------------------------------
 

@@ -1,10 +1,43 @@
-"""Block trades in the world of ``core_world``: agreed, executed, withdrawn, and switched off."""
+"""Block trades in the world of ``core_world``: agreed, executed or taken to the contracts, withdrawn, and switched off."""
 
-from core_blocks import RFQ, block_of
-from core_world import TRADERS, Draw, World, happening
+from core_blocks import RFQ, Queued, block_of, digest_of, queue_block, settle_queued
+from core_contract import Refused
+from core_world import TRADERS, WINDOW, Draw, World, happening
 
 from exchange.core import commands as c
 from exchange.core import events as e
+
+
+def queue(world: World, signed: c.ExecuteBlock) -> bool:
+    """Somebody takes a block to the contracts without the operator; whether it waits there."""
+    block = signed.block
+    try:
+        queued = queue_block(world.chain, signed, world.now_s)
+    except Refused:
+        return False
+    facts = (block.maker, block.taker, digest_of(signed), block.nonce, queued.lapses(WINDOW))
+    world.happen(c.ObserveOffbookQueued, *facts)
+    return True
+
+
+def settle_waiting(world: World, age: int) -> int:
+    """Somebody settles what waits there and may settle, with whatever fresh round suits; how many did."""
+    waiting: list[Queued] = list(world.chain.queue.values())
+    return sum(_settle_one(world, queued, world._fresh_round(age)) for queued in waiting)
+
+
+def _settle_one(world: World, queued: Queued, round_: c.PostRound) -> bool:
+    signed, block = queued.signed, queued.signed.block
+    parties = world.chain.accounts[block.maker], world.chain.accounts[block.taker]
+    if not all(world._priced(party, round_) for party in parties):
+        return False
+    try:
+        legs = settle_queued(world.chain, queued, round_, world.now_s)
+    except Refused:
+        return False
+    signers = (signed.maker_signer, signed.taker_signer)
+    world.happen(c.ObserveOffbookSettled, block.maker, block.taker, digest_of(signed), *signers, tuple(legs))
+    return True
 
 
 def legs_drawn(world: World, draw: Draw) -> list[c.BlockLeg]:
@@ -43,6 +76,30 @@ def block(world: World, draw: Draw) -> None:
 
 
 BEFORE_THE_NONCE = (e.Reject.KEY_MUST_HAVE_NOTIONAL, e.Reject.KEY_MUST_HAVE_SPEND)
+
+
+@happening(4)
+def block_without_operator(world: World, draw: Draw) -> None:
+    """Two traders take a block to the contracts themselves; the venue hears of it later, and may still be sent it."""
+    legs = legs_drawn(world, draw)
+    if not legs:
+        return
+    at = draw(4)
+    maker, taker = TRADERS[at], TRADERS[(at + 1 + draw(3)) % 4]
+    life = (10**6, 10**6, WINDOW + 300)[draw(3)]
+    signers = {"maker_signer": some_signer(world, maker, draw(4)), "taker_signer": some_signer(world, taker, draw(4))}
+    command = block_of(world, maker, taker, *legs, queueable=draw(8) > 0, expiry_s=world.now_s + life, **signers)
+    if queue(world, command) and draw(4) == 0:
+        world.do(command)
+
+
+@happening(5)
+def settling_without_operator(world: World, draw: Draw) -> None:
+    """What waits on the contracts is settled by somebody; mostly once it may."""
+    waiting = [queued for queued in world.chain.queue.values() if queued.effective > world.now_s]
+    if waiting and draw(3):
+        world.pass_time(waiting[0].effective - world.now_s + draw(2))
+    settle_waiting(world, draw(3))
 
 
 @happening(1)

@@ -48,6 +48,10 @@ def leave(venue: Venue, _: Patch) -> None:
     venue.observe(c.ObserveExit, ME)
 
 
+def queue_a_block(venue: Venue, _: Patch) -> None:
+    venue.observe(c.ObserveOffbookQueued, ME, OTHER, b"d" * 32, 10**6, venue.now_s + 3_600)
+
+
 def pull(venue: Venue, _: Patch) -> None:
     venue.must(c.PullKill(c.KILL_ACCOUNT, ME, b"", wallet(ME), "test"))
 
@@ -133,6 +137,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.TRADING_MUST_BE_OPEN: Break({}, halt),
     R.ACCOUNT_MUST_EXIST: Break({"account": NOBODY}),
     R.ACCOUNT_MUST_BE_ACTIVE: Break({}, leave),
+    R.ACCOUNT_MUST_NOT_AWAIT_BLOCK: Break({}, queue_a_block),
     R.KILL_SWITCH_MUST_BE_RELEASED: Break({}, pull),
     R.SIGNER_MUST_BE_AUTHORISED: Break({"signer": b"x" * 20}),
     R.QUOTE_GROUP_MUST_EXIST: Break({"terms": c.Terms(protection="none"), "post_only": True}),
@@ -273,12 +278,13 @@ NEVER_TOGETHER: Final[tuple[tuple[Reject, tuple[Reject, ...], str], ...]] = (
         R.ACCOUNT_MUST_EXIST,
         (
             R.ACCOUNT_MUST_BE_ACTIVE,
+            R.ACCOUNT_MUST_NOT_AWAIT_BLOCK,
             R.KILL_SWITCH_MUST_BE_RELEASED,
             R.OPEN_ORDERS_MUST_FIT,
             R.ACCOUNT_MUST_HAVE_MARGIN,
             *KEY_RULES,
         ),
-        "an account that does not exist neither leaves nor has a switch, keys, orders or money",
+        "an account that does not exist neither leaves, nor awaits a block, nor has a switch, keys, orders or money",
     ),
     (R.QUOTE_GROUP_MUST_EXIST, (R.QUOTES_MUST_NOT_BE_FROZEN,), "a group that does not exist is not frozen"),
     (R.PROTECTED_MUST_MAKE, (R.POST_ONLY_MUST_NOT_CROSS,), "what is post-only makes"),

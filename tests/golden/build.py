@@ -275,6 +275,7 @@ class Story:
             26: lambda: self.venue.do(c.ObserveDeposit(1, 1, USDC)),
             27: self.refuse_batch,
             29: self.trade_blocks,
+            31: self.trade_without_operator,
             40: self.ask_for_quotes,
             28: lambda: self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE, T0 + 50 * 120),
         }
@@ -304,6 +305,19 @@ class Story:
         self.venue.must(c.InvalidateBlock(taker.account, late.block.nonce))
         self.venue.do(late)
         self.venue.do(self.venue.block(maker, taker, c.BlockLeg(put, True, 9_000, self.price(put, 100))))
+
+    def trade_without_operator(self) -> None:
+        """Two queue a block on the contracts, where it settles; of another only its lapse is heard."""
+        maker, taker, put = self.wallets[3], self.wallets[4], 3 << 16 | 1
+        for number, lapses_s in enumerate((T0 + 10**6, T0)):
+            nonce = max(self.venue.nonces[who.account] for who in (maker, taker)) + 1
+            self.venue.nonces[maker.account] = self.venue.nonces[taker.account] = nonce
+            parties, digest = (maker.account, taker.account), hashlib.sha256(b"queued block %d" % number).digest()
+            self.venue.observe(c.ObserveOffbookQueued, *parties, digest, nonce, lapses_s)
+            self.place(self.quote(taker))
+        legs = (c.OffbookLeg(put, True, 10_000, 20 * USDC, USDC, 0, 2_500 * USDC),)
+        digest = hashlib.sha256(b"queued block 0").digest()
+        self.venue.observe(c.ObserveOffbookSettled, *parties, digest, maker.address, taker.address, legs)
 
     def wait_for_a_price(self) -> None:
         """Bands are set and lifted; two orders wait for the index, on either side of it, a third for a fill of its own."""
