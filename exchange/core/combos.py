@@ -8,7 +8,7 @@ Imports state, legs, events.
 from typing import Final
 
 from exchange.core.book import Book
-from exchange.core.commands import CreateCombo
+from exchange.core.commands import CreateCombo, OpenRfq
 from exchange.core.events import ComboListed, Event, Reject, Rejected
 from exchange.core.legs import fault_of
 from exchange.core.state import State, legs_of
@@ -85,7 +85,7 @@ def _refuse_legs(state: State, command: CreateCombo) -> Rejected | None:
     return None
 
 
-def evolve_listed(state: State, command: CreateCombo, event: ComboListed) -> None:
+def evolve_listed(state: State, command: CreateCombo | OpenRfq, event: ComboListed) -> None:
     """The combo exists, with an empty book; it trades once all its legs do."""
     if event.combo in state.combos:
         return

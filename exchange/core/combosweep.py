@@ -194,6 +194,16 @@ class ComboSweep(Plan):
             elif part is not None:
                 self._meet_legs(part)
 
+    def walk(self, makers: Iterator[Order]) -> None:
+        """Meet one order for the same combo after another until filled or stopped; all of them are within the price."""
+        for maker in makers:
+            if not self.left or self.stopped is not None:
+                return
+            if len(self.events) >= SWEEP_MAX or self.trade_id + budget.GROUP_TRADES_MAX > self.trades_end:
+                self.stopped = CancelReason.SWEEP_BOUND
+                return
+            self._meet(maker)
+
     def _is_behind(self, part: Slice, maker: Order) -> bool:
         """Whether an order in the combo's own book comes first: at the same price it does."""
         return self._sign * maker.price * part.units <= self._sign * part.value

@@ -457,7 +457,8 @@ class OpenRfq(Command, frozen=True, tag=95):
 
     ``side`` is UNTOLD, BUYING or SELLING. Quotes are for multiples of ``step``, and neither a quote nor an acceptance
     is for less than ``minimum`` while there is as much to fill. Without ``makers`` every admitted one is asked.
-    ``anonymous``: who asked is told to nobody, not even after a trade.
+    ``anonymous``: who asked is told to nobody, not even after a trade. With ``legs`` instead of a series it is for that
+    combo, which is listed with it if it is not yet.
     """
 
     account: int
@@ -471,6 +472,7 @@ class OpenRfq(Command, frozen=True, tag=95):
     anonymous: bool = False
     label: str = ""
     session: int = 0  # the connection that minds the request; 0: none that could be lost
+    legs: Legs = ()
 
 
 class CloseRfq(Command, frozen=True, tag=96):

@@ -299,7 +299,7 @@ def _fold_combos(state: State, command: c.AnyCommand, event: e.ComboListed | e.D
     if isinstance(event, e.Deferred):
         state.deferred = True
         return
-    assert isinstance(command, c.CreateCombo)
+    assert isinstance(command, c.CreateCombo | c.OpenRfq)
     combos.evolve_listed(state, command, event)
 
 

@@ -227,7 +227,7 @@ def evolve_traded(state: State, event: Traded, taker_id: int) -> None:
     settlement.open_trade(state, trade)
     keyroom.count_trade(state, trade)
     ledger.book_trade(state, trade)
-    _print(state, trade, event, is_public=not maker.rfq and not event.leg)
+    _print(state, trade, event, rfq=maker.rfq)
     for order in (maker, taker):
         if order.filled == order.qty:
             _close(state, order)
@@ -263,8 +263,10 @@ def _fill(state: State, event: Traded, maker: Order, taker: Order) -> None:
 
 def _fill_units(state: State, order: Order, units: Qty) -> None:
     """An order in a combo fills with the last of its legs."""
-    if order.resting and units:
+    if units and (order.resting or order.rfq):
         shrink(state, order, units)
+    if order.rfq:
+        state.rfqs[order.rfq].filled += units
     order.filled += units
 
 
@@ -284,7 +286,7 @@ def _fill_in_place(state: State, order: Order, qty: Qty) -> None:
         _hide(state, order, order.hidden - left)
 
 
-def _print(state: State, trade: Trade, event: Traded, *, is_public: bool) -> None:
+def _print(state: State, trade: Trade, event: Traded, *, rfq: int) -> None:
     """The price is the last one, and may be what others wait for, if anybody could have had a part in it.
 
     What two agreed on away from the book counts as volume, but triggers nothing; nor do the legs of a combo that met
@@ -292,22 +294,23 @@ def _print(state: State, trade: Trade, event: Traded, *, is_public: bool) -> Non
     """
     option = state.series[trade.series]
     option.volume += trade.qty
-    if is_public:
+    if not rfq and not event.leg:
         option.last_price = trade.price
         if state.lookouts:
             triggers.note_trade(state, trade.series, trade.price)
     if event.units:
-        _print_combo(state, trade, event.units)
+        _print_combo(state, trade, event.units, is_public=not rfq)
 
 
-def _print_combo(state: State, trade: Trade, units: Qty) -> None:
+def _print_combo(state: State, trade: Trade, units: Qty, *, is_public: bool) -> None:
     """The last of the legs has traded: the combo has, at what they come to, rounded down."""
     combo = state.combos[state.auths[trade.taker_auth].auth.series]
     ratios = {leg.series: leg.ratio for leg in combo.legs}
     legs = (state.trades[trade_id] for trade_id in range(trade.group, trade.id + 1))
     value = sum(leg.price * (leg.qty if ratios[leg.series] > 0 else -leg.qty) for leg in legs)
     combo.volume += units
-    combo.last_price = div_down(value, units)
+    if is_public:
+        combo.last_price = div_down(value, units)
 
 
 def evolve_cancelled(state: State, event: Cancelled) -> None:

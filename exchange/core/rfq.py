@@ -6,9 +6,11 @@ quotes home. Deciding only reads. Imports state, admission, orders, presence, ev
 """
 
 from collections.abc import Container, Iterable, Mapping
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
-from exchange.core import admission, bands, kill, presence, purging, rfq_rooms, settlement
+from msgspec import structs
+
+from exchange.core import admission, bands, combos, kill, presence, purging, rfq_rooms, settlement
 from exchange.core.commands import (
     AUCTION,
     BUYING,
@@ -20,6 +22,7 @@ from exchange.core.commands import (
     Authorisation,
     CancelRfqQuotes,
     CloseRfq,
+    CreateCombo,
     OpenRfq,
     QuoteRfq,
     RequoteRfq,
@@ -38,10 +41,11 @@ from exchange.core.events import (
     RfqEnd,
     RfqEnded,
 )
+from exchange.core.legs import Legs
 from exchange.core.matching import LINEAGE_MAX, OPEN_ORDERS_MAX
-from exchange.core.state import State
+from exchange.core.state import State, legs_of
 from exchange.core.state_types import Order, Rfq
-from exchange.core.units import QTY_MAX, U64_MAX, Nanos, Qty, Seconds, seconds_of
+from exchange.core.units import QTY_MAX, U64_MAX, Nanos, Qty, Seconds, div_down, seconds_of
 
 RFQS_MAX: Final = 1_000  # requests of the venue that are not over
 RFQS_OF_ACCOUNT_MAX: Final = 16
@@ -62,7 +66,7 @@ def decide(state: State, command: Command, seq: int, time_ns: Nanos) -> tuple[Ev
     """What a command about requests and quotes causes; reads only."""
     match command:
         case OpenRfq():
-            return (_refuse_open(state, command, seconds_of(time_ns)) or Applied(),)
+            return _decide_open(state, command, seconds_of(time_ns))
         case CloseRfq():
             return _decide_close(state, command)
         case QuoteRfq():
@@ -79,7 +83,8 @@ def evolve(state: State, command: OpenRfq | CancelRfqQuotes | AdmitMaker, seq: i
     """A request is open, or an account answers requests from here on or no longer; quotes leave by other events."""
     match command:
         case OpenRfq():
-            state.rfqs[seq] = Rfq(seq, command, time_ns)
+            series = state.combo_of[command.legs] if command.legs else command.series
+            state.rfqs[seq] = Rfq(seq, structs.replace(command, series=series), time_ns)
         case AdmitMaker():
             state.accounts[command.account].makes = command.is_maker
         case CancelRfqQuotes():
@@ -129,6 +134,36 @@ def least_of(rfq: Rfq) -> Qty:
     return min(max(rfq.request.minimum, rfq.request.step), left_of(rfq))
 
 
+def _decide_open(state: State, command: OpenRfq, now_s: Seconds) -> tuple[Event, ...]:
+    """A request stands by itself; for a combo, with the number of that."""
+    refused = _refuse_open(state, command, now_s)
+    if refused is not None:
+        return (refused,)
+    if not command.legs:
+        return (Applied(),)
+    listed = combos.decide_create(state, CreateCombo(command.legs))
+    return listed if isinstance(listed[0], Rejected) else (*listed, Applied())
+
+
+class Subject(NamedTuple):
+    """What a request is for: its legs, of which a series has one, when the first of them ends, and in which lots."""
+
+    legs: Legs
+    expiry_s: Seconds
+    lot: Qty
+
+
+def _subject_of(state: State, command: OpenRfq) -> Subject | None:
+    """The subject of a request; None if any of it is not listed."""
+    if command.series not in state.series and command.series not in state.combos and not command.legs:
+        return None
+    legs = command.legs or legs_of(state, command.series)
+    if any(leg.series not in state.series for leg in legs) or (command.legs and command.series):
+        return None
+    options = [state.series[leg.series] for leg in legs]
+    return Subject(legs, min(option.expiry_s for option in options), state.underlyings[options[0].underlying].lot)
+
+
 def _refuse_open(state: State, command: OpenRfq, now_s: Seconds) -> Rejected | None:
     if not state.is_open or state.config is None:
         return Rejected(Reject.TRADING_MUST_BE_OPEN)
@@ -144,20 +179,22 @@ def _refuse_open(state: State, command: OpenRfq, now_s: Seconds) -> Rejected | N
 
 
 def _refuse_series(state: State, command: OpenRfq, now_s: Seconds) -> Rejected | None:
-    option = state.series.get(command.series)
-    if option is None:
+    """Series that are alive and take orders, of a combo each continuously; whole lots, no more than fit a fill."""
+    subject = _subject_of(state, command)
+    if subject is None:
         return Rejected(Reject.SERIES_MUST_EXIST, command.series)
-    if option.expiry_s <= now_s:
-        return Rejected(Reject.SERIES_MUST_BE_TRADING, now_s, option.expiry_s)
-    auction = state.auctions.get(command.series)
-    if auction is not None and auction.phase != AUCTION:
-        return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, AUCTION)
-    lot = state.underlyings[option.underlying].lot
+    if subject.expiry_s <= now_s:
+        return Rejected(Reject.SERIES_MUST_BE_TRADING, now_s, subject.expiry_s)
+    for leg in subject.legs:
+        auction = state.auctions.get(leg.series)
+        if auction is not None and (len(subject.legs) > 1 or auction.phase != AUCTION):
+            return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, AUCTION)
     if command.qty <= 0:
         return Rejected(Reject.QTY_MUST_BE_POSITIVE, command.qty)
-    if command.qty % lot:
-        return Rejected(Reject.QTY_MUST_BE_ON_LOT, command.qty, lot)
-    return Rejected(Reject.QTY_MUST_FIT, command.qty, QTY_MAX) if command.qty > QTY_MAX else None
+    if command.qty % subject.lot:
+        return Rejected(Reject.QTY_MUST_BE_ON_LOT, command.qty, subject.lot)
+    most = div_down(QTY_MAX, max(abs(leg.ratio) for leg in subject.legs) or 1)
+    return Rejected(Reject.QTY_MUST_FIT, command.qty, most) if command.qty > most else None
 
 
 def _refuse_count(state: State, account: int) -> Rejected | None:
@@ -169,15 +206,16 @@ def _refuse_count(state: State, account: int) -> Rejected | None:
 
 def _refuse_terms(state: State, command: OpenRfq, now_s: Seconds) -> Rejected | None:
     """A side that exists, steps of whole lots that add up, and an end that lies ahead, before that of the series."""
-    option = state.series[command.series]
-    step, lot = command.step, state.underlyings[option.underlying].lot
+    subject = _subject_of(state, command)
+    assert subject is not None
+    step, lot = command.step, subject.lot
     if not UNTOLD <= command.side <= SELLING:
         return Rejected(Reject.RFQ_TERMS_MUST_FIT, command.side, SELLING)
     if not 0 < step <= command.qty or step % lot or command.qty % step:
         return Rejected(Reject.RFQ_TERMS_MUST_FIT, step, command.qty)
     if not 0 <= command.minimum <= command.qty or command.minimum % step:
         return Rejected(Reject.RFQ_TERMS_MUST_FIT, command.minimum, command.qty)
-    latest = min(now_s + LIFE_MAX_S, option.expiry_s)
+    latest = min(now_s + LIFE_MAX_S, subject.expiry_s)
     if not now_s < command.expires_s <= latest:
         return Rejected(Reject.RFQ_TERMS_MUST_FIT, command.expires_s, latest)
     if len(command.label) > LABEL_MAX:

@@ -1,20 +1,24 @@
 """The acceptance of a request for quotes: one signed order against the best of those that answered, in one record.
 
 It is planned as a sweep is, fill by fill against running totals, with the quotes of the request in the place of a book:
-best price first, then who stood there first. So each fill is checked for fees, keys, positions and the margin of both,
-and a quote that cannot be honoured leaves instead of standing in the way of the next.
-Imports state, rfq, sweep, events.
+best price first, then who stood there first; of a combo each fill is all its legs. So each is checked for fees, keys,
+positions and the margin of both, and a quote that cannot be honoured leaves instead of standing in the way of the next.
+Imports state, rfq, sweep, combosweep, events.
 """
 
 from collections.abc import Iterator
+from typing import TypeAlias
 
 from exchange.core import admission, backlog, rfq, rfq_rooms
+from exchange.core.combosweep import ComboSweep
 from exchange.core.commands import FOK, GTC, IOC, AcceptRfq, Authorisation, Terms, terms_of
 from exchange.core.events import Accepted, Cancelled, CancelReason, Event, Reject, Rejected, RfqEnd
 from exchange.core.state import State
 from exchange.core.state_types import Order, Rfq
 from exchange.core.sweep import Sweep
 from exchange.core.units import U64_MAX, Nanos, Seconds, seconds_of
+
+AnySweep: TypeAlias = Sweep | ComboSweep
 
 
 def decide(state: State, command: AcceptRfq, seq: int, time_ns: Nanos) -> tuple[Event, ...]:
@@ -24,7 +28,7 @@ def decide(state: State, command: AcceptRfq, seq: int, time_ns: Nanos) -> tuple[
     if refused is not None:
         return (refused,)
     request = state.rfqs[terms_of(auth).rfq]
-    sweep = Sweep(state, auth, auth.qty, now_s)
+    sweep = (ComboSweep if auth.legs else Sweep)(state, auth, auth.qty, now_s)
     sweep.walk(_in_turn(sweep, eligible(state, request, auth, command.quote)))
     short = _refuse_outcome(sweep, request)
     if short is not None:
@@ -81,7 +85,7 @@ def eligible(state: State, request: Rfq, auth: Authorisation, named: int = 0) ->
     return sorted(quotes, key=lambda order: order.price * sign)  # stable: time stays within price
 
 
-def _in_turn(sweep: Sweep, quotes: list[Order]) -> Iterator[Order]:
+def _in_turn(sweep: AnySweep, quotes: list[Order]) -> Iterator[Order]:
     """One that fills whole or not at all is passed over when less is left to fill."""
     for order in quotes:
         is_whole = terms_of(sweep.state.auths[order.auth_id].auth).whole
@@ -89,7 +93,7 @@ def _in_turn(sweep: Sweep, quotes: list[Order]) -> Iterator[Order]:
             yield order
 
 
-def _refuse_outcome(sweep: Sweep, request: Rfq) -> Rejected | None:
+def _refuse_outcome(sweep: AnySweep, request: Rfq) -> Rejected | None:
     """Less than all, or than the least that was asked for, is nothing."""
     auth, filled = sweep.auth, sweep.auth.qty - sweep.left
     least = auth.qty if auth.tif == FOK else rfq.least_of(request)
@@ -100,7 +104,7 @@ def _refuse_outcome(sweep: Sweep, request: Rfq) -> Rejected | None:
     return Rejected(Reject.RFQ_MUST_MEET_QUOTES, filled, least)
 
 
-def _dishonoured(sweep: Sweep) -> list[Event]:
+def _dishonoured(sweep: AnySweep) -> list[Event]:
     """Quotes that could not have been filled leave though nothing fills, so that nobody is shown them again.
 
     What the fills that were planned would have tripped stays.
@@ -109,7 +113,7 @@ def _dishonoured(sweep: Sweep) -> list[Event]:
     return [event for event in quotes if event.reason is not CancelReason.QUOTE_PROTECTION]
 
 
-def _ended(state: State, request: Rfq, sweep: Sweep) -> list[Event]:
+def _ended(state: State, request: Rfq, sweep: AnySweep) -> list[Event]:
     """The end of a request of which nothing is left; quotes that filled or left on the way are not there any more."""
     if rfq.left_of(request) > sweep.auth.qty - sweep.left:
         return []
