@@ -34,6 +34,7 @@ from exchange.core.commands import (
     Terms,
     is_for_rfq,
 )
+from exchange.core.legs import pack
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
@@ -427,23 +428,25 @@ def login_digest(text: str) -> bytes:
     return keccak(b"\x19Ethereum Signed Message:\n" + str(len(raw)).encode() + raw)
 
 
-def order_of(auth: Authorisation) -> Order:
+def order_of(auth: Authorisation) -> Order | ComboOrder:
     """The message behind a journaled authorisation, field by field."""
-    return Order(
-        account=auth.account,
-        series=auth.series,
-        is_buy=auth.is_buy,
-        quantity=auth.qty,
-        limit_price=auth.price,
-        max_fee=auth.max_fee,
-        time_in_force=auth.tif,
-        post_only=auth.post_only,
-        reduce_only=auth.reduce_only,
-        replaces=auth.replaces,
-        nonce=auth.nonce,
-        expiry=auth.expiry_s,
-        terms=terms_hash(auth.terms),
-    )
+    shared = {
+        "account": auth.account,
+        "is_buy": auth.is_buy,
+        "quantity": auth.qty,
+        "limit_price": auth.price,
+        "max_fee": auth.max_fee,
+        "time_in_force": auth.tif,
+        "post_only": auth.post_only,
+        "reduce_only": auth.reduce_only,
+        "replaces": auth.replaces,
+        "nonce": auth.nonce,
+        "expiry": auth.expiry_s,
+        "terms": terms_hash(auth.terms),
+    }
+    if auth.legs:
+        return ComboOrder(legs=pack(auth.legs), **shared)  # type: ignore[arg-type]
+    return Order(series=auth.series, **shared)  # type: ignore[arg-type]
 
 
 class Signer:

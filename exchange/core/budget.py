@@ -24,10 +24,9 @@ REPLACING_GAS: Final = 24_000  # the fill lane of an order it replaces that is n
 KEY_GAS: Final = 2_200  # a session key is read; what the owner's cancellations cost (8,400) GAS_MAX leaves room for
 TRADE_GAS: Final = 4_000
 REDUCING_GAS: Final = 4_000  # a trade of a reduce-only order looks at what its account holds in the series,
-BESIDE_GAS: Final = 700  # and at every order the batch shows of it there, up to twice
+BESIDE_GAS: Final = 700  # and at every order the batch shows of it, up to twice
 ACCOUNT_GAS: Final = 10_000
-COMBO_GAS: Final = 60_000  # an order's, for a combo: its legs are hashed and proved to be all there
-LEG_GAS: Final = 12_000  # an entry for each of its legs
+LEG_GAS: Final = 12_000  # of a combo, besides: a position word, its strikes and its expiry are read and it is written
 QUOTE_GAS: Final = 36_000  # an order's, without a signature, with a proof
 MANDATE_GAS: Final = 44_000  # its signature, what fills under it written for the first time
 NEW_GROUP_GAS: Final = 26_000  # a position word and a bit of the map, written for the first time
@@ -44,13 +43,12 @@ BODY_WORDS: Final = 1_280  # of one batch: orders, trades, and the annex
 ORDER_WORDS: Final = 5  # of them for an order: four, and one for its terms
 QUOTE_WORDS: Final = 12  # for a quote: four, and the hashes of its proof
 MANDATE_WORDS: Final = 5
-LEG_WORDS: Final = 4  # for the entry of a combo's leg; the combo itself has those of an order and one for its legs
+COMBO_WORDS: Final = 6  # for an order for a combo: half of its signature is in the annex
 MANDATES_MAX: Final = 32  # mandates to quote in one batch
 
 GROUP_TRADES_MAX: Final = 6  # fills that are the legs of one combo and settle together
 GROUP_ACCOUNTS_MAX: Final = 5  # with that of the combo
 
-Run = tuple[int, int]  # account and series: the orders of one stand beside each other in a batch
 Groups = dict[int, None]  # series >> 2, the words in which the contract keeps positions
 
 
@@ -65,7 +63,6 @@ class Draft:
         "_state",
         "_touched",
         "accounts",
-        "entries",
         "gas",
         "mandates",
         "orders",
@@ -77,11 +74,10 @@ class Draft:
         self._moves: dict[int, int] = {}
         self._touched: dict[tuple[int, int], None] = {}  # account and group, account and -expiry
         self._expiries: dict[int, None] = {}
-        self._shown: dict[Run, int] = {}  # orders
-        self._reducing: dict[Run, int] = {}  # trades of orders that only reduce
+        self._shown: dict[int, int] = {}  # by account, orders
+        self._reducing: dict[int, int] = {}  # by account, trades of orders that only reduce
         self.accounts: dict[int, None] = {}
         self.orders: dict[int, None] = {}
-        self.entries = 0  # of the list of orders: one for each, and one for each leg of a combo
         self.mandates: dict[int, None] = {}
         self.gas = FIXED_GAS
         self.words = 1  # of counts
@@ -103,27 +99,23 @@ class Draft:
                 self._check_margin(account)
         for entry in filled:
             if entry.auth.reduce_only:
-                self._look_beside(entry)
+                self._look_beside(entry.auth.account)
 
-    def _look_beside(self, entry: AuthEntry) -> None:
-        """A trade of an order that only reduces looks at all that the batch shows of its account in the series."""
-        run = (entry.auth.account, entry.auth.series)
-        self._reducing[run] = self._reducing.get(run, 0) + 1
-        self.gas += REDUCING_GAS + self._shown[run] * BESIDE_GAS
+    def _look_beside(self, account: int) -> None:
+        """A trade of an order that only reduces looks at all that the batch shows of its account."""
+        self._reducing[account] = self._reducing.get(account, 0) + 1
+        self.gas += REDUCING_GAS + self._shown[account] * BESIDE_GAS
 
     def _show(self, link: AuthEntry) -> None:
         """The words and the signature of an order, or of a quote under its mandate."""
-        for leg in legs_of(self._state, link.auth.series):
-            run = (link.auth.account, leg.series)
-            self._shown[run] = self._shown.get(run, 0) + 1
-            self.gas += self._reducing.get(run, 0) * BESIDE_GAS
-        self.gas += QUOTE_GAS if link.mandate else _order_gas(link)
-        self.entries += 1 + len(link.auth.legs)
+        account = link.auth.account
+        self._shown[account] = self._shown.get(account, 0) + 1
+        self.gas += _order_gas(link) + self._reducing.get(account, 0) * BESIDE_GAS
         if link.auth.replaces and link.parent not in self.orders:  # else the lane is one that is written anyway
             self.gas += REPLACING_GAS
         if link.auth.signer != self._state.accounts[link.auth.account].owner:
             self.gas += KEY_GAS
-        self.words += QUOTE_WORDS if link.mandate else _order_words(link)
+        self.words += _order_words(link)
         if link.mandate and link.mandate not in self.mandates:
             self.mandates[link.mandate] = None
             self.gas += MANDATE_GAS
@@ -143,7 +135,7 @@ class Draft:
 
     def fits(self) -> bool:
         """Whether a transaction carries all trades so far."""
-        if self.entries > ORDERS_MAX or len(self.mandates) > MANDATES_MAX or self.words > BODY_WORDS:
+        if len(self.orders) > ORDERS_MAX or len(self.mandates) > MANDATES_MAX or self.words > BODY_WORDS:
             return False
         return self.total() <= GAS_MAX
 
@@ -155,13 +147,13 @@ class Draft:
 
 
 def _order_gas(link: AuthEntry) -> int:
-    legs = len(link.auth.legs)
-    return COMBO_GAS + legs * LEG_GAS if legs else ORDER_GAS
+    return QUOTE_GAS if link.mandate else ORDER_GAS + len(link.auth.legs) * LEG_GAS
 
 
 def _order_words(link: AuthEntry) -> int:
-    legs = len(link.auth.legs)
-    return ORDER_WORDS + 1 + legs * LEG_WORDS if legs else ORDER_WORDS
+    if link.mandate:
+        return QUOTE_WORDS
+    return COMBO_WORDS if link.auth.legs else ORDER_WORDS
 
 
 def group_fits(links: list[AuthEntry], accounts: int) -> bool:
@@ -169,15 +161,14 @@ def group_fits(links: list[AuthEntry], accounts: int) -> bool:
 
     ``links`` are the orders that it would have to show, replaced ones included.
     """
-    gas, words, entries = FIXED_GAS + GROUP_TRADES_MAX * TRADE_GAS, 1 + GROUP_TRADES_MAX, 0
+    gas, words = FIXED_GAS + GROUP_TRADES_MAX * TRADE_GAS, 1 + GROUP_TRADES_MAX
     for link in links:
-        gas += KEY_GAS + REPLACING_GAS + (QUOTE_GAS + MANDATE_GAS if link.mandate else _order_gas(link))
-        gas += GROUP_TRADES_MAX * (REDUCING_GAS + BESIDE_GAS) if link.auth.reduce_only else 0
+        gas += KEY_GAS + REPLACING_GAS + _order_gas(link) + (MANDATE_GAS if link.mandate else 0)
+        gas += GROUP_TRADES_MAX * (REDUCING_GAS + len(links) * BESIDE_GAS) if link.auth.reduce_only else 0
         gas += max(1, len(link.auth.legs)) * (NEW_GROUP_GAS + NEW_EXPIRY_GAS)
-        words += QUOTE_WORDS + MANDATE_WORDS if link.mandate else _order_words(link)
-        entries += 1 + len(link.auth.legs)
+        words += _order_words(link) + (MANDATE_WORDS if link.mandate else 0)
     gas += accounts * (ACCOUNT_GAS + POSITIONS_GAS_MAX + PASSED_GAS_MAX) + SHEETS_GAS_MAX
-    return entries <= ORDERS_MAX and words <= BODY_WORDS and gas <= GROUP_GAS_MAX
+    return len(links) <= ORDERS_MAX and words <= BODY_WORDS and gas <= GROUP_GAS_MAX
 
 
 def _groups_of(state: State, account: Account) -> Groups:

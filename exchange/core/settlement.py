@@ -11,7 +11,7 @@ from exchange.core.events import AccountSettled, Applied, BatchSealed, Event, Ex
 from exchange.core.margin import Leg, settlement_value
 from exchange.core.state import TREASURY, State
 from exchange.core.state_types import Account, AuthEntry, Batch, Expiry, Trade
-from exchange.core.units import TWAP_SECONDS, Price, Qty, Seconds, expiry_of
+from exchange.core.units import TWAP_SECONDS, Price, Qty, Seconds, div_down, expiry_of
 
 # -- sealing ----------------------------------------------------------------------------------------------------------
 
@@ -66,6 +66,18 @@ def _is_whole(state: State, trade: Trade) -> bool:
     """Whether the fills that belong together end with this one."""
     following = state.trades.get(trade.id + 1)
     return not trade.group or following is None or following.group != trade.group
+
+
+def units_of(state: State, trade: Trade) -> Qty:
+    """Of how many units of a combo this trade and those of its group are the legs; 0 if it is of no combo."""
+    if not trade.group:
+        return 0
+    first = state.auths[trade.taker_auth].auth.legs[0]
+    total, at = 0, state.trades.get(trade.group)
+    while at is not None and at.group == trade.group:
+        total += at.qty if at.series == first.series else 0
+        at = state.trades.get(at.id + 1)
+    return div_down(total, abs(first.ratio))
 
 
 def lineage(state: State, auth_id: int, batch_id: int) -> list[AuthEntry]:

@@ -113,6 +113,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             standard=terms.standard,
             mandates=True,
             blocks=True,
+            combos=True,
             taker_delay_ns=terms.taker_delay_ns,
         )
 

@@ -133,9 +133,9 @@ def _batch_job(state: State, batch_id: int, deadline_s: Seconds, pending: dict[i
                     places[link.id] = len(orders)
                     orders.append(Shown(link.auth, state.mandates[link.mandate] if link.mandate else None, link.leaf))
                     held |= _held_expiries(state, link.auth) | pending.get(link.auth.account, {})
-        trades.append(
-            calldata.Trade(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index)
-        )
+        units = settlement.units_of(state, trade)
+        sides = places[trade.maker_auth], places[trade.taker_auth]
+        trades.append(calldata.Trade(*sides, trade.qty, trade.price, trade.index, units))
     return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, orders, trades, tuple(sorted(held)))
 
 
@@ -161,7 +161,8 @@ def _held_expiries(state: State, auth: Authorisation) -> dict[int, None]:
     """Expiries an account may hold on chain when its order settles: what it holds there now, here, and trades."""
     here = state.accounts[auth.account].positions
     there = state.mirror.positions.get(auth.account, {})
-    return dict.fromkeys(expiry_of(series) for series in (*here, *there, auth.series))
+    traded = (leg.series for leg in auth.legs) if auth.legs else (auth.series,)
+    return dict.fromkeys(expiry_of(series) for series in (*here, *there, *traded))
 
 
 def _pending_expiries(state: State) -> dict[int, dict[int, None]]:

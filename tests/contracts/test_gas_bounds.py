@@ -6,9 +6,15 @@ import importlib.util
 from pathlib import Path
 
 import pytest
-from contract_venue import GAS, LOT, USDC, Trade
+from contract_combos import between, legs, signed_combo
+from contract_venue import GAS, GENESIS, LOT, USDC, Trade, Venue
 
 from exchange.core import budget
+from exchange.core.commands import Authorisation
+from exchange.core.legs import Leg
+from exchange.core.state import State
+from exchange.core.state_types import Account, AuthEntry, Combo, Expiry, Series
+from exchange.signing import ComboOrder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -63,3 +69,60 @@ def test_the_machine_knows_what_an_order_that_only_reduces_costs(bench, orders):
     more = closing(bench, orders, 8, reduce_only=True) - closing(bench, orders, 8, reduce_only=False)
     said = 8 * (budget.REDUCING_GAS + orders * budget.BESIDE_GAS)
     assert said // 2 < more < said
+
+
+def four_expiries():
+    """Four expiries of one group each, and four legs, one of each."""
+    venue = Venue(vault_cap=10**18)
+    for number in range(1, 5):
+        venue.list(GENESIS + 86_400 * number, [((60_000 + 1_000 * index) * USDC, True) for index in range(4)])
+    venue.post(venue.round())
+    return venue, legs(*((number << 16, 1 if number & 1 else -1) for number in range(1, 5)))
+
+
+def planned(venue, of, batch) -> int:
+    """The batch as the machine counts it before it is sealed."""
+    state = State()
+    for expiry_id in range(1, 5):
+        state.expiries[expiry_id] = Expiry(expiry_id, 0, 0, [expiry_id << 16 | index for index in range(4)])
+        for series in state.expiries[expiry_id].series:
+            state.series[series] = Series(series, expiry_id, 0, 0, venue.strikes[series][0], True)
+    state.combos[1] = Combo(1, 0, of, 0)
+    entries = []
+    for place, order in enumerate(one.order for one in batch.orders):
+        is_combo = isinstance(order, ComboOrder)
+        account = state.accounts.setdefault(order.account, Account(order.account, b""))
+        for leg in of if is_combo else (Leg(order.series, 1),):
+            account.expect(leg.series, 1)
+        auth = Authorisation(
+            order.account, 1 if is_combo else order.series, order.is_buy, 1, 1, 0, 0, False, False, 0, 0, 0, b"", b"",
+            None, of if is_combo else (),
+        )  # fmt: skip
+        entries.append(AuthEntry(place + 1, auth, 0, 0, 1))
+    draft = budget.Draft(state)
+    for trade in batch.trades:
+        draft.add([entries[trade.maker], entries[trade.taker]], [])
+    return draft.total()
+
+
+@pytest.mark.parametrize("is_implied", [False, True])
+@pytest.mark.parametrize("executions", [1, 4])
+def test_the_machine_knows_what_a_combo_costs(executions, is_implied):
+    """Everybody holds nothing before, and all legs are in words and expiries of their own."""
+    venue, of = four_expiries()
+    orders, trades = [], []
+    for number in range(executions):
+        taker, *makers = (venue.open(f"stranger {number} {place}", 10**6 * USDC) for place in range(5))
+        mine = len(orders)
+        orders.append(signed_combo(venue, taker, of, LOT, 0))
+        if is_implied:
+            for place, (leg, maker) in enumerate(zip(of, makers, strict=True)):
+                orders.append(venue.sign(venue.order(maker, leg.series, -leg.ratio * LOT, 700 * USDC)))
+                trades.append(Trade(mine + 1 + place, mine, LOT, 700 * USDC, 60_000 * USDC, LOT))
+        else:
+            orders.append(signed_combo(venue, makers[0], of, -LOT, 0))
+            trades += between(of, mine + 1, mine, LOT, [700 * USDC] * 4)
+    venue.post(venue.round())
+    batch = venue.batch(orders, trades)
+    said, gas = planned(venue, of, batch), venue.settle(batch).gas_used
+    assert said // 3 < gas < said

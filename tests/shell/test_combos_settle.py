@@ -1,0 +1,187 @@
+"""Combos from the machine to the real contracts: all legs settle together, to the last unit that can be withdrawn."""
+
+from pathlib import Path
+
+import pytest
+from shell_floor import DEPOSIT, KEYS, START_S, Floor, open_market, opened
+
+from exchange.core import combosweep
+from exchange.core import commands as c
+from exchange.core.events import ComboListed, Rejected, Traded
+from exchange.core.legs import Leg, Legs
+from exchange.core.units import QTY_ONE, USDC_ONE, seconds_of
+from exchange.shell.clock import ManualClock
+from exchange.shell.deploy import Terms
+from exchange.shell.owner import Owner
+from exchange.shell.settler import BatchRefusedByContract
+from exchange.shell.venue import Settings
+from exchange.signing import address_of, domain_separator, order_digest, order_of, sign
+
+CALL, PUT = 1 << 16, 1 << 16 | 1
+SYNTHETIC: Legs = (Leg(CALL, 1), Leg(PUT, -1))  # near no price, at the strike
+BACKSPREAD: Legs = (Leg(CALL, 2), Leg(PUT, -1))
+
+
+class Desk:
+    """Enters signed orders of two wallets on a floor."""
+
+    def __init__(self, floor: Floor, owners: list[Owner]) -> None:
+        self.floor = floor
+        self.owners = owners
+        self.nonce = 0
+        self.combos: dict[Legs, int] = {}
+
+    async def record(self, command: object):
+        outcome = await self.floor.venue.sequencer.record(command)
+        assert not isinstance(outcome.events[0], Rejected), outcome
+        return outcome.events
+
+    async def create(self, legs: Legs) -> None:
+        (listed,) = await self.record(c.CreateCombo(legs))
+        assert isinstance(listed, ComboListed)
+        self.combos[legs] = listed.combo
+
+    async def place(self, who: int, what: int | Legs, units: int, price: int, **terms: object):
+        """A signed order of a wallet; negative units sell."""
+        contracts = self.floor.venue.contracts
+        self.nonce += 1
+        legs = what if isinstance(what, tuple) else ()
+        fields = {"tif": c.GTC, "post_only": False, "reduce_only": False, "replaces": 0} | terms
+        unsigned = c.Authorisation(
+            account=self.owners[who].account,
+            series=what if isinstance(what, int) else self.combos[what],
+            is_buy=units > 0,
+            qty=abs(units),
+            price=price * USDC_ONE,
+            max_fee=1_000 * USDC_ONE,
+            nonce=self.nonce,
+            expiry_s=seconds_of(self.floor.clock.now_ns()) + 86_400,
+            signer=address_of(KEYS[who]),
+            signature=b"",
+            legs=legs,
+            **fields,
+        )
+        digest = order_digest(
+            domain_separator(contracts.deployment.chain_id, contracts.clearing.address), order_of(unsigned)
+        )
+        signed = {name: getattr(unsigned, name) for name in unsigned.__struct_fields__}
+        return await self.record(c.Place(c.Authorisation(**(signed | {"signature": sign(KEYS[who], digest)}))))
+
+    async def settle(self) -> None:
+        await self.floor.venue.apply(c.SealBatch())
+        await self.floor.until_settled()
+
+    async def positions(self) -> list[dict[int, int]]:
+        """As the contracts report them, which is what the machine holds."""
+        there = await self.floor.venue.sequencer.read(lambda state: dict(state.mirror.positions))
+        here = await self.floor.venue.sequencer.read(
+            lambda state: {key: dict(account.positions) for key, account in state.accounts.items()}
+        )
+        found = [there.get(owner.account, {}) for owner in self.owners]
+        assert found == [here[owner.account] for owner in self.owners]
+        return found
+
+    async def cash_agrees(self) -> None:
+        for owner in self.owners:
+            assert await owner.cash_on_chain() == await self.floor.cash(owner.account)
+
+
+async def desk_on(floor: Floor) -> Desk:
+    desk = Desk(floor, await open_market(floor))
+    for legs in (SYNTHETIC, BACKSPREAD):
+        await desk.create(legs)
+    return desk
+
+
+async def test_two_orders_for_a_combo_settle(tmp_path: Path):
+    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S), finality_depth=4)
+    async with opened(settings) as floor:
+        desk = await desk_on(floor)
+        await desk.place(0, SYNTHETIC, QTY_ONE, -15)
+        events = await desk.place(1, SYNTHETIC, -QTY_ONE, -20, tif=c.IOC)
+        prices = [event.price for event in events if isinstance(event, Traded)]
+        assert prices[0] - prices[1] == -15 * USDC_ONE
+        await desk.settle()
+        assert await desk.positions() == [{CALL: QTY_ONE, PUT: -QTY_ONE}, {CALL: -QTY_ONE, PUT: QTY_ONE}]
+        await desk.cash_agrees()
+
+
+async def test_a_combo_settles_against_the_orders_of_its_legs(tmp_path: Path):
+    """It came first and took when the last leg came; twice as much of one leg, from two orders."""
+    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S), finality_depth=4)
+    async with opened(settings) as floor:
+        desk = await desk_on(floor)
+        await desk.place(1, BACKSPREAD, 100, 1_000)
+        await desk.place(0, CALL, -100, 900)
+        await desk.place(0, PUT, 100, 850)
+        events = await desk.place(0, CALL, -100, 905)
+        fills = [event for event in events if isinstance(event, Traded)]
+        assert [(fill.qty, fill.price) for fill in fills] == [
+            (100, 900 * USDC_ONE), (100, 905 * USDC_ONE), (100, 850 * USDC_ONE)
+        ]  # fmt: skip
+        await desk.settle()
+        assert await desk.positions() == [{CALL: -200, PUT: 100}, {CALL: 200, PUT: -100}]
+        await desk.cash_agrees()
+
+
+async def leave(desk: Desk) -> int:
+    """Everybody withdraws all there is; how much that was."""
+    floor, total = desk.floor, 0
+    for owner in desk.owners:
+        total += await owner.cash_on_chain()
+        await owner.request_withdrawal(await owner.cash_on_chain())
+    await floor.until_settled()
+    window = floor.venue.contracts.deployment.terms.settlement_window_s
+    floor.clock.move_to(floor.clock.now_ns() + (window + 60) * 10**9)
+    await floor.block()
+    await floor.post_round()
+    for owner in desk.owners:
+        await owner.finalise_withdrawal()
+        assert await owner.cash_on_chain() == 0
+    return total
+
+
+async def test_who_traded_combos_withdraws_to_the_last_unit(tmp_path: Path):
+    """Odd sizes and prices, an execution in parts, one against legs; then all is closed and everybody leaves."""
+    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S), finality_depth=4)
+    async with opened(settings) as floor:
+        desk = await desk_on(floor)
+        await desk.place(0, BACKSPREAD, 3 * QTY_ONE + 100, 945)
+        await desk.place(1, BACKSPREAD, -QTY_ONE - 700, 940, tif=c.IOC)
+        await desk.place(1, CALL, 2 * QTY_ONE, 950)
+        await desk.place(1, PUT, -QTY_ONE, 830)
+        await desk.place(0, BACKSPREAD, -QTY_ONE, 1_070, tif=c.FOK)  # at 950 twice, less 830
+        await desk.settle()
+        await desk.record(c.CancelAll(desk.owners[0].account))
+        left = (await desk.positions())[0][PUT]
+        assert left == -700
+        await desk.place(0, BACKSPREAD, left, 930)
+        await desk.place(1, BACKSPREAD, -left, 930, tif=c.IOC)
+        await desk.settle()
+        assert await desk.positions() == [{}, {}]
+        await desk.cash_agrees()
+        fees = 2 * DEPOSIT - await leave(desk)
+        vault = floor.venue.contracts.vault.address
+        assert await floor.venue.contracts.usdc.call("balanceOf", vault) == fees > 0
+
+
+async def test_the_contract_refuses_a_combo_at_prices_that_were_not_agreed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A machine that got the prices of the legs wrong by one unit could not settle what it said."""
+    honest = combosweep.leg_prices
+
+    def dearer(*args):
+        first, *others = honest(*args)
+        return first + 1, *others
+
+    monkeypatch.setattr(combosweep, "leg_prices", dearer)
+    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S), finality_depth=4)
+    async with opened(settings) as floor:
+        desk = await desk_on(floor)
+        await desk.place(0, SYNTHETIC, QTY_ONE, 20)
+        await desk.place(1, SYNTHETIC, -QTY_ONE, 20, tif=c.IOC)
+        await floor.venue.apply(c.SealBatch())
+        with pytest.raises(BatchRefusedByContract, match="price_beyond_limit"):
+            await floor.until_settled()
+        assert await floor.batches_settled() == 0
