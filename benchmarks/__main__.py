@@ -22,6 +22,7 @@ TITLES = {
     "margins": "Portfolio margin: risk arrays, checks, ten thousand accounts after a move",
     "gas": "Gas per trade on chain",
     "gas_positions": "Gas of a trade by what its accounts hold",
+    "pricing": "Prices, implied vols and risk arrays, beside QuantLib and scipy",
     "gas_maths": "Gas of fixed-point mathematics",
 }
 

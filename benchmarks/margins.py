@@ -14,6 +14,7 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks import conditions
+from exchange.core.black76 import Pricer
 from exchange.core.margin import Kind
 from exchange.core.risk_models import scan
 from exchange.core.risk_models.arrays import RiskRound, Terms
@@ -33,7 +34,7 @@ RULES = portfolio_rules(PORTFOLIO)
 CONFS = dict.fromkeys(range(1, len(DAYS) + 1), WAD)
 
 
-def round_at(round_id: int, spot: int) -> RiskRound:
+def round_at(round_id: int, spot: int, pricer: Pricer | None = None) -> RiskRound:
     """A thousand series in ten expiries, not priced yet."""
     times = {at: days * 86_400 + 3_600 for at, days in enumerate(DAYS, 1)}
     sheets = {at: Sheet(spot + left * USDC_ONE // 8_640, left, years_of(left)) for at, left in times.items()}
@@ -43,7 +44,7 @@ def round_at(round_id: int, spot: int) -> RiskRound:
         for at, percent in enumerate(STRIKES)
         for side in (0, 1)
     }
-    return RiskRound(PORTFOLIO, round_id, sheets, terms, VectorPricer())
+    return RiskRound(PORTFOLIO, round_id, sheets, terms, pricer or VectorPricer())
 
 
 def price_all(arrays: RiskRound) -> None:

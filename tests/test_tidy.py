@@ -62,6 +62,7 @@ CORE_IMPORTS = {
     "itertools",
     "math",
     "msgspec",
+    "struct",
     "typing",
 }
 # Floats, text that differs from process to process, and doors to the outside.

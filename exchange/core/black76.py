@@ -71,6 +71,14 @@ def black76_mark(forward: Price, strike: Price, vol: Wad, years: Wad, *, is_call
     return div_up(scaled_value(forward, strike, vol, years, is_call=is_call), WAD)
 
 
+def call_delta(forward: Price, strike: Price, vol: Wad, years: Wad) -> Wad:
+    """Undiscounted delta of a call on the forward, Phi(d1); the put's is one less."""
+    v = total_vol(vol, years)
+    if v == 0 or forward == 0 or strike == 0:
+        return WAD if forward > strike else 0
+    return norm_cdf_wad(moments(forward, strike, v).d1)
+
+
 def discount_factor(rate: Wad, years: Wad) -> Wad:
     """e**(-rate * years), with the product rounded down: below its true value by at most two units of 1e-18."""
     return exp_wad(-mul_div_up(rate, years, WAD))
@@ -113,6 +121,12 @@ class Pricer(Protocol):
         """
         ...
 
+    def gains(
+        self, forward: Price, strikes: Sequence[Price], vols: Sequence[Wad], years: Wad, moves: Sequence[Price]
+    ) -> list[list[Price]]:
+        """What calls gain along their deltas: a row for each move of the forward, up or down; rounded up."""
+        ...
+
 
 class ScalarPricer:
     """One option after another: the definition."""
@@ -125,6 +139,13 @@ class ScalarPricer:
             [black76_mark(forward, strike, vol, years, is_call=True) for strike, vol in zip(strikes, row, strict=True)]
             for forward, row in zip(forwards, vols, strict=True)
         ]
+
+    def gains(
+        self, forward: Price, strikes: Sequence[Price], vols: Sequence[Wad], years: Wad, moves: Sequence[Price]
+    ) -> list[list[Price]]:
+        """As ``Pricer.gains``."""
+        deltas = [call_delta(forward, strike, vol, years) for strike, vol in zip(strikes, vols, strict=True)]
+        return [[mul_div_up(delta, move, WAD) for delta in deltas] for move in moves]
 
 
 SCALAR: Final[Pricer] = ScalarPricer()

@@ -36,6 +36,8 @@ _LN_ERROR: Final = 2.0**-45  # of ln F - ln K, against the true value
 _V_MIN: Final = 2.0**-14
 _V_MAX: Final = 16.0
 _RATIO_MAX: Final = 2.0**14  # of strike to forward
+_FAR: Final = 8.8  # Phi(-8.8) is two thirds of 1e-18
+_MOVE_MAX: Final = 2**52
 _PRICE_MAX: Final = 2**49  # 562 million USDC, and exact as a double
 
 
@@ -72,6 +74,39 @@ class VectorPricer:
             rows[row][column] = black76_mark(forwards[row], strikes[column], vols[row][column], years, is_call=True)
         return rows
 
+    def gains(
+        self, forward: Price, strikes: Sequence[Price], vols: Sequence[Wad], years: Wad, moves: Sequence[Price]
+    ) -> list[list[Price]]:
+        """As ``Pricer.gains``."""
+        prices = (forward, *strikes)
+        in_range = min(prices) > 0 and max(prices) <= _PRICE_MAX and all(abs(move) <= _MOVE_MAX for move in moves)
+        if not strikes or not moves or not in_range or years <= 0:
+            return SCALAR.gains(forward, strikes, vols, years, moves)
+        found, is_open = _gains(forward, np.array(strikes, np.float64), np.array(vols, np.float64) / _W, years, moves)
+        rows: list[list[Price]] = found.tolist()
+        for row, column in np.argwhere(is_open).tolist():
+            ((rows[row][column],),) = SCALAR.gains(forward, [strikes[column]], [vols[column]], years, [moves[row]])
+        return rows
+
+
+def _gains(forward: Price, strikes: Floats, vol: Floats, years: Wad, moves: Sequence[Price]) -> tuple[Ints, Flags]:
+    """Gains, and which of them are open. Here an error of d1 counts in full, so its logarithm is taken of the ratio."""
+    v = vol * np.sqrt(years / _W)
+    ratio = forward / strikes
+    inside = (v >= _V_MIN) & (v <= _V_MAX) & (ratio <= _RATIO_MAX) & (ratio * _RATIO_MAX >= 1)
+    v = np.where(inside, v, 1.0)
+    drift = _ln(np.where(inside, ratio, 1.0))
+    d1 = drift / v + v * 0.5
+    off = (_U * (4 + 3 * np.abs(drift)) + (1 / ratio + 2) / _W) / v + 1 / _W
+    off += (np.abs(drift) / v + v) * (9 * _U + (vol + 1) / _W / v)
+    delta, move = _phi(d1), np.array(moves, np.float64)[:, None]
+    value, error = delta * move, (np.abs(move) * (6 * _U * delta + 0.4 * off + 2 / _W) + 2 * _U) * 1.1
+    low, high = np.ceil(value - error), np.ceil(value + error)
+    # Far out a delta is 0, and far in 1e-18 less than 1: less than that of any move, and rounded up.
+    out, far_in = d1 + off < -_FAR, d1 - off > _FAR
+    found = np.where(out, 0.0, np.where(far_in, move + (move < 0), high)).astype(np.int64)
+    return found, ~(inside & (out | far_in | (low == high)))
+
 
 def _grid(
     forwards: Sequence[Price], strikes: Sequence[Price], vols: Sequence[Sequence[Wad]], years: Wad
@@ -82,7 +117,7 @@ def _grid(
         return None
     forward, strike = np.array(forwards, np.int64)[:, None], np.array(strikes, np.int64)[None, :]
     money, terms = forward.astype(np.float64), strike.astype(np.float64)
-    vol = np.array(vols, dtype=np.float64) / _W
+    vol = _table_of(vols) / _W
     v = vol * np.sqrt(years / _W)
     inside = (v >= _V_MIN) & (v <= _V_MAX) & (terms <= money * _RATIO_MAX)
     v = np.where(inside, v, 1.0)
@@ -90,6 +125,15 @@ def _grid(
     d1 = (_ln(money) - _ln(terms)) / v + v * 0.5
     near, far = _phi(side * d1), _phi(side * (d1 - v))
     return _Grid(forward, strike, side, vol, v, d1, near, far, inside)
+
+
+def _table_of(vols: Sequence[Sequence[Wad]]) -> Floats:
+    """Rows as floats; a row that stands in several places is the same object, and is converted once."""
+    rows: dict[int, Floats] = {}
+    for row in vols:
+        if id(row) not in rows:
+            rows[id(row)] = np.array(row, np.float64)
+    return np.stack([rows[id(row)] for row in vols])
 
 
 def _time_value(grid: _Grid) -> tuple[Floats, Floats]:

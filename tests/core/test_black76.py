@@ -18,6 +18,7 @@ from exchange.core.black76 import (
     value_down,
     value_up,
 )
+from exchange.core.greeks import black76_greeks
 from exchange.core.units import TWAP_SECONDS, WAD, YEAR_SECONDS, div_up, years_of
 
 LONG = 100_000
@@ -162,6 +163,18 @@ def test_a_table_of_calls_is_made_of_single_ones_and_puts_follow_by_parity() -> 
         for strike, mark, vol in zip(strikes, marks, row, strict=True):
             assert mark == black76_mark(forward, strike, vol, years, is_call=True)
             assert put_mark(mark, forward, strike) == black76_mark(forward, strike, vol, years, is_call=False)
+
+
+def test_a_gain_is_delta_times_the_move_rounded_up() -> None:
+    years, strikes, vols = years_of(86_400), [9 * 10**10, 10**11, 2 * 10**11, 0], [WAD // 2, 0, WAD, WAD]
+    for forward in (0, 10**11):
+        deltas = [
+            black76_greeks(forward, strike, vol, years, WAD, 0, is_call=True).delta
+            for strike, vol in zip(strikes, vols, strict=True)
+        ]
+        moves = [7 * 10**9 + 1, -(3 * 10**9) - 1, 0]
+        gains = SCALAR.gains(forward, strikes, vols, years, moves)
+        assert gains == [[div_up(delta * move, WAD) for delta in deltas] for move in moves]
 
 
 def test_a_forward_far_below_its_strike_has_a_price_too() -> None:

@@ -23,6 +23,7 @@ from margin_laws import (
 from margin_world import SERIES, Positions, Stage, series_at
 from msgspec import structs
 
+from exchange.core import black76
 from exchange.core.margin import Kind
 from exchange.core.risk_models import buffer, contingencies, grid, lanes, requirement, scan
 from exchange.core.units import WAD
@@ -99,7 +100,8 @@ TRUE = {
         (scan, ("added_up", "_joint_losses", "_group_loss", "_together", "worst_of", "plan_of")),
         (contingencies, ("_standing", "initial", "initial_factor")),
         (buffer, ("widened",)),
-        (grid, ("call_delta", "put_mark", "skew_caps", "vol_factors")),
+        (black76, ("call_delta",)),
+        (grid, ("put_mark", "skew_caps", "vol_factors")),
         (lanes, ("pack",)),
     )
     for name in names
@@ -258,7 +260,7 @@ MUTANTS: list[tuple[Any, str, Callable[..., Any]]] = [
     (contingencies, "initial_factor", factors_swapped),
     (buffer, "widened", moved_not_joined),
     (buffer, "widened", unwidened),
-    (grid, "call_delta", put_delta),
+    (black76, "call_delta", put_delta),
     (grid, "put_mark", parity_the_other_way),
     (grid, "put_mark", parity_off),
     (grid, "skew_caps", caps_of_turning_for_both),

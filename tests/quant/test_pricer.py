@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from numpy._core import _multiarray_umath as dispatch
 from risk_grids import Grid, chain, grids
+from simulated_hour import Hour
 
 from exchange.core.black76 import SCALAR, scaled_value
 from exchange.core.units import USDC_ONE, WAD
@@ -39,7 +40,38 @@ def test_any_grid_has_the_integers_of_the_definition() -> None:
         assert FAST.calls(*grid) == SCALAR.calls(*grid), grid
 
 
+@pytest.mark.parametrize("days", DAYS)
+def test_gains_along_a_delta_are_those_of_the_definition(days: float) -> None:
+    forward = 97_531 * USDC_ONE
+    _, strikes, vols, years = chain(forward, days, 100 if SOAK else 30)
+    moves = [5 * forward, -forward, forward // 7, -1, 0, 1, 2**52]
+    for row in vols[:3]:
+        assert FAST.gains(forward, strikes, row, years, moves) == SCALAR.gains(forward, strikes, row, years, moves)
+
+
+def test_any_gains_are_those_of_the_definition() -> None:
+    rng = random.Random("verbatim gains")
+    for grid in grids(20_000 if SOAK else 400):
+        for forward, row in zip(grid.forwards, grid.vols, strict=True):
+            moves = [rng.randint(-(10**16), 10**16) // 10 ** rng.randint(0, 15) for _ in range(3)]
+            terms = forward, grid.strikes, row, grid.years, moves
+            assert FAST.gains(*terms) == SCALAR.gains(*terms), terms
+
+
+def test_hardly_any_gain_is_left_to_the_definition() -> None:
+    forward = 97_531 * USDC_ONE
+    left, options = 0, 0
+    for days in (1, 3, 9, 30, 120):
+        _, strikes, (row, *_), years = chain(forward, days, 400)
+        terms = np.array(strikes, np.float64), np.array(row, np.float64) / 1e18, years, [5 * forward]
+        left += int(pricer._gains(forward, *terms)[1].sum())
+        options += len(strikes)
+    assert left < options / 20
+
+
 def test_a_grid_may_be_empty() -> None:
+    assert FAST.gains(1, [], [], WAD, [1]) == SCALAR.gains(1, [], [], WAD, [1])
+    assert FAST.gains(1, [1], [WAD], WAD, []) == []
     assert FAST.calls([], [1], [], WAD) == SCALAR.calls([], [1], [], WAD) == []
     assert FAST.calls([1], [], [[]], WAD) == SCALAR.calls([1], [], [[]], WAD) == [[]]
 
@@ -148,16 +180,31 @@ ELSEWHERE = {
 }
 
 
+def printed(name: str, *arguments: str) -> str:
+    """What a program prints elsewhere."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **ELSEWHERE[name]}
+    command = [sys.executable, "-W", "ignore", *arguments]
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
+
+
 @pytest.mark.parametrize("name", ELSEWHERE)
 def test_other_processors_and_libraries_give_the_same_bits(name: str) -> None:
     script = "import sys; sys.path.insert(0, 'tests/quant'); import test_pricer; print(test_pricer.fingerprint())"
-    result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", script],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), **ELSEWHERE[name]},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.strip() == fingerprint()
+    assert printed(name, "-c", script) == fingerprint()
+
+
+@pytest.fixture(scope="module")
+def by_definition() -> str:
+    """The digests of the hour with every price from the core's own functions."""
+    return Hour(SCALAR).run()
+
+
+def test_an_hour_priced_fast_is_the_hour_priced_by_the_definition(by_definition: str) -> None:
+    assert Hour(FAST).run() == by_definition
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_an_hour_of_the_market_ends_in_the_same_digest_everywhere(name: str, by_definition: str) -> None:
+    assert printed(name, "tests/quant/simulated_hour.py") == by_definition

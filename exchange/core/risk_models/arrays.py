@@ -61,6 +61,9 @@ class RiskRound:
         self.terms = terms
         self._pricer = pricer
         self._arrays: dict[int, RiskArray] = {}
+        self._listed: dict[int, list[int]] = {}
+        for series in terms:
+            self._listed.setdefault(expiry_of(series), []).append(series)
 
     def array(self, series: int) -> RiskArray:
         """The array of a series."""
@@ -72,17 +75,12 @@ class RiskRound:
 
     def _price(self, expiry: int) -> None:
         """Price an expiry; the sides of a strike share their work where they share their vol."""
-        held = [series for series in self.terms if expiry_of(series) == expiry]
-        quotes = list(dict.fromkeys(self._quote(series) for series in held))
+        held = [(series, self.terms[series]) for series in self._listed[expiry]]
+        quotes = list(dict.fromkeys(Quote(terms.strike, terms.vol) for _, terms in held))
         pairs = dict(zip(quotes, self.grids[expiry].values(quotes, self._pricer), strict=True))
-        for series in held:
-            calls, puts = pairs[self._quote(series)]
-            terms = self.terms[series]
+        for series, terms in held:
+            calls, puts = pairs[Quote(terms.strike, terms.vol)]
             self._arrays[series] = array_of(terms.strike, calls if terms.is_call else puts)
-
-    def _quote(self, series: int) -> Quote:
-        terms = self.terms[series]
-        return Quote(terms.strike, terms.vol)
 
     def root(self) -> bytes:
         """Merkle root of the arrays of every series of the round, in ascending order."""

@@ -10,8 +10,8 @@ Source: reference quant 3.2. Imports parameters, black76, fixedmath, units.
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from exchange.core.black76 import Pricer, discount_factor, moments, put_mark, total_vol
-from exchange.core.fixedmath import exp_wad, ln_wad, norm_cdf_wad, sqrt_wad
+from exchange.core.black76 import Pricer, discount_factor, put_mark
+from exchange.core.fixedmath import exp_wad, ln_wad, sqrt_wad
 from exchange.core.parameters import (
     ALL_EXPIRIES,
     SLOPE_DOWN,
@@ -136,60 +136,64 @@ class ExpiryGrid:
         self._up, self._down = vol_factors(model.vol, sheet.seconds)
         self._width = skew_width(model.skew, self.years)
         self._slope, self._wings = skew_caps(model.skew, self.years)
+        self._forwards = [self.forward_in(shock) for shock in self._shocks]
 
     def forward_in(self, shock: Shock) -> Price:
         """The forward as a shock moves it, rounded down; what is already fixed of it stays."""
         return self.sheet.fixed + mul_div_down(self.sheet.forward - self.sheet.fixed, shock.spot, WAD)
 
-    def vol_in(self, shock: Shock, quote: Quote) -> Wad:
-        """A vol as a shock moves it, rounded down."""
-        if shock.vol == VOL_UP:
-            return max(mul_div_down(quote.vol, self._up, WAD), self._vol.up_least)
-        if shock.vol == VOL_DOWN:
-            return mul_div_down(quote.vol, self._down, WAD)
-        if shock.vol in (SLOPE_UP, SLOPE_DOWN, WINGS_UP, WINGS_DOWN):
-            return mul_div_down(quote.vol, max(WAD + self._smile(shock, quote.strike), 0), WAD)
-        return quote.vol
+    def vols_in(self, quotes: Sequence[Quote]) -> dict[int, list[Wad]]:
+        """Vols of quotes as each kind of shock moves them, rounded down."""
+        vols = [quote.vol for quote in quotes]
+        turned, raised = self._smile([quote.strike for quote in quotes])
+        return {
+            VOL_SAME: vols,
+            VOL_UP: [max(mul_div_down(vol, self._up, WAD), self._vol.up_least) for vol in vols],
+            VOL_DOWN: [mul_div_down(vol, self._down, WAD) for vol in vols],
+            SLOPE_UP: _scaled(vols, turned, 1),
+            SLOPE_DOWN: _scaled(vols, turned, -1),
+            WINGS_UP: _scaled(vols, raised, 1),
+            WINGS_DOWN: _scaled(vols, raised, -1),
+        }
 
-    def _smile(self, shock: Shock, strike: Price) -> Wad:
-        """Relative move of a vol when the smile moves, by the distance of the strike from the forward."""
-        distance = ln_wad(max(mul_div_down(strike, WAD, self.sheet.forward), 1))
-        cap = self._slope
-        if shock.vol in (WINGS_UP, WINGS_DOWN):
-            distance, cap = abs(distance), self._wings
-        move = mul_div_down(distance, cap, self._width)
-        move = max(min(move, cap), -cap)
-        return move if shock.vol in (SLOPE_UP, WINGS_UP) else -move
+    def _smile(self, strikes: Sequence[Price]) -> tuple[list[Wad], list[Wad]]:
+        """Relative moves of vols when the smile turns and when its wings rise, by distance of strike from forward."""
+        forward, width = self.sheet.forward, self._width
+        distances = [ln_wad(max(mul_div_down(strike, WAD, forward), 1)) for strike in strikes]
+        slope, wings = self._slope, self._wings
+        turned = [max(min(mul_div_down(distance, slope, width), slope), -slope) for distance in distances]
+        raised = [min(mul_div_down(abs(distance), wings, width), wings) for distance in distances]
+        return turned, raised
 
     def values(self, quotes: Sequence[Quote], pricer: Pricer) -> list[tuple[list[Price], list[Price]]]:
         """For each quote the values of its call and of its put in every shock of the model, rounded up."""
+        strikes, vols = [quote.strike for quote in quotes], self.vols_in(quotes)
+        moved = dict(zip(self._shocks, self._forwards, strict=True))
         priced = [shock for shock in self._shocks if shock.vol != TANGENT]
-        forwards, strikes = [self.forward_in(shock) for shock in priced], [quote.strike for quote in quotes]
-        vols = [[self.vol_in(shock, quote) for quote in quotes] for shock in priced]
-        rows = dict(zip(priced, pricer.calls(forwards, strikes, vols, self.sheet.years), strict=True))
-        for shock in self._shocks:
-            if shock.vol == TANGENT:
-                rows[shock] = [self._along(shock, *pair) for pair in zip(quotes, rows[BASE], strict=True)]
-        return [self._pair([rows[shock][at] for shock in self._shocks], quote) for at, quote in enumerate(quotes)]
+        forwards, levels = [moved[shock] for shock in priced], [vols[shock.vol] for shock in priced]
+        rows = dict(zip(priced, pricer.calls(forwards, strikes, levels, self.sheet.years), strict=True))
+        tangents = [shock for shock in self._shocks if shock.vol == TANGENT]
+        moves = [moved[shock] - self.sheet.forward for shock in tangents]
+        gains = pricer.gains(self.sheet.forward, strikes, vols[VOL_SAME], self.sheet.years, moves) if moves else []
+        for shock, gained in zip(tangents, gains, strict=True):
+            rows[shock] = _along(rows[BASE], gained, moved[shock], strikes)
+        columns = zip(*(rows[shock] for shock in self._shocks), strict=True)
+        return [self._pair(list(calls), strike) for calls, strike in zip(columns, strikes, strict=True)]
 
-    def _along(self, shock: Shock, quote: Quote, mark: Price) -> Price:
-        """A call along its delta, but no less than exercise would pay: so both sides stay a forward apart."""
-        moved, delta = self.forward_in(shock), call_delta(self.sheet.forward, quote, self.sheet.years)
-        return max(mark + mul_div_up(delta, moved - self.sheet.forward, WAD), moved - quote.strike, 0)
-
-    def _pair(self, calls: list[Price], quote: Quote) -> tuple[list[Price], list[Price]]:
+    def _pair(self, calls: list[Price], strike: Price) -> tuple[list[Price], list[Price]]:
         """The call's values and the put's, which follow by parity, as the market discounts them."""
-        forwards = (self.forward_in(shock) for shock in self._shocks)
-        puts = [put_mark(call, forward, quote.strike) for call, forward in zip(calls, forwards, strict=True)]
+        puts = [put_mark(call, forward, strike) for call, forward in zip(calls, self._forwards, strict=True)]
         market = self.discounts.market
         if market == WAD:
             return calls, puts
         return [mul_div_up(call, market, WAD) for call in calls], [mul_div_up(put, market, WAD) for put in puts]
 
 
-def call_delta(forward: Price, quote: Quote, years: Wad) -> Wad:
-    """Undiscounted delta of a call on the forward, rounded down; the put's is one less."""
-    v = total_vol(quote.vol, years)
-    if v == 0 or forward == 0 or quote.strike == 0:
-        return WAD if forward > quote.strike else 0
-    return norm_cdf_wad(moments(forward, quote.strike, v).d1)
+def _scaled(vols: Sequence[Wad], moves: Sequence[Wad], sign: int) -> list[Wad]:
+    return [mul_div_down(vol, max(WAD + sign * move, 0), WAD) for vol, move in zip(vols, moves, strict=True)]
+
+
+def _along(marks: Sequence[Price], gains: Sequence[Price], forward: Price, strikes: Sequence[Price]) -> list[Price]:
+    """Calls along their deltas, but no less than exercise would pay: so both sides stay a forward apart."""
+    terms = zip(marks, gains, strikes, strict=True)
+    return [max(mark + gain, forward - strike, 0) for mark, gain, strike in terms]

@@ -7,6 +7,7 @@ quantities below 2**63 in sum (a position is a signed 64-bit lane on chain), so 
 """
 
 from collections.abc import Sequence
+from struct import Struct
 from typing import Final, TypeAlias
 
 Packed: TypeAlias = int  # lanes of 128 bits, the first lowest
@@ -19,13 +20,14 @@ LANES_MAX: Final = 255
 # For each number of lanes, the bias of all of them, and what keeps only them.
 _BIASES: Final = tuple(_BIAS * (((1 << _BITS * count) - 1) // ((1 << _BITS) - 1)) for count in range(LANES_MAX + 1))
 _MASKS: Final = tuple((1 << _BITS * count) - 1 for count in range(LANES_MAX + 1))
+_LAYOUTS: Final = tuple(Struct("<" + "Q8x" * count) for count in range(LANES_MAX + 1))  # a value, and room above it
 _PLACES: Final = tuple(range(0, _BYTES * LANES_MAX, _BYTES))
 
 
 def pack(values: Sequence[int]) -> Packed:
     """Values 0 <= value <= ``VALUE_MAX``, as lanes."""
-    assert all(0 <= value <= VALUE_MAX for value in values)
-    return int.from_bytes(b"".join([value.to_bytes(_BYTES, "little") for value in values]), "little")
+    assert not values or (min(values) >= 0 and max(values) <= VALUE_MAX)
+    return int.from_bytes(_LAYOUTS[len(values)].pack(*values), "little")
 
 
 def unpack(packed: Packed, count: int) -> list[int]:
