@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from replay import at, terminal
+from replay import at, stress, terminal
 from replay.checker import check
 from replay.engine import END, replay
 from replay.findings import CannotRun, Diverged
@@ -105,6 +105,20 @@ def _at(options: argparse.Namespace) -> int:
         _print_json(view)
     else:
         terminal.print_state(view, narrow=options.account is not None or options.series is not None)
+    return CLEAN
+
+
+def _stress(options: argparse.Namespace) -> int:
+    moment = at.parse_moment(options.moment)
+    backing = stress.backing_of(options.insurance, options.provider)
+    total = moment.seq if moment.seq is not None else open_source(options.journal).last_seq
+    with terminal.progress(total, not options.json) as progress:
+        state = at.state_at(options.journal, moment, progress)
+    found = stress.table(state, backing)
+    if options.json:
+        _print_json(found)
+    else:
+        sys.stdout.write("\n".join(stress.lines(found)) + "\n")
     return CLEAN
 
 
@@ -207,6 +221,7 @@ def _parser() -> argparse.ArgumentParser:
     text = "Hold every record to spread, price-time priority and conservation, by books of the checker's own."
     _add(commands, "check", _check, text)
     _add_at(commands)
+    _add_stress(commands)
     _add_reconcile(commands)
     _add_receipts(commands)
     return parser
@@ -237,6 +252,16 @@ def _add_at(commands: Any) -> None:
     command.add_argument("--account", type=int, help="only this account")
     command.add_argument("--series", help="only this series, by name or number")
     command.add_argument("--depth", type=int, default=at.DEPTH, help="levels of each book (%(default)s)")
+
+
+def _add_stress(commands: Any) -> None:
+    text = "Show who would fail under a grid of shocks, in which order, and who would pay."
+    command = _add(commands, "stress", _stress, text)
+    command.add_argument("moment", help="a seq, a time in ns, or an ISO 8601 time (UTC)")
+    command.add_argument("--insurance", type=int, default=0, metavar="USDC", help="the fund (%(default)s)")
+    command.add_argument(
+        "--provider", action="append", default=[], metavar="ACCOUNT:PERCENT", help="a backstop provider; repeatable"
+    )
 
 
 def _add_reconcile(commands: Any) -> None:
