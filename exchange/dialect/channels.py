@@ -20,6 +20,7 @@ class Family(Enum):
     ORDERS = "user.orders"
     FILLS = "user.trades"
     CHANGES = "user.changes"
+    COMBO_FILLS = "user.combo_trades"
     PORTFOLIO = "user.portfolio"
     PROTECTION = "user.mmp_trigger"
     RFQ_TAKER = "block_rfq.taker"
@@ -33,6 +34,7 @@ PRIVATE: Final = (
     Family.ORDERS,
     Family.FILLS,
     Family.CHANGES,
+    Family.COMBO_FILLS,
     Family.PORTFOLIO,
     Family.PROTECTION,
     Family.RFQ_TAKER,
@@ -41,7 +43,8 @@ PRIVATE: Final = (
 )
 INTERVALS: Final = ("raw", "100ms", "agg2")
 DEPTHS: Final = ("1", "10", "20")
-KINDS: Final = ("any", "option")
+OPTION, COMBO = "option", "option_combo"
+KINDS: Final = ("any", OPTION, COMBO, "combo")
 PARTS_MAX: Final = 6
 
 
@@ -87,6 +90,8 @@ def parse_channel(name: str) -> Channel | None:
             return _pattern(name, Family.FILLS, rest)
         case ["user", "changes", *rest]:
             return _pattern(name, Family.CHANGES, rest)
+        case ["user", "combo_trades", *rest]:
+            return _pattern(name, Family.COMBO_FILLS, rest)
         case ["user", "mmp_trigger", index]:
             return Channel(name, Family.PROTECTION, index.lower(), "raw")
         case ["block_rfq", *rest]:
@@ -122,6 +127,6 @@ def currencies_of(base: str) -> tuple[str, ...]:
     return ("ANY", base.upper(), "USDC", f"{base}_USDC".upper())
 
 
-def subjects_of(instrument: str, base: str) -> tuple[str, ...]:
+def subjects_of(instrument: str, base: str, kinds: tuple[str, ...]) -> tuple[str, ...]:
     """Every subject under which something about an instrument is published."""
-    return (instrument, *(f"{kind}.{currency}" for kind in KINDS for currency in currencies_of(base)))
+    return (instrument, *(f"{kind}.{currency}" for kind in kinds for currency in currencies_of(base)))

@@ -1,20 +1,26 @@
 """Listings as clients see them: the catalogue entry of a series and its instrument object. Imports core, names."""
 
+from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from exchange.core.commands import AUCTION, CONTINUOUS, FeeSchedule
+from exchange.core.legs import Legs
 from exchange.core.phases import phase_of
-from exchange.core.state import State
+from exchange.core.state import State, legs_of
+from exchange.core.state_types import Combo
 from exchange.core.units import Price, Qty, Seconds, seconds_of
-from exchange.dialect.channels import subjects_of
-from exchange.dialect.names import base_currency, index_name, instrument_name, settlement_period
+from exchange.dialect.channels import COMBO, OPTION, subjects_of
+from exchange.dialect.names import NamedLeg, base_currency, combo_name, index_name, instrument_name, settlement_period
 from exchange.dialect.numbers import contracts, millis_of_seconds, ratio, usdc
 
 PHASE_NAMES: Final = ("continuous", "auction", "uncrossing", "halted", "closed")
 
 
 class Listed(NamedTuple):
-    """What never changes about a series: its names and steps. ``subjects`` are the channels that speak of it."""
+    """What never changes about a series or combo: its names and steps. ``subjects`` are the channels that speak of it.
+
+    A combo has ``legs`` and ends with the first of them, whose expiry it names; a strike it has not.
+    """
 
     series: int
     name: str
@@ -30,6 +36,12 @@ class Listed(NamedTuple):
     tick_above: Price
     tick_step: Price
     subjects: tuple[str, ...]
+    legs: Legs = ()
+
+    @property
+    def kind(self) -> str:
+        """Option or option_combo."""
+        return COMBO if self.legs else OPTION
 
     def tick_at(self, price: Price) -> Price:
         """The tick that applies at a price."""
@@ -37,7 +49,10 @@ class Listed(NamedTuple):
 
 
 def listed_of(state: State, series: int) -> Listed:
-    """Catalogue entry of a listed series."""
+    """Catalogue entry of a listed series, or of a combo."""
+    combo = state.combos.get(series)
+    if combo is not None:
+        return _combo_of(state, combo)
     option = state.series[series]
     underlying = state.underlyings[option.underlying]
     name = instrument_name(underlying.name, option.expiry_s, option.strike, is_call=option.is_call)
@@ -56,8 +71,40 @@ def listed_of(state: State, series: int) -> Listed:
         tick=underlying.tick,
         tick_above=underlying.tick_above,
         tick_step=underlying.tick_step,
-        subjects=subjects_of(name, base),
+        subjects=subjects_of(name, base, ("any", OPTION)),
     )
+
+
+def _combo_of(state: State, combo: Combo) -> Listed:
+    underlying = state.underlyings[combo.underlying]
+    options = [state.series[leg.series] for leg in combo.legs]
+    named = [
+        NamedLeg(leg.ratio, option.expiry_s, option.strike, option.is_call)
+        for leg, option in zip(combo.legs, options, strict=True)
+    ]
+    name, base = combo_name(underlying.name, named, combo.id), base_currency(underlying.name)
+    return Listed(
+        series=combo.id,
+        name=name,
+        base=base,
+        price_index=index_name(underlying.name),
+        underlying=underlying.id,
+        expiry_id=min(options, key=lambda option: option.expiry_s).expiry_id,
+        expiry_s=combo.expiry_s,
+        strike=0,
+        is_call=False,
+        lot=underlying.lot,
+        tick=underlying.tick,
+        tick_above=underlying.tick,
+        tick_step=underlying.tick_step,
+        subjects=subjects_of(name, base, ("any", COMBO, "combo")),
+        legs=combo.legs,
+    )
+
+
+def legs_object(listed: Listed, named: Mapping[int, Listed]) -> list[dict[str, Any]]:
+    """The dialect's legs of a combo: how much of each one unit is, below zero where its buyer sells."""
+    return [{"instrument_name": named[leg.series].name, "amount": leg.ratio} for leg in listed.legs]
 
 
 def book_state(state: State, listed: Listed) -> str:
@@ -66,12 +113,18 @@ def book_state(state: State, listed: Listed) -> str:
         return "delivered"
     if listed.expiry_s <= seconds_of(state.time_ns):
         return "settlement"
-    return "open" if state.is_open and phase_of(state, listed.series) in (CONTINUOUS, AUCTION) else "halted"
+    takes = (CONTINUOUS,) if listed.legs else (CONTINUOUS, AUCTION)
+    return "open" if state.is_open and _phase_of(state, listed.series) in takes else "halted"
 
 
 def phase_name(state: State, series: int) -> str:
     """continuous, auction, uncrossing, halted or closed."""
-    return PHASE_NAMES[phase_of(state, series)]
+    return PHASE_NAMES[_phase_of(state, series)]
+
+
+def _phase_of(state: State, series: int) -> int:
+    """The phase of a series; of a combo that of the first leg that does not trade continuously."""
+    return max(phase_of(state, leg.series) for leg in legs_of(state, series))
 
 
 def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
@@ -82,9 +135,8 @@ def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
     return {
         "instrument_name": listed.name,
         "instrument_id": listed.series,
-        "kind": "option",
-        "option_type": "call" if listed.is_call else "put",
-        "strike": usdc(listed.strike),
+        "kind": listed.kind,
+        **_option(listed),
         "expiration_timestamp": millis_of_seconds(listed.expiry_s),
         "creation_timestamp": 0,
         "settlement_period": settlement_period(listed.expiry_s),
@@ -104,6 +156,13 @@ def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
         "x_phase": phase_name(state, listed.series),
         **_commissions(state.config.fees),
     }
+
+
+def _option(listed: Listed) -> dict[str, Any]:
+    """What only an option has; of a combo, its legs by their numbers, as they are signed."""
+    if listed.legs:
+        return {"x_legs": [[leg.series, leg.ratio] for leg in listed.legs]}
+    return {"option_type": "call" if listed.is_call else "put", "strike": usdc(listed.strike)}
 
 
 def _commissions(fees: FeeSchedule) -> dict[str, float]:

@@ -5,9 +5,12 @@ from typing import Any, Final
 
 import numpy as np
 
+from exchange.core.combos import is_priced
 from exchange.core.commands import AUCTION, UNCROSSING
+from exchange.core.leg_prices import price_floor
 from exchange.core.oracle import Term
-from exchange.core.state import State
+from exchange.core.state import State, legs_of
+from exchange.core.state_types import Combo, Series
 from exchange.core.uncross import indicative
 from exchange.core.units import U63_MAX, Price, Qty
 from exchange.dialect.listed import Listed, book_state, phase_name
@@ -52,8 +55,12 @@ def _all_greeks(state: State) -> dict[int, Greeks]:
 
 
 def mark_of(state: State, series: int) -> Price:
-    """Mark of the round in force; 0 when no round prices the series."""
-    return state.view.marks.get(series, 0) if state.view is not None else 0
+    """Mark of the round in force; of a combo that of its legs; 0 when no round prices the series or all of those."""
+    view = state.view
+    if view is None:
+        return 0
+    legs = legs_of(state, series)
+    return sum(leg.ratio * view.marks[leg.series] for leg in legs) if is_priced(state, series) else 0
 
 
 def index_of_underlying(state: State, underlying: int) -> Price:
@@ -64,22 +71,23 @@ def index_of_underlying(state: State, underlying: int) -> Price:
 
 def ticker_object(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, Any]:
     """The dialect's ticker. An empty side is 0.0, not null, and ``stats.volume`` counts since the listing."""
-    option = state.series[listed.series]
+    stated: Series | Combo = state.combos[listed.series] if listed.legs else state.series[listed.series]
     index = usdc(index_of_underlying(state, listed.underlying))
+    most = usdc(_PRICE_MAX // listed.tick_above * listed.tick_above)
     return {
         "instrument_name": listed.name,
         "timestamp": millis(state.time_ns),
         "state": book_state(state, listed),
         "x_phase": phase_name(state, listed.series),
-        "stats": {"volume": contracts(option.volume), "low": None, "high": None},
-        "open_interest": contracts(option.open_interest),
+        "stats": {"volume": contracts(stated.volume), "low": None, "high": None},
+        "open_interest": contracts(stated.open_interest) if isinstance(stated, Series) else 0.0,
         **_best(state, listed),
         "index_price": index,
         "estimated_delivery_price": index,
-        "min_price": usdc(listed.tick),
-        "max_price": usdc(_PRICE_MAX // listed.tick_above * listed.tick_above),
+        "min_price": -most if price_floor(listed.legs) is None else usdc(listed.tick),
+        "max_price": most,
         "mark_price": usdc(mark_of(state, listed.series)),
-        "last_price": usdc(option.last_price) if option.last_price else None,
+        "last_price": usdc(stated.last_price) if stated.last_price or (listed.legs and stated.volume) else None,
         "interest_rate": 0.0,
         **_priced(state, listed, sheet),
     }
@@ -126,7 +134,9 @@ def _best(state: State, listed: Listed) -> dict[str, float]:
 
 
 def _priced(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, Any]:
-    """What only a priced series has: forward, vol and Greeks; or the price it was delivered at."""
+    """What only a priced series has: forward, vol and Greeks; or the price it was delivered at. Of a combo, Greeks."""
+    if listed.legs:
+        return {"greeks": combo_greeks(listed, state, sheet)._asdict()} if is_priced(state, listed.series) else {}
     fixing = state.expiries[listed.expiry_id].fixing
     if fixing >= 0:
         return {"delivery_price": usdc(fixing), "settlement_price": usdc(fixing)}
@@ -139,6 +149,12 @@ def _priced(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, Any]:
         **_quoted_vols(state, listed, view.terms[listed.expiry_id]),
         "greeks": sheet.of(state, listed.series)._asdict(),
     }
+
+
+def combo_greeks(listed: Listed, state: State, sheet: GreekSheet) -> Greeks:
+    """Greeks of one unit of a combo, bought."""
+    of_legs = [[leg.ratio * greek for greek in sheet.of(state, leg.series)] for leg in listed.legs]
+    return Greeks(*(round(sum(greeks), 8) for greeks in zip(*of_legs, strict=True)))
 
 
 def _quoted_vols(state: State, listed: Listed, term: Term) -> dict[str, float]:

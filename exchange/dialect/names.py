@@ -4,8 +4,9 @@
 (``0d625``). An expiry at another time than 08:00 UTC carries the time, so that names stay unique. Imports units.
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from exchange.core.units import USDC_ONE, Price, Seconds
 
@@ -55,3 +56,46 @@ def settlement_period(expiry_s: Seconds) -> str:
     if moment.weekday() != _FRIDAY:
         return "day"
     return "week" if (moment + timedelta(days=7)).month == moment.month else "month"
+
+
+class NamedLeg(NamedTuple):
+    """What a name tells of a combo's leg."""
+
+    ratio: int
+    expiry_s: Seconds
+    strike: Price
+    is_call: bool
+
+
+def combo_name(underlying: str, legs: Sequence[NamedLeg], number: int) -> str:
+    """Name of a combo: its shape, expiries and strikes where they tell it whole, else its number.
+
+    The name tells no direction: which legs whoever buys the combo buys, its ratios say.
+    """
+    shape = _shape_of(sorted(legs, key=lambda leg: (leg.expiry_s, leg.strike, leg.is_call)))
+    if shape is None:
+        return f"{underlying}-CUSTOM-{number}"
+    code, told = shape
+    expiries = "_".join(dict.fromkeys(expiry_name(leg.expiry_s) for leg in told))
+    strikes = "_".join(dict.fromkeys(strike_name(leg.strike) for leg in told))
+    return f"{underlying}-{code}-{expiries}-{strikes}"
+
+
+def _shape_of(legs: Sequence[NamedLeg]) -> tuple[str, Sequence[NamedLeg]] | None:
+    """The code of a shape that has a name, and the legs in the order in which it tells of them."""
+    ratios = tuple(leg.ratio * (1 if legs[0].ratio > 0 else -1) for leg in legs)
+    same_expiry = len({leg.expiry_s for leg in legs}) == 1
+    same_strike = len({leg.strike for leg in legs}) == 1
+    kinds = {leg.is_call for leg in legs}
+    if len(kinds) == 1:
+        side = "C" if legs[0].is_call else "P"
+        spread = ratios == (1, -1)
+        if spread and (same_expiry or same_strike):
+            return f"{side}S" if same_expiry else f"{side}CAL", legs
+        return (f"{side}BUT", legs) if ratios == (1, -2, 1) and same_expiry else None
+    if len(legs) != 2 or not same_expiry:
+        return None
+    put_first = sorted(legs, key=lambda leg: leg.is_call)
+    if ratios == (1, 1):
+        return "STRD" if same_strike else "STRG", put_first
+    return ("RR", put_first) if ratios == (1, -1) and not same_strike else None

@@ -17,7 +17,6 @@ TIFS: Final = {name: tif for tif, name in TIF_NAMES.items()}
 GOOD_TIL_DAY: Final = "good_til_day"
 TRIGGER_NAMES: Final = {"mark_price": MARK, "index_price": INDEX, "last_price": LAST}
 SELF_TRADE_NAMES: Final = ("cancel_taker", "cancel_maker", "cancel_both")
-UNKNOWN_VALUE: Final = -1
 _TRIGGERS: Final = {code: name for name, code in TRIGGER_NAMES.items()}
 _DAY_S: Final = 86_400
 _SESSION_END_S: Final = 8 * 3_600  # of the day, UTC
@@ -37,16 +36,16 @@ _REASONS: Final = {
 
 
 class Tracked(msgspec.Struct, gc=False):
-    """An order the publisher follows: the machine's own record of it, where it rests (0: nowhere) and its fills.
+    """An order the publisher follows: the machine's own record of it, where it rests (None: nowhere) and its fills.
 
-    ``value`` is the sum of price x quantity of its fills, or UNKNOWN_VALUE when some happened before this process
-    started. ``reason`` tells why it left without filling. ``terms`` are those it came with, ``triggered`` whether its
-    trigger has fired.
+    ``value`` is the sum of price x quantity of its fills, of a combo less that of legs which its buyer sells; None when
+    some happened before this process started. ``reason`` tells why it left without filling. ``terms`` are those it came
+    with, ``triggered`` whether its trigger has fired.
     """
 
     order: Order
-    resting_at: Price = 0
-    value: int = 0
+    resting_at: Price | None = None
+    value: int | None = 0
     reason: CancelReason | None = None
     replaced: bool = False
     terms: Terms = NO_TERMS
@@ -67,6 +66,7 @@ class Fill(msgspec.Struct, frozen=True):
     """A trade with the prices of its moment. ``ticks``: 0 up, 1 not down, 2 down, 3 not up, against the last trade.
 
     ``rfq`` is the request for quotes that it came about by (0: none); ``disclosed``: its sides hear of each other.
+    One that is a leg of a ``combo`` bears the number that all legs of that trade have in common.
     """
 
     trade_id: int
@@ -82,6 +82,26 @@ class Fill(msgspec.Struct, frozen=True):
     maker: Side
     rfq: int = 0
     disclosed: bool = False
+    combo: Listed | None = None
+    group: int = 0
+
+
+class ComboFill(msgspec.Struct, frozen=True):
+    """So many units of a combo that traded, with the fills of all legs; no maker where the legs' own orders were met.
+
+    The price is what the legs come to per unit, rounded down.
+    """
+
+    group: int
+    listed: Listed
+    time_ns: Nanos
+    price: Price
+    qty: Qty
+    mark: Price
+    ticks: int
+    taker: Side
+    maker: Side | None
+    legs: tuple[Fill, ...]
 
 
 def session_end(time_ns: Nanos) -> Seconds:
@@ -173,7 +193,7 @@ def _add_optional(shown: dict[str, Any], tracked: Tracked, *, is_open: bool) -> 
         shown |= {"mmp": True, "mmp_group": order.protection}
     if order.mandate:
         shown |= {"quote": True, "mmp": True, "quote_id": order.label, "x_mandate": order.mandate}
-    if order.filled and tracked.value != UNKNOWN_VALUE:
+    if order.filled and tracked.value is not None:
         shown["average_price"] = usdc(tracked.value) / order.filled
     if is_open or tracked.reason is None:
         return
@@ -200,8 +220,9 @@ def direction(*, is_buy: bool) -> str:
 
 
 def trade_object(fill: Fill) -> dict[str, Any]:
-    """The dialect's public trade; the direction is the taker's."""
-    return {
+    """The dialect's public trade; the direction is the taker's. A leg of a combo says of which."""
+    of_combo = {} if fill.combo is None else {"combo_id": fill.combo.name, "combo_trade_id": combo_trade_id(fill.group)}
+    return of_combo | {
         "trade_id": str(fill.trade_id),
         "trade_seq": fill.trade_id,
         "instrument_name": fill.listed.name,
@@ -218,11 +239,49 @@ def trade_object(fill: Fill) -> dict[str, Any]:
     }
 
 
+def combo_trade_id(group: int) -> str:
+    """The number of a combo's trade: that of its first leg, marked so that it is no leg's."""
+    return f"combo-{group}"
+
+
+def combo_trade_object(fill: ComboFill) -> dict[str, Any]:
+    """The dialect's public trade of a combo; its legs are told of in their own channels and here."""
+    return {
+        "trade_id": combo_trade_id(fill.group),
+        "trade_seq": fill.group,
+        "instrument_name": fill.listed.name,
+        "timestamp": millis(fill.time_ns),
+        "direction": direction(is_buy=fill.taker.is_buy),
+        "tick_direction": fill.ticks,
+        "index_price": usdc(fill.legs[0].index),
+        "mark_price": usdc(fill.mark),
+        "price": usdc(fill.price),
+        "amount": contracts(fill.qty),
+        "contracts": contracts(fill.qty),
+        "combo_id": fill.listed.name,
+    }
+
+
+def user_combo_trade_object(fill: ComboFill, side: Side, tracked: Tracked, *, is_open: bool) -> dict[str, Any]:
+    """The same as whoever ordered the combo sees it, with the legs as trades of theirs; the fee is that of all legs."""
+    is_taker = side is fill.taker
+    legs = [(leg, leg.taker if is_taker else leg.maker) for leg in fill.legs]
+    theirs = _of_order(tracked, side, is_open=is_open) | {"fee": usdc(sum(mine.fee for _, mine in legs))}
+    shown = [user_trade_object(leg, mine, tracked, is_open=is_open) for leg, mine in legs]
+    return combo_trade_object(fill) | theirs | {"legs": shown}
+
+
 def user_trade_object(fill: Fill, side: Side, tracked: Tracked, *, is_open: bool) -> dict[str, Any]:
     """The dialect's trade as one side sees it. A negative fee is a rebate; ``matching_id`` is present and null."""
-    order, other = tracked.order, fill.maker if side is fill.taker else fill.taker
-    return trade_object(fill) | {
-        **({"x_counterparty": account_name(other.account)} if fill.disclosed else {}),
+    other = fill.maker if side is fill.taker else fill.taker
+    disclosed = {"x_counterparty": account_name(other.account)} if fill.disclosed else {}
+    return trade_object(fill) | disclosed | _of_order(tracked, side, is_open=is_open)
+
+
+def _of_order(tracked: Tracked, side: Side, *, is_open: bool) -> dict[str, Any]:
+    """What a trade tells its owner of the order that it filled."""
+    order = tracked.order
+    return {
         "order_id": str(side.order_id),
         "order_type": order_type(tracked.terms, is_buy=order.is_buy),
         "direction": direction(is_buy=side.is_buy),

@@ -47,7 +47,7 @@ def position_object(state: State, account: Account, listed: Listed, sheet: Greek
     greeks = sheet.of(state, series)
     return {
         "instrument_name": listed.name,
-        "kind": "option",
+        "kind": listed.kind,
         "direction": "zero" if not size else "buy" if size > 0 else "sell",
         "size": contracts(size),
         "average_price": average(cost, abs(size)),

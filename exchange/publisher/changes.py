@@ -35,7 +35,9 @@ def changes_of(state: State, noted: Noted, by_series: dict[int, Listed]) -> dict
         for side in (fill.taker, fill.maker):
             is_open = side.order_id in state.orders
             item = user_trade_object(fill, side, noted.touched[side.order_id], is_open=is_open)
-            found[side.account, fill.listed.series].trades.append(item)
+            # Of a combo the legs trade, and the order is in none of them.
+            change = found.setdefault((side.account, fill.listed.series), Change(fill.listed, [], []))
+            change.trades.append(item)
     return found
 
 

@@ -14,10 +14,10 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.state import State
 from exchange.core.state_types import ATTACHED_SHIFT, Order
-from exchange.core.units import Price, Qty
+from exchange.core.units import Price, Qty, div_down
 from exchange.dialect.listed import Listed
 from exchange.dialect.market import mark_of
-from exchange.dialect.orders import UNKNOWN_VALUE, Fill, Side, Tracked
+from exchange.dialect.orders import ComboFill, Fill, Side, Tracked
 from exchange.dialect.rfqs import Asked
 from exchange.publisher.notes import Outcome
 
@@ -30,13 +30,14 @@ Level: TypeAlias = tuple[int, bool, Price]
 
 
 class Noted:
-    """What one record did: orders it touched (in order), fills, and levels of books."""
+    """What one record did: orders it touched (in order), fills, combos that traded by them, and levels of books."""
 
-    __slots__ = ("fills", "levels", "touched")
+    __slots__ = ("combos", "fills", "levels", "touched")
 
     def __init__(self) -> None:
         self.touched: dict[int, Tracked] = {}
         self.fills: list[Fill] = []
+        self.combos: list[ComboFill] = []
         self.levels: dict[Level, None] = {}
 
 
@@ -53,10 +54,9 @@ class OrderLog:
     def rebuild(self, state: State) -> None:
         """From the open orders of the state; average prices of orders that filled before are unknown."""
         self.closed.clear()
-        self.open = {
-            order.id: _tracked(state, order, UNKNOWN_VALUE if order.filled else 0) for order in state.orders.values()
-        }
+        self.open = {order.id: _tracked(state, order, None if order.filled else 0) for order in state.orders.values()}
         self._ticks = {option.id: (option.last_price, FLAT_UP) for option in state.series.values() if option.last_price}
+        self._ticks |= {combo.id: (combo.last_price, FLAT_UP) for combo in state.combos.values() if combo.volume}
 
     def find(self, order_id: int) -> Tracked | None:
         """An order that is open, or closed not long ago."""
@@ -75,7 +75,7 @@ class OrderLog:
             elif kind is e.Cancelled:
                 tracked = touched[event.order_id] = tracking[event.order_id]  # type: ignore[attr-defined]
                 tracked.reason = event.reason  # type: ignore[attr-defined]
-                if tracked.resting_at:
+                if tracked.resting_at is not None:
                     levels[tracked.order.series, tracked.order.is_buy, tracked.resting_at] = None
             elif kind is e.Accepted:
                 tracking[outcome.seq] = touched[outcome.seq] = _accepted(state, outcome, outcome.seq)
@@ -95,7 +95,7 @@ class OrderLog:
         return tracked
 
     def _leave_level(self, noted: Noted, tracked: Tracked) -> None:
-        if tracked.resting_at:
+        if tracked.resting_at is not None:
             noted.levels[tracked.order.series, tracked.order.is_buy, tracked.resting_at] = None
 
     def _replaced(self, noted: Noted, state: State, outcome: Outcome, event: e.Amended | e.Quoted) -> None:
@@ -127,7 +127,7 @@ class OrderLog:
             )
         tracked.terms = terms
         if not event.kept:
-            tracked.resting_at = 0
+            tracked.resting_at = None
 
     def _quoted(self, noted: Noted, state: State, event: e.Quoted) -> None:
         """A quote never trades in the record that enters it, so what it looks like stands in the state."""
@@ -147,12 +147,9 @@ class OrderLog:
         own = command.order_id if isinstance(command, c.Amend | c.Fire) else outcome.seq
         taker_id = event.taker_order or own
         maker, taker = self._touch(noted, event.maker_order), self._touch(noted, taker_id)
-        for tracked in (maker, taker):
-            if tracked.value != UNKNOWN_VALUE:
-                tracked.value += event.price * event.qty
         self._leave_level(noted, maker)
-        self._leave_level(noted, taker)  # in an auction it rested too
-        series, rfq = maker.order.series, maker.order.rfq
+        self._leave_level(noted, taker)  # in an auction, or as a combo that others reached, it rested too
+        series, rfq = event.leg or maker.order.series, maker.order.rfq
         disclosed = rfq > 0 and not (maker.order.anonymous or self._asked[rfq].rfq.request.anonymous)
         noted.fills.append(
             Fill(
@@ -165,10 +162,47 @@ class OrderLog:
                 mark=mark_of(state, series),
                 vol=state.view.vols.get(series, 0) if state.view is not None else 0,
                 ticks=self._tick(series, event.price, is_public=not rfq),
-                taker=_side(taker.order, event.taker_fee, is_taker=True),
-                maker=_side(maker.order, event.maker_fee, is_taker=False),
+                taker=self._side(taker, series, event, event.taker_fee, is_taker=True),
+                maker=self._side(maker, series, event, event.maker_fee, is_taker=False),
+                combo=self._by_series[taker.order.series] if event.group else None,
+                group=event.group,
                 rfq=rfq,
                 disclosed=disclosed,
+            )
+        )
+        if event.units:
+            self._combo_traded(noted, state, event, (taker.order, maker.order))
+
+    def _side(self, tracked: Tracked, series: int, event: e.Traded, fee: int, *, is_taker: bool) -> Side:
+        """An order's side of a fill in a series, which counts for what the order has paid.
+
+        Whoever buys a combo sells the legs with a ratio below zero, at prices that make it cheaper.
+        """
+        order = tracked.order
+        is_bought = all(leg.ratio > 0 for leg in self._by_series[order.series].legs if leg.series == series)
+        if tracked.value is not None:
+            tracked.value += event.price * (event.qty if is_bought else -event.qty)
+        return Side(order.id, order.account, order.is_buy == is_bought, fee, is_taker)
+
+    def _combo_traded(self, noted: Noted, state: State, event: e.Traded, orders: tuple[Order, Order]) -> None:
+        """The last of its legs has traded: the combo has."""
+        taker, maker = orders
+        listed, legs = self._by_series[taker.series], [fill for fill in noted.fills if fill.group == event.group]
+        ratios = {leg.series: leg.ratio for leg in listed.legs}
+        value = sum(leg.price * (leg.qty if ratios[leg.listed.series] > 0 else -leg.qty) for leg in legs)
+        price = div_down(value, event.units)
+        noted.combos.append(
+            ComboFill(
+                group=event.group,
+                listed=listed,
+                time_ns=legs[-1].time_ns,
+                price=price,
+                qty=event.units,
+                mark=mark_of(state, listed.series),
+                ticks=self._tick(listed.series, price, is_public=True),
+                taker=Side(taker.id, taker.account, taker.is_buy, 0, is_taker=True),
+                maker=Side(maker.id, maker.account, maker.is_buy, 0, is_taker=False) if event.leg else None,
+                legs=tuple(legs),
             )
         )
 
@@ -183,21 +217,17 @@ class OrderLog:
 
     def _close(self, order_id: int, tracked: Tracked) -> None:
         del self.open[order_id]
-        tracked.resting_at = 0
+        tracked.resting_at = None
         self.closed[order_id] = tracked
         if len(self.closed) > CLOSED_MAX:
             self.closed.popitem(last=False)
 
 
-def _side(order: Order, fee: int, *, is_taker: bool) -> Side:
-    return Side(order.id, order.account, order.is_buy, fee, is_taker)
-
-
-def _tracked(state: State, order: Order, value: int = 0) -> Tracked:
+def _tracked(state: State, order: Order, value: int | None = 0) -> Tracked:
     """An open order as the state has it."""
     terms = c.terms_of(state.auths[order.auth_id].auth)
     triggered = terms.trigger != c.UNTRIGGERED and not order.watch
-    return Tracked(order, order.price if order.resting else 0, value, terms=terms, triggered=triggered)
+    return Tracked(order, order.price if order.resting else None, value, terms=terms, triggered=triggered)
 
 
 def _accepted(state: State, outcome: Outcome, order_id: int) -> Tracked:
@@ -210,7 +240,11 @@ def _accepted(state: State, outcome: Outcome, order_id: int) -> Tracked:
     terms = c.terms_of(brought.auth)
     if order is not None:
         return Tracked(order, terms=terms)
-    traded = (event.qty for event in outcome.events if isinstance(event, e.Traded))
+    traded = (
+        event.units if event.group else event.qty
+        for event in outcome.events
+        if isinstance(event, e.Traded) and event.taker_order in {0, order_id}
+    )
     return Tracked(_gone(outcome, order_id, brought, 0 if place else sum(traded)), terms=terms)
 
 

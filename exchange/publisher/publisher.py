@@ -18,7 +18,16 @@ from exchange.dialect.listed import Listed, listed_of
 from exchange.dialect.market import GreekSheet, auction_object, index_of_underlying, ticker_object
 from exchange.dialect.names import base_currency, index_name
 from exchange.dialect.numbers import millis, usdc
-from exchange.dialect.orders import Tracked, order_object, protection_object, trade_object, user_trade_object
+from exchange.dialect.orders import (
+    ComboFill,
+    Tracked,
+    combo_trade_object,
+    order_object,
+    protection_object,
+    trade_object,
+    user_combo_trade_object,
+    user_trade_object,
+)
 from exchange.dialect.portfolio import portfolio_object
 from exchange.publisher.changes import changes_object, changes_of
 from exchange.publisher.directory import Directory
@@ -31,7 +40,7 @@ K = TypeVar("K")
 # Per collection, which holds up matching: a ticker takes microseconds, the margins of an account up to a millisecond.
 TICKERS_MAX: Final = 256
 PORTFOLIOS_MAX: Final = 16
-_BY_KIND: Final = (Family.TRADES, Family.ORDERS, Family.FILLS, Family.CHANGES)
+_BY_KIND: Final = (Family.TRADES, Family.ORDERS, Family.FILLS, Family.CHANGES, Family.COMBO_FILLS)
 _SETTLEMENT_CURRENCIES: Final = ("USDC", "ANY")
 
 
@@ -87,7 +96,7 @@ class Publisher:
         self.by_series.clear()
         self.indices = {index_name(item.name): item.id for item in state.underlyings.values()}
         self._adopt_venue(state)
-        for series in state.series:
+        for series in (*state.series, *state.combos):
             self._list(state, series)
         self.directory.rebuild(state)
         self.rfqs.rebuild(state)
@@ -151,6 +160,8 @@ class Publisher:
                 self.indices[index_name(command.name)] = command.underlying
             case c.ListSeries():
                 self._list(state, state.expiries[command.expiry_id].series[command.index])
+            case c.CreateCombo():
+                self._list_combo(state, first)
             case c.Tick():
                 self._mark_phases(outcome)
             case c.SetPhase():
@@ -186,6 +197,10 @@ class Publisher:
     def _list(self, state: State, series: int) -> None:
         listed = listed_of(state, series)
         self.listed[listed.name] = self.by_series[series] = listed
+
+    def _list_combo(self, state: State, event: e.Event | None) -> None:
+        if isinstance(event, e.ComboListed) and event.combo not in self.by_series:
+            self._list(state, event.combo)
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
@@ -232,6 +247,20 @@ class Publisher:
                     is_open = side.order_id in self.orders.open
                     item = user_trade_object(fill, side, noted.touched[side.order_id], is_open=is_open)
                     told.append(Note(stems, side.account, item, latest=False))
+        for combo in noted.combos:
+            self._tell_combo(told, noted, combo)
+
+    def _tell_combo(self, told: list[Notification], noted: Noted, fill: ComboFill) -> None:
+        """A combo traded: to everybody, and to whoever ordered it with its legs."""
+        stems = self._stems(Family.TRADES, fill.listed, 0)
+        if stems:
+            told.append(Note(stems, 0, combo_trade_object(fill), latest=False))
+        for side in (fill.taker, fill.maker):
+            stems = self._stems(Family.COMBO_FILLS, fill.listed, side.account) if side is not None else ()
+            if side is not None and stems:
+                is_open = side.order_id in self.orders.open
+                item = user_combo_trade_object(fill, side, noted.touched[side.order_id], is_open=is_open)
+                told.append(Note(stems, side.account, item, latest=False))
 
     def _tell_orders(self, told: list[Notification], state: State, noted: Noted) -> None:
         for order_id, tracked in noted.touched.items():

@@ -53,14 +53,14 @@ def get_open_orders_by_instrument(call: Call) -> Work:
 def _orders(call: Call, matches: Callable[[Listed], bool]) -> Work:
     account_id, desk = call.account(), call.desk
     kind = call.params.choice("type", _ORDER_TYPES, "all")
-    wanted = call.kind_matches()
 
     def query(state: State) -> list[dict[str, Any]]:
         shown = []
-        for order in account_of(state, account_id).orders.values() if wanted else ():
+        for order in account_of(state, account_id).orders.values():
             listed = desk.by_series[order.series]
             tracked = desk.orders.open[order.id]
-            if matches(listed) and _is_of_type(order_type(tracked.terms, is_buy=order.is_buy), kind):
+            name = order_type(tracked.terms, is_buy=order.is_buy)
+            if matches(listed) and call.kind_matches(listed) and _is_of_type(name, kind):
                 shown.append(order_object(tracked, listed, is_open=True))
         return shown
 
@@ -127,7 +127,7 @@ def get_positions(call: Call) -> Work:
 
 def get_position(call: Call) -> Work:
     """The position in one instrument; direction ``zero`` when there is none."""
-    account_id, listed, desk = call.account(), call.instrument(), call.desk
+    account_id, listed, desk = call.account(), call.option(), call.desk
     return Read(call.envelope, lambda state: position_object(state, account_of(state, account_id), listed, desk.sheet))
 
 

@@ -71,7 +71,7 @@ def asked_of(params: Params, listed: Listed, *, is_buy: bool) -> Asked:
             protection_of(params, listed, _trigger_of(params, kind, is_buy=is_buy)),
             display=_display_of(params),
             self_trade=_self_trade_of(params),
-            slide=post_only and not params.flag("reject_post_only"),
+            slide=post_only and not params.flag("reject_post_only") and not listed.legs,  # a combo does not slide
             market=is_market,
         ),
         ends_with_day=params.text("time_in_force", "") == GOOD_TIL_DAY,
@@ -165,9 +165,9 @@ _PRICE: Final = _Steps(
 )
 
 
-def _in_steps(value: Decimal, steps: _Steps, step_at: Callable[[int], int]) -> int:
+def _in_steps(value: Decimal, steps: _Steps, step_at: Callable[[int], int], *, is_signed: bool = False) -> int:
     """The machine's integer for a number, which must lie on the step that applies there."""
-    if value <= 0:
+    if value <= 0 and not is_signed:
         raise _step_error(steps.too_low, value, 0.0)
     try:
         units = units_of(value, steps.one)
@@ -175,7 +175,7 @@ def _in_steps(value: Decimal, steps: _Steps, step_at: Callable[[int], int]) -> i
         raise _step_error(steps.off_step, value, steps.shown(step_at(0))) from error
     if units % step_at(units):
         raise _step_error(steps.off_step, value, steps.shown(step_at(units)))
-    if units > steps.most:
+    if abs(units) > steps.most:
         raise _step_error(steps.too_high, value, steps.shown(steps.most))
     return units
 
@@ -193,7 +193,7 @@ def price_of(params: Params, listed: Listed, *, is_market: bool = False) -> Pric
     """The limit in whole ticks; of a market order the worst price, which stands with what is signed."""
     if is_market and not params.given("price") and params.given("authorization"):
         params = params.object("authorization")
-    return _in_steps(params.number("price"), _PRICE, listed.tick_at)
+    return _in_steps(params.number("price"), _PRICE, listed.tick_at, is_signed=bool(listed.legs))
 
 
 def _step_error(reason: Reject, value: Decimal, limit: float) -> DialectError:

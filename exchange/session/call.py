@@ -6,6 +6,7 @@ from exchange.core.commands import SCOPE_READ
 from exchange.core.state import State
 from exchange.core.state_types import Account
 from exchange.core.units import U32_MAX, Nanos
+from exchange.dialect.channels import COMBO, OPTION
 from exchange.dialect.errors import Code, DialectError
 from exchange.dialect.listed import Listed
 from exchange.publisher import Publisher
@@ -68,6 +69,13 @@ class Call(NamedTuple):
             raise DialectError(Code.INVALID_INSTRUMENT, reason="series_must_exist", param="instrument_name")
         return listed
 
+    def option(self) -> Listed:
+        """The instrument named, which must be an option itself. Raises invalid_or_unsupported_instrument."""
+        listed = self.instrument()
+        if listed.legs:
+            raise DialectError(Code.INVALID_INSTRUMENT, reason="series_must_exist", param="instrument_name")
+        return listed
+
     def order_id(self) -> int:
         """The order meant; unknown ids are order_not_found, not malformed, for other venues' ids have other forms."""
         text = self.params.text("order_id", chars_max=64)
@@ -80,10 +88,11 @@ class Call(NamedTuple):
         currency = self.params.text("currency", "any", chars_max=CURRENCY_CHARS_MAX).upper()
         return currency in {"ANY", "USDC", listed.base.upper(), f"{listed.base}_USDC".upper()}
 
-    def kind_matches(self) -> bool:
-        """Whether ``kind`` includes options, all this venue has."""
+    def kind_matches(self, listed: Listed | None = None) -> bool:
+        """Whether ``kind`` includes options, which are all that is held here, or this instrument."""
         kinds = ("any", "option", "future", "spot", "future_combo", "option_combo", "combo")
-        return self.params.choice("kind", kinds, "any") in {"any", "option"}
+        wanted = ("any", OPTION) if listed is None or not listed.legs else ("any", COMBO, "combo")
+        return self.params.choice("kind", kinds, "any") in wanted
 
 
 def account_of(state: State, account: int) -> Account:

@@ -7,7 +7,7 @@ from typing import Final
 
 _PUBLIC: Final = """
     exchange_token fork_token get_announcements get_apr_history get_book_summary_by_currency
-    get_book_summary_by_instrument get_combo_details get_combo_ids get_combos get_contract_size
+    get_book_summary_by_instrument get_contract_size
     get_delivery_prices get_expirations get_funding_chart_data get_funding_rate_history get_funding_rate_value
     get_historical_volatility get_index_chart_data get_index_price_names get_last_settlements_by_currency
     get_last_settlements_by_instrument get_last_trades_by_currency get_last_trades_by_currency_and_time
@@ -20,14 +20,14 @@ _PRIVATE: Final = """
     cancel_all_by_currency cancel_all_by_currency_pair cancel_all_by_kind_or_type
     cancel_block_rfq_trigger cancel_by_label cancel_transfer_by_id
     cancel_withdrawal change_api_key_name change_margin_model change_scope_in_api_key change_subaccount_name
-    close_position create_api_key create_combo create_deposit_address create_subaccount
+    close_position create_api_key create_deposit_address create_subaccount
     delete_address_beneficiary delete_member disable_api_key edit_api_key
     edit_by_label enable_affiliate_program enable_api_key
     execute_block_trade get_access_log get_address_beneficiary get_address_book get_affiliate_program_info
     get_block_trade
     get_block_trade_requests get_block_trades get_broker_clients get_broker_trade_requests get_broker_trades
     get_currencies get_current_deposit_address get_deposits get_email_language
-    get_leg_prices get_members get_new_announcements
+    get_members get_new_announcements
     get_open_orders_by_label get_order_history_by_currency get_order_history_by_instrument get_order_margin_by_ids
     get_order_state_by_label get_reward_eligibility get_settlement_history_by_currency
     get_settlement_history_by_instrument get_subaccounts get_subaccounts_details get_transaction_log get_transfers

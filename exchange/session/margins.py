@@ -15,7 +15,7 @@ SIMULATED_MAX: Final = 64
 
 def get_margins(call: Call) -> Work:
     """What an order would take of available funds, bought or sold whole at its price, and its fees."""
-    account_id, listed = call.account(), call.instrument()
+    account_id, listed = call.account(), call.option()
     qty = call.params.exact("amount", QTY_ONE, bound=U32_MAX)
     price = call.params.exact("price", USDC_ONE, bound=U63_MAX)
     for name, value in (("amount", qty), ("price", price)):
@@ -49,7 +49,7 @@ def _simulated(call: Call) -> dict[int, Qty]:
     found = {}
     for instrument in given.values:
         listed = call.desk.listed.get(instrument)
-        if listed is None:
+        if listed is None or listed.legs:
             raise DialectError(Code.INVALID_INSTRUMENT, reason="series_must_exist", param=name)
         found[listed.series] = given.exact(instrument, QTY_ONE, bound=U32_MAX)
     return found

@@ -78,9 +78,8 @@ def _currency(name: str) -> dict[str, Any]:
 def get_instruments(call: Call) -> Work:
     """Live instruments, or the expired ones."""
     expired = call.params.flag("expired")
-    wanted = [listed for listed in call.desk.listed.values() if call.currency_matches(listed)]
-    if not call.kind_matches():
-        wanted = []
+    instruments = call.desk.listed.values()
+    wanted = [listed for listed in instruments if call.currency_matches(listed) and call.kind_matches(listed)]
 
     def query(state: State) -> list[dict[str, Any]]:
         return [

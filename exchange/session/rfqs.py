@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from exchange.core import commands as c
-from exchange.core.commands import SCOPE_CANCEL, SCOPE_READ, SCOPE_RFQ, SCOPE_TRADE, Terms
+from exchange.core.commands import SCOPE_CANCEL, SCOPE_READ, SCOPE_RFQ, SCOPE_TRADE, Authorisation, Terms
 from exchange.core.events import Cancelled, Reject, Rejected
 from exchange.core.rfq import LABEL_MAX, MAKERS_MAX, asks
 from exchange.core.rfq_rooms import quotes_of
@@ -26,7 +26,7 @@ from exchange.session.call import Call, account_of
 from exchange.session.requests import Params, wrong
 from exchange.session.trading import Signed, recovered
 from exchange.session.work import Read, Submit, Work
-from exchange.signing import Order, order_digest, terms_hash
+from exchange.signing import order_digest, order_of
 
 LIFE_S: Final = 300  # of a request that does not say when it ends
 LISTED_MAX: Final = 1_000
@@ -183,24 +183,27 @@ def _sign(call: Call, bound: Bound) -> Signed:
     given = params.object("authorization")
     account = given.whole("account", high=U32_MAX)
     access.require(account, _RIGHTS)
-    order = Order(
+    unsigned = Authorisation(
         account=account,
         series=bound.listed.series,
         is_buy=bound.is_buy,
-        quantity=bound.qty,
-        limit_price=bound.price,
+        qty=bound.qty,
+        price=bound.price,
         max_fee=given.whole("max_fee", high=U63_MAX),
-        time_in_force=bound.tif,
+        tif=bound.tif,
         post_only=params.flag("post_only", default=bool(bound.terms.protection)),
+        reduce_only=False,
         replaces=given.whole("replaces", 0, high=U64_MAX),
         nonce=given.whole("nonce", high=U64_MAX),
-        expiry=given.whole("expiry", high=U32_MAX),
-        terms=terms_hash(bound.terms),
+        expiry_s=given.whole("expiry", high=U32_MAX),
+        signer=b"",
+        signature=given.blob("signature", bytes_max=65),
+        terms=bound.terms,
     )
     venue = call.desk.venue
     if venue is None:
         raise DialectError(Code.MAINTENANCE, reason="venue_must_be_configured")
-    return recovered(order, bound.terms, order_digest(venue.domain, order), given.blob("signature", bytes_max=65))
+    return recovered(unsigned, order_digest(venue.domain, order_of(unsigned)))
 
 
 def _quote_of(call: Call, asked: Asked) -> Bound:

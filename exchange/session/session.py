@@ -12,7 +12,7 @@ from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.dialect.channels import parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import account, margins, operating, presence, public, quoting, rfqs, trading
+from exchange.session import account, combos, margins, operating, presence, public, quoting, rfqs, trading
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.elsewhere import ELSEWHERE
@@ -40,6 +40,9 @@ _PUBLIC: Final[dict[str, Handler]] = {
     "public/ticker": public.ticker,
     "public/get_index_price": public.get_index_price,
     "public/get_block_rfq_trades": rfqs.get_block_rfq_trades,
+    "public/get_combos": combos.get_combos,
+    "public/get_combo_ids": combos.get_combo_ids,
+    "public/get_combo_details": combos.get_combo_details,
     "public/x_operate": operating.operate,  # signed by the operator's key, which need not have an account to log in to
 }
 _PRIVATE: Final[dict[str, Handler]] = {
@@ -68,6 +71,8 @@ _PRIVATE: Final[dict[str, Handler]] = {
     "private/get_block_rfq_makers": rfqs.get_block_rfq_makers,
     "private/get_block_rfq_user_info": rfqs.get_block_rfq_user_info,
     "private/x_set_block_rfq_maker": rfqs.set_block_rfq_maker,
+    "private/create_combo": combos.create_combo,
+    "private/get_leg_prices": combos.get_leg_prices,
     "private/mass_quote": quoting.mass_quote,
     "private/cancel_quotes": quoting.cancel_quotes,
     "private/set_mmp_config": quoting.set_mmp_config,
@@ -119,6 +124,7 @@ _MATCHING: Final = (
     "private/x_set_block_rfq_maker",
     "private/set_mmp_config",
     "private/reset_mmp",
+    "private/create_combo",
     "public/x_operate",
 )
 
@@ -134,6 +140,8 @@ class Polled(NamedTuple):
 _LISTINGS: Final = (
     "private/mass_quote",
     "public/get_instruments",
+    "public/get_combos",
+    "public/get_combo_ids",
     "private/get_open_orders",
     "private/get_open_orders_by_currency",
     "private/get_open_orders_by_instrument",

@@ -7,6 +7,8 @@ Imports call, work, dialect, signing.
 
 from typing import Any, NamedTuple
 
+import msgspec
+
 from exchange.core.commands import (
     NO_TERMS,
     SCOPE_CANCEL,
@@ -17,21 +19,20 @@ from exchange.core.commands import (
     Cancel,
     CancelAll,
     Place,
-    Terms,
 )
 from exchange.core.events import Cancelled, Reject, Rejected
 from exchange.core.state import State
 from exchange.core.units import U32_MAX, U63_MAX, U64_MAX
 from exchange.dialect.cures import explain, reducing
 from exchange.dialect.errors import Code, DialectError, refuse
-from exchange.dialect.orders import Tracked, order_object, user_trade_object
+from exchange.dialect.orders import Tracked, order_object, user_combo_trade_object, user_trade_object
 from exchange.publisher import Publisher
 from exchange.publisher.notes import Outcome
 from exchange.session.asking import Asked, asked_of, edited, linked, require_in_time, require_session_end
 from exchange.session.call import Access, Call
 from exchange.session.requests import Params
 from exchange.session.work import Read, Submit, Work
-from exchange.signing import Order, SigningError, order_digest, recover, terms_hash
+from exchange.signing import SigningError, order_digest, order_of, recover
 
 
 class Signed(NamedTuple):
@@ -48,52 +49,38 @@ def _authorise(call: Call, access: Access, params: Params, asked: Asked) -> Sign
     given = params.object("authorization")
     account = given.whole("account", high=U32_MAX)
     access.require(account, SCOPE_TRADE)
-    order = Order(
+    unsigned = Authorisation(
         account=account,
         series=asked.listed.series,
         is_buy=asked.is_buy,
-        quantity=asked.qty,
-        limit_price=asked.price,
+        qty=asked.qty,
+        price=asked.price,
         max_fee=given.whole("max_fee", high=U63_MAX),
-        time_in_force=asked.tif,
+        tif=asked.tif,
         post_only=asked.post_only,
         reduce_only=asked.reduce_only,
         replaces=given.whole("replaces", 0, high=U64_MAX),
         nonce=given.whole("nonce", high=U64_MAX),
-        expiry=given.whole("expiry", high=U32_MAX),
-        terms=terms_hash(asked.terms),
+        expiry_s=given.whole("expiry", high=U32_MAX),
+        signer=b"",
+        signature=given.blob("signature", bytes_max=65),
+        terms=asked.terms if asked.terms != NO_TERMS else None,
+        legs=asked.listed.legs,
     )
-    require_session_end(call, asked, order.expiry)
+    require_session_end(call, asked, unsigned.expiry_s)
     venue = call.desk.venue
     if venue is None:
         raise DialectError(Code.MAINTENANCE, reason="venue_must_be_configured")
-    return recovered(order, asked.terms, order_digest(venue.domain, order), given.blob("signature", bytes_max=65))
+    return recovered(unsigned, order_digest(venue.domain, order_of(unsigned)))
 
 
-def recovered(order: Order, terms: Terms, digest: bytes, signature: bytes) -> Signed:
+def recovered(unsigned: Authorisation, digest: bytes) -> Signed:
     """The order with whoever signed it. Raises authorization_required for a signature that proves nothing."""
     try:
-        signer = recover(digest, signature)
+        signer = recover(digest, unsigned.signature)
     except SigningError as error:
         raise DialectError(Code.AUTHORIZATION_REQUIRED, reason=error.fault.value, param="signature") from error
-    auth = Authorisation(
-        account=order.account,
-        series=order.series,
-        is_buy=order.is_buy,
-        qty=order.quantity,
-        price=order.limit_price,
-        max_fee=order.max_fee,
-        tif=order.time_in_force,
-        post_only=order.post_only,
-        reduce_only=order.reduce_only,
-        replaces=order.replaces,
-        nonce=order.nonce,
-        expiry_s=order.expiry,
-        signer=signer,
-        signature=signature,
-        terms=terms if terms != NO_TERMS else None,
-    )
-    return Signed(auth, digest)
+    return Signed(msgspec.structs.replace(unsigned, signer=signer), digest)
 
 
 # -- commands ---------------------------------------------------------------------------------------------------------
@@ -240,6 +227,11 @@ def _entered(desk: Publisher, state: State, order_id: int, signed: Signed) -> di
     trades = [
         user_trade_object(fill, fill.taker, tracked, is_open=is_open)
         for fill in noted.fills
+        if fill.taker.order_id == order_id and fill.combo is None
+    ]
+    trades += [
+        user_combo_trade_object(fill, fill.taker, tracked, is_open=is_open)
+        for fill in noted.combos
         if fill.taker.order_id == order_id
     ]
     order_hash = "0x" + signed.digest.hex()

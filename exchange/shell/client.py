@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, OCO, UNLINKED, Operation, QuoteMandate, Terms
+from exchange.core.legs import Leg, Legs, pack
 from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price
 from exchange.dialect.operations import params_of_operation
 from exchange.shell.receipts import Receipts
@@ -42,7 +43,7 @@ from exchange.shell.wallet import (
     sign_order,
     sign_quotes,
 )
-from exchange.signing import Order, terms_hash
+from exchange.signing import ComboOrder, Order, terms_hash
 
 FRAME_MAX: Final = 16 * 2**20
 QUEUE_MAX: Final = 10_000
@@ -65,7 +66,9 @@ _PRIVATE: Final = ("user.", "block_rfq.taker.", "block_rfq.maker.")
 
 
 class Instrument(NamedTuple):
-    """What a trader needs to know to sign an order: series number, steps (USDC, contracts) and the fee rate."""
+    """What a trader needs to know to sign an order: series number, steps (USDC, contracts), the fee rate; of a combo
+    its legs, which are signed instead of its number.
+    """
 
     name: str
     series: int
@@ -73,6 +76,11 @@ class Instrument(NamedTuple):
     tick_size: float
     min_amount: float
     taker_rate: float
+    legs: Legs = ()
+
+    def order(self, **said: Any) -> Order | ComboOrder:
+        """What is signed to trade it."""
+        return ComboOrder(legs=pack(self.legs), **said) if self.legs else Order(series=self.series, **said)
 
 
 class Placed(NamedTuple):
@@ -188,7 +196,7 @@ class Client:
     async def instruments(self, *, refresh: bool = False) -> dict[str, Instrument]:
         """All live instruments by name; remembered."""
         if refresh or not self._instruments:
-            listed = await self.call("public/get_instruments", {"currency": "any", "kind": "option"})
+            listed = await self.call("public/get_instruments", {"currency": "any", "kind": "any"})
             self._instruments = {item["instrument_name"]: _instrument(item) for item in listed}
         return self._instruments
 
@@ -224,11 +232,11 @@ class Client:
         ``terms`` are what only the venue keeps to, ``linked`` what comes along: one order that cancels this one as it
         fills, or with ``terms.link`` BRACKET what closes what this one opens.
         """
-        link = (terms.link or OCO) if linked else UNLINKED
-        terms = replace(terms, slide=post_only and not reject_post_only, link=link, attached=len(linked))
-        order = Order(
+        link, known = (terms.link or OCO) if linked else UNLINKED, await self.known(instrument)
+        slides = post_only and not reject_post_only and not known.legs
+        terms = replace(terms, slide=slides, link=link, attached=len(linked))
+        order = known.order(
             account=self.account,
-            series=(await self.known(instrument)).series,
             is_buy=is_buy,
             quantity=exact_qty(amount),
             limit_price=exact_price(price),
@@ -248,7 +256,7 @@ class Client:
             params |= self._linked(order, link, linked)
         return await self._send("private/buy" if is_buy else "private/sell", params, instrument, order, terms)
 
-    def _linked(self, first: Order, link: int, linked: Sequence[Linked]) -> dict[str, Any]:
+    def _linked(self, first: Order | ComboOrder, link: int, linked: Sequence[Linked]) -> dict[str, Any]:
         """What comes along, each signed for itself."""
         items = []
         for item in linked:
@@ -273,9 +281,8 @@ class Client:
         """Replace an order this client placed: total amount, filled part included, and the new price."""
         before, max_fee = self._signed[order_id], terms.pop("max_fee", None)
         signed = terms.pop("terms", before.terms)
-        order = Order(
+        order = (await self.known(before.instrument)).order(
             account=before.account,
-            series=(await self.known(before.instrument)).series,
             is_buy=before.is_buy,
             quantity=exact_qty(amount),
             limit_price=exact_price(price),
@@ -331,6 +338,17 @@ class Client:
         result: dict[str, Any] = await self.call("private/mass_quote", params)
         return result
 
+    async def create_combo(self, trades: Sequence[tuple[str, int]]) -> str:
+        """List a combo of instruments, each with how much of it buying the combo buys, below zero sells; its name.
+
+        The combo is canonical: where the first leg would be sold, buying it is the other way round.
+        """
+        legs = [
+            {"instrument_name": name, "amount": abs(ratio), "direction": "buy" if ratio > 0 else "sell"}
+            for name, ratio in trades
+        ]
+        return str((await self.call("private/create_combo", {"trades": legs}))["id"])
+
     async def operate(self, operation: Operation, key: bytes, **subject: Any) -> int:
         """Send a command of the operator, signed by its key; the number of its record. No login is needed.
 
@@ -344,14 +362,15 @@ class Client:
         return int(result["seq"])
 
     async def default_max_fee(self, instrument: str) -> Price:
-        """Twice the taker's rate on the index, per contract: covers the fee until the index has doubled."""
+        """Twice the taker's rate on the index, per contract or unit of a combo: enough until the index has doubled."""
         known = await self.known(instrument)
         if known.price_index not in self._index:
             found = await self.call("public/get_index_price", {"index_name": known.price_index})
             self._index[known.price_index] = found["index_price"]
-        return int(2 * known.taker_rate * self._index[known.price_index] * USDC_ONE) + 1
+        weight = sum(abs(leg.ratio) for leg in known.legs) or 1
+        return (int(2 * known.taker_rate * self._index[known.price_index] * USDC_ONE) + 1) * weight
 
-    def signed_params(self, order: Order) -> dict[str, Any]:
+    def signed_params(self, order: Order | ComboOrder) -> dict[str, Any]:
         """What a request says of an order, with its signature by the key of this login."""
         return {
             "amount": Decimal(order.quantity) / QTY_ONE,
@@ -362,7 +381,7 @@ class Client:
         }
 
     async def _send(
-        self, method: str, params: Mapping[str, Any], instrument: str, order: Order, terms: Terms
+        self, method: str, params: Mapping[str, Any], instrument: str, order: Order | ComboOrder, terms: Terms
     ) -> Placed:
         result = await self.call(method, params)
         receipt = parse_receipt(result["receipt"])
@@ -498,4 +517,5 @@ def _instrument(item: Mapping[str, Any]) -> Instrument:
         item["tick_size"],
         item["min_trade_amount"],
         item["taker_commission"],
+        tuple(Leg(*leg) for leg in item.get("x_legs", ())),
     )

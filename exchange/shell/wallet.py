@@ -15,6 +15,7 @@ from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price, Qty
 from exchange.dialect.numbers import DELTA_ONE, price_units, qty_units, units_of
 from exchange.dialect.orders import SELF_TRADE_NAMES, TRIGGER_NAMES, order_type
 from exchange.signing import (
+    ComboOrder,
     Order,
     Receipt,
     address_of,
@@ -75,7 +76,7 @@ class Nonces:
         return nonce
 
 
-def sign_order(key: bytes, domain: bytes, order: Order) -> dict[str, Any]:
+def sign_order(key: bytes, domain: bytes, order: Order | ComboOrder) -> dict[str, Any]:
     """The ``authorization`` object of an order, signed offline. Raises SigningError when a field leaves its type."""
     return {
         "account": order.account,

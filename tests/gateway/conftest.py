@@ -73,7 +73,7 @@ async def open_market(sequencer: Sequencer, taker_delay_ns: int = 0) -> None:
     clearing = b"C" * 20
     operator = signing.address_of(OPERATOR_KEY)
     who, rules = ("test", 31337, clearing, b"O" * 20, operator), (3_600, 64, 900, FEES, STANDARD)
-    await must(sequencer, c.Configure(*who, *rules, taker_delay_ns=taker_delay_ns))
+    await must(sequencer, c.Configure(*who, *rules, taker_delay_ns=taker_delay_ns, combos=True))
     await must(sequencer, c.ListUnderlying(0, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
     await must(sequencer, c.ListExpiry(1, 0, expiry_s))
     for index, (strike, is_call) in enumerate(itertools.product((62_000, 63_000, 64_000), (True, False))):

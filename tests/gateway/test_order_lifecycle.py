@@ -141,6 +141,27 @@ def test_an_interval_tells_each_order_once_and_each_trade():
     assert merged(items) == [item("A", [second], ["x", "y"], [moved]), item("B", [first], [], [])]
 
 
+async def test_a_combo_is_listed_signed_by_its_legs_and_traded_over_the_socket(venue):
+    maker, taker = await venue.client(1), await venue.client(2)
+    other = venue.call.replace("63000", "64000")
+    name = await maker.create_combo([(venue.call, 1), (other, -1)])
+    assert name == await taker.create_combo([(other, 2), (venue.call, -2)])
+    mine = await maker.subscribe(["user.combo_trades.any.any.raw"])
+    book = await taker.subscribe([f"book.{name}.raw"])
+    assert (await book.get()).data["asks"] == []
+    sold = await maker.sell(name, "0.5", -5, post_only=True)
+    assert (await book.get()).data["asks"] == [["new", -5.0, 0.5]]
+    await maker.edit(sold.order_id, "0.4", -6, post_only=True)
+    bought = await taker.buy(name, "0.3", 10)
+    assert [(trade["price"], trade["amount"], len(trade["legs"])) for trade in bought.trades] == [(-6.0, 0.3, 2)]
+    (told,) = (await mine.get()).data
+    assert (told["instrument_name"], told["direction"], told["order_id"]) == (name, "sell", sold.order_id)
+    shown = await taker.call("public/get_order_book", {"instrument_name": name})
+    assert (shown["asks"], shown["last_price"]) == ([[-6.0, 0.1]], -6.0)
+    assert (await maker.cancel(sold.order_id))["order_state"] == "cancelled"
+    await asyncio.gather(maker.close(), taker.close())
+
+
 async def test_a_max_fee_of_nothing_is_signed_as_such(venue):
     maker = await venue.client(1)
     placed = await maker.sell(venue.call, "0.1", 700)

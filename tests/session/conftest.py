@@ -10,11 +10,13 @@ import pytest
 from exchange import signing
 from exchange.core import commands as c
 from exchange.core.events import Event, Rejected
+from exchange.core.legs import pack
 from exchange.core.machine import apply
 from exchange.core.pricing import marks_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, WAD
 from exchange.dialect.errors import DialectError
+from exchange.dialect.listed import Listed
 from exchange.publisher import Notification, Publisher
 from exchange.session import Limits, Read, Reply, Session, Submit, Subscribe, Tokens, Unsubscribe
 from exchange.session.limits import UNLIMITED
@@ -98,10 +100,8 @@ class Venue:
 
 
 def open_venue(strikes: Sequence[int] = (62_000, 63_000, 64_000)) -> Venue:
-    venue = Venue()
-    venue.must(
-        c.Configure("test", 31337, b"C" * 20, b"O" * 20, OPERATOR, 1_800, 64, 900, FEES, STANDARD, mandates=True)
-    )
+    venue, known = Venue(), {"mandates": True, "combos": True}
+    venue.must(c.Configure("test", 31337, b"C" * 20, b"O" * 20, OPERATOR, 1_800, 64, 900, FEES, STANDARD, **known))
     venue.must(c.ListUnderlying(0, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
     venue.must(c.ListExpiry(1, 0, EXPIRY_S))
     for index, (strike, is_call) in enumerate(itertools.product(strikes, (True, False))):
@@ -148,7 +148,7 @@ class Trader:
         """Parameters of a signed order; keyword arguments change what is signed, not what is sent."""
         fields: dict[str, Any] = {
             "account": self.account,
-            "series": self.venue.publisher.listed[name].series,
+            **signed_for(self.venue.publisher.listed[name]),
             "is_buy": is_buy,
             "quantity": exact_qty(amount),
             "limit_price": exact_price(price),
@@ -158,7 +158,8 @@ class Trader:
         }
         fields["is_buy"] ^= signed.pop("flip", False)
         key = signed.pop("key", self.key)
-        order = signing.Order(**(fields | signed))
+        kind = signing.ComboOrder if "legs" in fields else signing.Order
+        order = kind(**(fields | signed))
         assert self.venue.publisher.venue is not None
         authorization = sign_order(key, self.venue.publisher.venue.domain, order)
         return {"instrument_name": name, "amount": amount, "price": price, "authorization": authorization}
@@ -168,6 +169,11 @@ class Trader:
 
     def sell(self, name: str, amount: float, price: float, **sent: object) -> dict[str, Any]:
         return self.ask("private/sell", **(self.order(name, amount, price, is_buy=False) | sent))
+
+
+def signed_for(listed: Listed) -> dict[str, int]:
+    """What an order names: the number of a series, or the legs of a combo."""
+    return {"legs": pack(listed.legs)} if listed.legs else {"series": listed.series}
 
 
 def complete(venue: Venue, work: object) -> str:

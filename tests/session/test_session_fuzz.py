@@ -16,6 +16,7 @@ import pytest
 from exchange.core import commands as c
 from exchange.core import invariants
 from exchange.dialect.errors import Code
+from exchange.dialect.market import mark_of
 from exchange.session.elsewhere import ELSEWHERE
 from exchange.session.session import METHODS
 from exchange.shell.wallet import sign_login
@@ -24,8 +25,19 @@ from .conftest import CALL, PUT, complete
 
 MESSAGES = 100_000
 SEED = 20_260_816
-NAMES = (CALL, PUT, "BTC_USDC-17AUG26-62000-C", "BTC_USDC-17AUG26-64000-P", "ETH_USDC-1JAN30-1-C", "")
-CHANNELS = (f"book.{CALL}.raw", f"ticker.{PUT}.100ms", "user.orders.any.any.raw", "trades.any.any.raw", "nothing", "")
+SPREAD = "BTC_USDC-CS-17AUG26-62000_63000"
+NAMES = (CALL, PUT, "BTC_USDC-17AUG26-62000-C", "BTC_USDC-17AUG26-64000-P", SPREAD, "ETH_USDC-1JAN30-1-C", "")
+CHANNELS = (
+    f"book.{CALL}.raw",
+    f"ticker.{PUT}.100ms",
+    f"book.{SPREAD}.raw",
+    "user.orders.any.any.raw",
+    "user.changes.any.any.raw",
+    "user.combo_trades.any.any.raw",
+    "trades.any.any.raw",
+    "nothing",
+    "",
+)
 CODES = {code.value[0]: code.value[1] for code in Code}
 ODD_VALUES = (
     None, True, False, 0, -1, 1, 2**31, 2**53 + 1, 2**63, 2**64, -(2**64), 10**30, 0.1, -0.0, 1e-9, 1e22, 1e300, "",
@@ -73,6 +85,15 @@ class Source:
                 return {"index_name": rng.choice(("btc_usdc", "eth_usdc"))}
             case "hello":
                 return {"client_name": "fuzz", "client_version": "1"}
+            case "create_combo" | "get_leg_prices":
+                sides = rng.sample(("buy", "sell"), 2)
+                trades = [
+                    {"instrument_name": leg, "direction": side}
+                    for leg, side in zip((CALL, NAMES[2]), sides, strict=True)
+                ]
+                return {"trades": trades, "legs": trades, "price": rng.randrange(-300, 300)}
+            case "get_combo_details":
+                return {"combo_id": name}
             case _:
                 return {"instrument_name": name, "currency": rng.choice(("USDC", "BTC", "any"))}
 
@@ -81,7 +102,7 @@ class Source:
 
     def order(self, verb, trader):
         rng, venue = self.rng, trader.venue
-        name = rng.choice(NAMES[:4])
+        name = rng.choice(NAMES[:4] if SPREAD not in venue.publisher.listed else NAMES[:5])
         is_buy = verb == "buy"
         more, replaces = {}, 0
         if verb == "edit":
@@ -91,8 +112,9 @@ class Source:
                 name, is_buy = venue.publisher.by_series[tracked.order.series].name, tracked.order.is_buy
                 entry = venue.state.auths.get(tracked.order.auth_id)
                 replaces = entry.auth.nonce + 1 if entry is not None else 0
-        mark = venue.state.view.marks[venue.publisher.listed[name].series] // 10**6
-        price = max(mark + rng.randrange(-30, 31), 1)
+        listed = venue.publisher.listed[name]
+        mark = mark_of(venue.state, listed.series) // 10**6
+        price = mark + rng.randrange(-30, 31) if listed.legs else max(mark + rng.randrange(-30, 31), 1)
         price -= price % 5 if price >= 1000 else 0
         return trader.order(name, rng.randrange(1, 60) / 100, price, is_buy=is_buy, replaces=replaces) | more
 

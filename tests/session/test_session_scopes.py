@@ -30,6 +30,8 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/x_kill_switch": (C, {}),
     "private/x_release_kill_switch": (C, {}),  # and the machine wants the wallet
     "private/x_get_kill_switch": (R, {}),
+    "private/create_combo": (Q | T, {"trades": []}),
+    "private/get_leg_prices": (ANY, {"legs": []}),
     "private/mass_quote": (Q | T, {}),  # and the machine wants the quote scope of whoever signs
     "private/cancel_quotes": (Q | T | C, {"cancel_type": "all"}),
     "private/set_mmp_config": (Q, {"index_name": "btc_usdc", "mmp_group": GROUP, "interval": 1, "frozen_time": 0}),
