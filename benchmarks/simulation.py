@@ -1,4 +1,4 @@
-"""Monte Carlo: an option on the settlement average, rules of hedging side by side, and what the insurance fund pays.
+"""Monte Carlo: an option on the settlement average, rules of hedging side by side, what the insurance fund pays, pools.
 
 Everything is drawn from a seed.  `python -m benchmarks.simulation [--paths N]`
 """
@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import argparse
 
+import numpy as np
+
 from benchmarks import conditions
 from exchange.core.units import USDC_ONE
 from exchange.quant.insurance import Scene, quantile, tell
-from exchange.quant.paths import CALM, CLUSTERED, JUMPY, STORM, Diffusion, Model
+from exchange.quant.paths import CALM, CLUSTERED, JUMPY, STORM, Diffusion, Grid, Model
+from exchange.quant.pool import Plan, run
 from exchange.quant.studies import Rule, band, every, settlement_by_formula, settlement_call, study_hedging
 
 SEED = 1
@@ -66,8 +69,26 @@ def insurance(paths: int) -> None:
         )
 
 
+def pools(paths: int) -> None:
+    """An AMM pool of ten million over two days, with and without its hedge, against the same takers."""
+    print(f"\nA pool of ten million, six options, two days in steps of a quarter of an hour, {paths} paths, USDC")
+    head = f"{'model':<26} {'hedge':>6} {'made':>10} {'deviation':>10} {'spreads':>9}"
+    print(f"{head} {'cost':>7} {'fills':>6} {'quiet':>6}")
+    for name, model in MODELS.items():
+        for hedges in (True, False):
+            found = run(model, Plan(hedges=hedges), Grid(paths, 192, 900.0), SEED)
+            made, spreads, cost, fills, quiet = (
+                np.array([getattr(result, field) for result in found])
+                for field in ("made", "spreads", "hedge_cost", "fills", "quiet_rounds")
+            )
+            print(
+                f"{name:<26} {'yes' if hedges else 'no':>6} {made.mean():>10,.0f} {made.std():>10,.0f}"
+                f" {spreads.mean():>9,.0f} {cost.mean():>7,.0f} {fills.mean():>6.0f} {quiet.mean():>6.1f}"
+            )
+
+
 def main() -> None:
-    """All three."""
+    """All of it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--paths", type=int, default=1_000)
     paths = parser.parse_args().paths
@@ -75,6 +96,7 @@ def main() -> None:
     settlement(paths)
     hedging(paths)
     insurance(max(paths // 40, 10))
+    pools(max(paths // 50, 4))
 
 
 if __name__ == "__main__":
