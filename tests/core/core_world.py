@@ -60,6 +60,7 @@ class World(Venue):
             self.deposit(account, usdc)
         self.finalise(len(self.unseen))
         for account in TRADERS:
+            self.must(c.AdmitMaker(account, True))
             for group in GROUPS:
                 protect(self, account, group, qty=3_000, interval_ns=300 * 10**9, frozen_ns=30 * 10**9)
         self.see_block()

@@ -14,6 +14,7 @@
 from collections import Counter
 from typing import Any, get_args
 
+import core_asking
 import core_dealing  # noqa: F401 - registers what it adds
 import core_waiting  # noqa: F401 - registers what it adds
 import msgspec
@@ -76,6 +77,8 @@ ODD_TERMS: tuple[tuple[str, Any], ...] = (
     ("terms", c.Terms(protection="a")),
     ("terms", c.Terms(vega=-1)),
     ("terms", c.Terms(delta=2**54)),
+    ("terms", c.Terms(rfq=1)),
+    ("terms", c.Terms(whole=True)),
     ("terms", c.Terms(display=-100)),
     ("terms", c.Terms(display=150)),
     ("terms", c.Terms(display=U64_MAX)),
@@ -119,6 +122,7 @@ def never_taken(world: World) -> list[c.AnyCommand]:
         c.ObserveBlock(0, 0, bytes(32)),
         c.Cancel(1, 10**9),
         c.CancelAll(99),
+        *core_asking.never_of_requests(world),
         *never_of_presence(world),
         c.Fire(10**9),
     ]
@@ -169,12 +173,17 @@ class LawfulWorld(World):
             other = restored.accounts[key]
             assert account.open == other.open
             assert account.orders == other.orders
+            assert account.makes == other.makes
             assert sorted(account.reducing) == sorted(other.reducing)
             assert self.state.owned == restored.owned
             assert list(self.state.orders) == list(restored.orders)
             assert (account.quotes, account.standing) == (other.quotes, other.standing)
             assert sorted(account.covers) == sorted(other.covers)
         assert self.state.groups == restored.groups
+        assert self.state.rfqs == restored.rfqs
+        assert {key: dict(sorted(quotes.items())) for key, quotes in self.state.rfq_quotes.items()} == {
+            key: dict(sorted(quotes.items())) for key, quotes in restored.rfq_quotes.items()
+        }
         assert list(self.state.due) == list(restored.due)
         assert sorted(self.state.lookouts) == sorted(restored.lookouts)
         for key, lookout in self.state.lookouts.items():
