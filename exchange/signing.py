@@ -29,6 +29,7 @@ from exchange.core.commands import (
     ReleaseKill,
     SetAuctions,
     SetBands,
+    SetBlocks,
     SetPhase,
     SetTrading,
     Terms,
@@ -224,6 +225,7 @@ _OPERATIONS: Final[dict[type, str]] = {
     "uint64 jumpSpot,string authoriser",
     SetPhase: "uint8 scope,uint32 subject,uint8 phase,uint64 ends,uint64 every,string cause,string authoriser",
     SetBands: _BANDS,
+    SetBlocks: "uint32 underlying,uint64 minimum,string authoriser",
     PullKill: _KILL,
     ReleaseKill: _KILL,
 }

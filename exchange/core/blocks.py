@@ -140,6 +140,11 @@ def _decide_block(state: State, command: ExecuteBlock) -> tuple[Event, ...]:
     return (*sealed, *plan.trades, *plan.stale_reduce_only(), batch)
 
 
+def check(state: State, command: ExecuteBlock) -> Rejected | None:
+    """The first rule that a block would break now; None if it would trade."""
+    return refuse(state, command) or Plan(state, command).refuse()
+
+
 def refuse(state: State, command: ExecuteBlock) -> Rejected | None:
     """The first rule a block breaks by what it says and who says it."""
     config, now_s = state.config, seconds_of(state.time_ns)

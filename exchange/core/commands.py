@@ -855,7 +855,7 @@ Presence: TypeAlias = (
 )
 
 
-Operation: TypeAlias = SetTrading | SetAuctions | SetPhase | SetBands | PullKill | ReleaseKill
+Operation: TypeAlias = SetTrading | SetAuctions | SetPhase | SetBands | SetBlocks | PullKill | ReleaseKill
 
 
 class Warrant(msgspec.Struct, frozen=True, array_like=True, gc=False):

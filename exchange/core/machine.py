@@ -164,6 +164,8 @@ def _decide_operation(state: State, seq: int, command: c.Operation | c.Operate) 
             return listing.decide_trading(state, command)
         case c.SetBands():
             return bands.decide(state, command)
+        case c.SetBlocks():
+            return blocks.decide(state, command)
         case c.PullKill() | c.ReleaseKill():
             return kill.decide(state, seq, command)
         case _:
@@ -373,6 +375,8 @@ def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation
             implied.stir_all(state)
         case c.SetBands():
             bands.evolve(state, command)
+        case c.SetBlocks():
+            blocks.evolve(state, command)
         case c.PullKill() | c.ReleaseKill():
             kill.evolve(state, command, seq, time_ns)
         case _:

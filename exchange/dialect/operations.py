@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from exchange.core import commands as c
-from exchange.core.units import WAD
+from exchange.core.units import QTY_ONE, WAD
 from exchange.dialect.listed import PHASE_NAMES
 
 OPERATIONS: Final[dict[str, type]] = {
@@ -15,6 +15,7 @@ OPERATIONS: Final[dict[str, type]] = {
     "set_phase": c.SetPhase,
     "set_auctions": c.SetAuctions,
     "set_bands": c.SetBands,
+    "set_blocks": c.SetBlocks,
     "pull_kill_switch": c.PullKill,
     "release_kill_switch": c.ReleaseKill,
 }
@@ -41,6 +42,8 @@ def _said(operation: c.Operation) -> dict[str, Any]:
             return times | {"extensions": operation.extensions_max, "jump_spot": _share(operation.jump_spot)} | bands
         case c.SetBands():
             return {name: _share(getattr(operation, name)) for name in ("spot", "vol", "floor")}
+        case c.SetBlocks():
+            return {"minimum": Decimal(operation.min_qty) / QTY_ONE}
         case c.PullKill() | c.ReleaseKill():
             named: dict[str, Any] = {"scope": REACH_NAMES[operation.scope], "cause": operation.cause}
             if operation.account:

@@ -84,6 +84,8 @@ class Fill(msgspec.Struct, frozen=True):
     disclosed: bool = False
     combo: Listed | None = None
     group: int = 0
+    block: int = 0  # the record of the block trade that it is a leg of
+    legs: int = 0  # of that block
 
 
 class ComboFill(msgspec.Struct, frozen=True):
@@ -236,6 +238,33 @@ def trade_object(fill: Fill) -> dict[str, Any]:
         "amount": contracts(fill.qty),
         "contracts": contracts(fill.qty),
         **({"block_rfq_id": fill.rfq} if fill.rfq else {}),
+        **({"block_trade_id": block_name(fill.block), "block_trade_leg_count": fill.legs} if fill.block else {}),
+    }
+
+
+BLOCK_NAME: Final = "BLOCK-"
+
+
+def block_name(block: int) -> str:
+    """What a block trade is called: the number of its record."""
+    return f"{BLOCK_NAME}{block}"
+
+
+def leg_trade_object(fill: Fill, side: Side) -> dict[str, Any]:
+    """A leg of a block trade as one party sees it: no order stood for it, and both signed, so each knows the other."""
+    other = fill.maker if side is fill.taker else fill.taker
+    return trade_object(fill) | {
+        "x_counterparty": account_name(other.account),
+        "direction": direction(is_buy=side.is_buy),
+        "state": "filled",
+        "fee": usdc(side.fee),
+        "fee_currency": "USDC",
+        "liquidity": "T" if side.is_taker else "M",
+        "matching_id": None,
+        "post_only": False,
+        "reduce_only": False,
+        "api": True,
+        "x_account": side.account,
     }
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 from exchange.core.state import State
 from exchange.dialect.listed import Listed
 from exchange.dialect.market import GreekSheet
-from exchange.dialect.orders import order_object, user_trade_object
+from exchange.dialect.orders import order_object
 from exchange.dialect.portfolio import position_object
 from exchange.publisher.orderlog import Noted
 
@@ -33,11 +33,9 @@ def changes_of(state: State, noted: Noted, by_series: dict[int, Listed]) -> dict
         change.orders.append(order_object(tracked, listed, is_open=order_id in state.orders))
     for fill in noted.fills:
         for side in (fill.taker, fill.maker):
-            is_open = side.order_id in state.orders
-            item = user_trade_object(fill, side, noted.touched[side.order_id], is_open=is_open)
-            # Of a combo the legs trade, and the order is in none of them.
+            # Of a combo the legs trade, and the order is in none of them; a block has none.
             change = found.setdefault((side.account, fill.listed.series), Change(fill.listed, [], []))
-            change.trades.append(item)
+            change.trades.append(noted.trade_of(fill, side, is_open=side.order_id in state.orders))
     return found
 
 

@@ -6,7 +6,7 @@ the machine's own records are held, never copies, and never written. Imports cor
 
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec.structs import replace
 
@@ -17,7 +17,7 @@ from exchange.core.state_types import ATTACHED_SHIFT, Order
 from exchange.core.units import Price, Qty, div_down
 from exchange.dialect.listed import Listed
 from exchange.dialect.market import mark_of
-from exchange.dialect.orders import ComboFill, Fill, Side, Tracked
+from exchange.dialect.orders import ComboFill, Fill, Side, Tracked, leg_trade_object, user_trade_object
 from exchange.dialect.rfqs import Asked
 from exchange.publisher.notes import Outcome
 
@@ -39,6 +39,12 @@ class Noted:
         self.fills: list[Fill] = []
         self.combos: list[ComboFill] = []
         self.levels: dict[Level, None] = {}
+
+    def trade_of(self, fill: Fill, side: Side, *, is_open: bool) -> dict[str, Any]:
+        """A fill of this record as one side sees it."""
+        if fill.block:
+            return leg_trade_object(fill, side)
+        return user_trade_object(fill, side, self.touched[side.order_id], is_open=is_open)
 
 
 class OrderLog:
@@ -83,6 +89,8 @@ class OrderLog:
                 self._traded(noted, state, outcome, event)  # type: ignore[arg-type]
             elif kind is e.Amended or kind is e.Quoted:
                 self._replaced(noted, state, outcome, event)  # type: ignore[arg-type]
+            elif kind is e.BlockTraded:
+                self._traded_block(noted, state, outcome, event)  # type: ignore[arg-type]
             elif kind is e.Parked or kind is e.Triggered or kind is e.Held:
                 self._waited(noted, state, outcome, event)  # type: ignore[arg-type]
         for order_id, tracked in touched.items():
@@ -203,6 +211,29 @@ class OrderLog:
                 taker=Side(taker.id, taker.account, taker.is_buy, 0, is_taker=True),
                 maker=Side(maker.id, maker.account, maker.is_buy, 0, is_taker=False) if event.leg else None,
                 legs=tuple(legs),
+            )
+        )
+
+    def _traded_block(self, noted: Noted, state: State, outcome: Outcome, event: e.BlockTraded) -> None:
+        """A leg of a block: no order of a book is touched, and the tick direction of the next trade neither."""
+        command = outcome.command
+        assert isinstance(command, c.ExecuteBlock)
+        block, leg = command.block, command.block.legs[event.leg]
+        noted.fills.append(
+            Fill(
+                trade_id=event.trade_id,
+                listed=self._by_series[leg.series],
+                time_ns=outcome.time_ns,
+                price=leg.price,
+                qty=leg.qty,
+                index=event.index,
+                mark=mark_of(state, leg.series),
+                vol=state.view.vols.get(leg.series, 0) if state.view is not None else 0,
+                ticks=self._tick(leg.series, leg.price, is_public=False),
+                taker=Side(0, block.taker, leg.is_buy, event.taker_fee, is_taker=True),
+                maker=Side(0, block.maker, not leg.is_buy, event.maker_fee, is_taker=False),
+                block=outcome.seq,
+                legs=len(block.legs),
             )
         )
 

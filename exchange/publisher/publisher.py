@@ -26,9 +26,9 @@ from exchange.dialect.orders import (
     protection_object,
     trade_object,
     user_combo_trade_object,
-    user_trade_object,
 )
 from exchange.dialect.portfolio import portfolio_object
+from exchange.publisher.blocks import BlockLog
 from exchange.publisher.changes import changes_object, changes_of
 from exchange.publisher.directory import Directory
 from exchange.publisher.notes import BookDelta, BookSnapshot, Note, Notification, Outcome, Revoked, Row
@@ -40,6 +40,7 @@ K = TypeVar("K")
 # Per collection, which holds up matching: a ticker takes microseconds, the margins of an account up to a millisecond.
 TICKERS_MAX: Final = 256
 PORTFOLIOS_MAX: Final = 16
+_RARE: Final = (c.PostRound, c.ObserveRevocation, c.ExecuteBlock)
 _BY_KIND: Final = (Family.TRADES, Family.ORDERS, Family.FILLS, Family.CHANGES, Family.COMBO_FILLS)
 _SETTLEMENT_CURRENCIES: Final = ("USDC", "ANY")
 
@@ -72,6 +73,7 @@ class Publisher:
         self.directory = Directory()
         self.rfqs = RfqLog(self.by_series)
         self.orders = OrderLog(self.by_series, self.rfqs.open)
+        self.blocks = BlockLog()
         self.sheet = GreekSheet()
         self.ready = False
         self.time_ns: Nanos = 0
@@ -131,7 +133,7 @@ class Publisher:
             self._tell_trades(told, noted)
         if self._accounts:
             self._tell_orders(told, state, noted)
-        if kind is c.PostRound or kind is c.ObserveRevocation:
+        if kind in _RARE:
             self._tell_rare(told, state, outcome)
         if self._families[Family.PROTECTION]:
             told += self._protections(outcome)
@@ -166,13 +168,20 @@ class Publisher:
                 self._mark_phases(outcome)
             case c.SetPhase():
                 self._mark_all()
+            case c.ExecuteBlock():
+                self._mark_accounts(command.block.maker, command.block.taker)
+            case c.ObserveOffbookQueued() | c.ObserveOffbookSettled():
+                self._mark_accounts(command.maker, command.taker)
             case c.PostRound() | c.SetTrading() | c.BatchRefused():
                 self._mark_all()
                 self._dirty_accounts.update(dict.fromkeys(self._accounts))
             case _:
-                account = getattr(command, "account", 0)
-                if account in self._accounts:
-                    self._dirty_accounts[account] = None
+                self._mark_accounts(getattr(command, "account", 0))
+
+    def _mark_accounts(self, *accounts: int) -> None:
+        for account in accounts:
+            if account in self._accounts:
+                self._dirty_accounts[account] = None
 
     def _mark_all(self) -> None:
         """Every ticker and every auction may have changed."""
@@ -244,8 +253,7 @@ class Publisher:
             for side in (fill.taker, fill.maker):
                 stems = self._stems(Family.FILLS, fill.listed, side.account)
                 if stems:
-                    is_open = side.order_id in self.orders.open
-                    item = user_trade_object(fill, side, noted.touched[side.order_id], is_open=is_open)
+                    item = noted.trade_of(fill, side, is_open=side.order_id in self.orders.open)
                     told.append(Note(stems, side.account, item, latest=False))
         for combo in noted.combos:
             self._tell_combo(told, noted, combo)
@@ -311,6 +319,8 @@ class Publisher:
 
     def _tell_rare(self, told: list[Notification], state: State, outcome: Outcome) -> None:
         command = outcome.command
+        if isinstance(command, c.ExecuteBlock):
+            self.blocks.note(outcome, self._noted.fills)
         if isinstance(command, c.ObserveRevocation) and isinstance(outcome.events[0], e.Applied):
             told.append(Revoked(command.key, command.account))
         if isinstance(command, c.PostRound) and self._families[Family.INDEX]:

@@ -23,9 +23,8 @@ _PRIVATE: Final = """
     close_position create_api_key create_deposit_address create_subaccount
     delete_address_beneficiary delete_member disable_api_key edit_api_key
     edit_by_label enable_affiliate_program enable_api_key
-    execute_block_trade get_access_log get_address_beneficiary get_address_book get_affiliate_program_info
-    get_block_trade
-    get_block_trade_requests get_block_trades get_broker_clients get_broker_trade_requests get_broker_trades
+    get_access_log get_address_beneficiary get_address_book get_affiliate_program_info
+    get_block_trade_requests get_broker_clients get_broker_trade_requests get_broker_trades
     get_currencies get_current_deposit_address get_deposits get_email_language
     get_members get_new_announcements
     get_open_orders_by_label get_order_history_by_currency get_order_history_by_instrument get_order_margin_by_ids
@@ -33,13 +32,13 @@ _PRIVATE: Final = """
     get_settlement_history_by_instrument get_subaccounts get_subaccounts_details get_transaction_log get_transfers
     get_user_locks get_user_trades_by_currency get_user_trades_by_currency_and_time
     get_user_trades_by_instrument get_user_trades_by_instrument_and_time get_user_trades_by_order get_withdrawals
-    invalidate_block_trade_signature list_address_beneficiaries list_api_keys list_custody_accounts
+    list_address_beneficiaries list_api_keys list_custody_accounts
     move_positions pme/simulate reject_block_trade remove_api_key remove_from_address_book remove_subaccount
     reset_api_key save_address_beneficiary set_announcement_as_read set_clearance_originator
     set_disabled_trading_products set_email_for_subaccount set_email_language set_member
-    set_self_trading_config simulate_block_trade submit_transfer_between_subaccounts
+    set_self_trading_config submit_transfer_between_subaccounts
     submit_transfer_to_subaccount submit_transfer_to_user toggle_notifications_from_subaccount
-    toggle_subaccount_login update_in_address_book verify_block_trade withdraw
+    toggle_subaccount_login update_in_address_book withdraw
 """
 
 ELSEWHERE: Final = frozenset(

@@ -11,7 +11,7 @@ from exchange.core import commands as c
 from exchange.core.events import Rejected
 from exchange.core.phases import CALL_MAX_S
 from exchange.core.state import State
-from exchange.core.units import NO_EXPIRY, U32_MAX, U63_MAX, WAD
+from exchange.core.units import NO_EXPIRY, QTY_ONE, U32_MAX, U63_MAX, WAD
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.listed import PHASE_NAMES
 from exchange.dialect.numbers import millis_of_seconds
@@ -110,6 +110,13 @@ def _bands(call: Call) -> c.SetBands:
     return c.SetBands(_underlying(call), spot, vol, floor, _authoriser(call))
 
 
+def _blocks(call: Call) -> c.SetBlocks:
+    minimum = call.params.number("minimum") * QTY_ONE
+    if minimum != int(minimum) or not 0 <= minimum <= U32_MAX:
+        raise wrong("minimum", "out_of_range")
+    return c.SetBlocks(_underlying(call), int(minimum), _authoriser(call))
+
+
 def _pull(call: Call) -> c.PullKill:
     return c.PullKill(*_reach(call), _operator(call), _cause(call.params))
 
@@ -130,6 +137,7 @@ _READERS: Final[dict[type, Callable[[Call], c.Operation]]] = {
     c.SetPhase: _phase,
     c.SetAuctions: _auctions,
     c.SetBands: _bands,
+    c.SetBlocks: _blocks,
     c.PullKill: _pull,
     c.ReleaseKill: _release,
 }

@@ -12,7 +12,7 @@ from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.dialect.channels import parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import account, combos, margins, operating, presence, public, quoting, rfqs, trading
+from exchange.session import account, blocks, combos, margins, operating, presence, public, quoting, rfqs, trading
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.elsewhere import ELSEWHERE
@@ -44,6 +44,7 @@ _PUBLIC: Final[dict[str, Handler]] = {
     "public/get_combo_ids": combos.get_combo_ids,
     "public/get_combo_details": combos.get_combo_details,
     "public/x_operate": operating.operate,  # signed by the operator's key, which need not have an account to log in to
+    "public/x_submit_block_trade": blocks.submit_block_trade,
 }
 _PRIVATE: Final[dict[str, Handler]] = {
     "private/buy": trading.buy,
@@ -73,6 +74,12 @@ _PRIVATE: Final[dict[str, Handler]] = {
     "private/x_set_block_rfq_maker": rfqs.set_block_rfq_maker,
     "private/create_combo": combos.create_combo,
     "private/get_leg_prices": combos.get_leg_prices,
+    "private/verify_block_trade": blocks.verify_block_trade,
+    "private/simulate_block_trade": blocks.simulate_block_trade,
+    "private/execute_block_trade": blocks.execute_block_trade,
+    "private/invalidate_block_trade_signature": blocks.invalidate_block_trade_signature,
+    "private/get_block_trade": blocks.get_block_trade,
+    "private/get_block_trades": blocks.get_block_trades,
     "private/mass_quote": quoting.mass_quote,
     "private/cancel_quotes": quoting.cancel_quotes,
     "private/set_mmp_config": quoting.set_mmp_config,
@@ -122,6 +129,9 @@ _MATCHING: Final = (
     "private/cancel_block_rfq_quote",
     "private/cancel_all_block_rfq_quotes",
     "private/x_set_block_rfq_maker",
+    "private/execute_block_trade",
+    "private/invalidate_block_trade_signature",
+    "public/x_submit_block_trade",
     "private/set_mmp_config",
     "private/reset_mmp",
     "private/create_combo",

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, OCO, UNLINKED, Operation, QuoteMandate, Terms
+from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, OCO, UNLINKED, Block, Operation, QuoteMandate, Terms
 from exchange.core.legs import Leg, Legs, pack
 from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price
 from exchange.dialect.operations import params_of_operation
@@ -33,6 +33,7 @@ from exchange.shell.wallet import (
     SignedReceipt,
     Untrusted,
     Venue,
+    block_params,
     edits_of_terms,
     exact_price,
     exact_qty,
@@ -348,6 +349,13 @@ class Client:
             for name, ratio in trades
         ]
         return str((await self.call("private/create_combo", {"trades": legs}))["id"])
+
+    async def trade_block(self, block: Block, maker_signature: str, taker_signature: str) -> dict[str, Any]:
+        """Have a block traded that both parties have signed (``wallet.sign_block``), whoever this client is."""
+        names = {item.series: name for name, item in (await self.instruments()).items()}
+        params = block_params(block, "maker", names, maker_signature, taker_signature)
+        result: dict[str, Any] = await self.call("public/x_submit_block_trade", params)
+        return result
 
     async def operate(self, operation: Operation, key: bytes, **subject: Any) -> int:
         """Send a command of the operator, signed by its key; the number of its record. No login is needed.

@@ -48,6 +48,9 @@ BTC: Final = c.ListUnderlying(
 BANDS: Final = c.SetBands(UNDERLYING, spot=WAD // 10, vol=WAD // 2, floor=WAD // 50, authoriser="development venue")
 
 
+BLOCKS: Final = c.SetBlocks(UNDERLYING, min_qty=QTY_ONE, authoriser="development venue")
+
+
 class IndexFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A file that names WebSockets to take the index from, and bounds of the feed where the usual ones do not fit."""
 
@@ -130,6 +133,7 @@ async def list_missing(venue: Venue, spot: Price, now_s: Seconds) -> None:
     if await venue.sequencer.read(lambda state: not state.underlyings):
         await venue.apply(BTC)
         await venue.apply(BANDS)
+        await venue.apply(BLOCKS)
     listed = {listing.expiry_s: listing for listing in await venue.listings()}
     for expiry_s in _next_deliveries(now_s):
         known = listed.get(expiry_s)

@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from exchange.core.commands import Operation, QuoteLeaf, QuoteMandate, Terms
+from exchange.core.commands import Block, Operation, QuoteLeaf, QuoteMandate, Terms
 from exchange.core.units import NO_EXPIRY, QTY_ONE, USDC_ONE, Price, Qty
 from exchange.dialect.numbers import DELTA_ONE, price_units, qty_units, units_of
 from exchange.dialect.orders import SELF_TRADE_NAMES, TRIGGER_NAMES, order_type
@@ -19,6 +19,7 @@ from exchange.signing import (
     Order,
     Receipt,
     address_of,
+    block_digest,
     domain_separator,
     from_hex,
     login_digest,
@@ -86,6 +87,40 @@ def sign_order(key: bytes, domain: bytes, order: Order | ComboOrder) -> dict[str
         "replaces": order.replaces,
         "signature": "0x" + sign(key, order_digest(domain, order)).hex(),
     }
+
+
+def sign_block(key: bytes, domain: bytes, block: Block) -> str:
+    """One party's signature over a block trade. Raises SigningError when a field leaves its type."""
+    return "0x" + sign(key, block_digest(domain, block)).hex()
+
+
+def block_params(block: Block, role: str, instruments: Mapping[int, str], own: str, other: str) -> dict[str, Any]:
+    """Parameters of the methods that take a block, as ``maker`` or ``taker``, with both signatures (empty: none yet).
+
+    Trades are told from the maker's side; ``instruments`` names each series.
+    """
+    accounts = (block.maker, block.taker) if role == "maker" else (block.taker, block.maker)
+    trades = [
+        {
+            "instrument_name": instruments[leg.series],
+            "direction": "sell" if leg.is_buy else "buy",
+            "amount": _number(Decimal(leg.qty) / QTY_ONE),
+            "price": _number(Decimal(leg.price) / USDC_ONE),
+        }
+        for leg in block.legs
+    ]
+    signed = {
+        "account": accounts[0],
+        "counterparty": accounts[1],
+        "nonce": block.nonce,
+        "expiry": block.expiry_s,
+        "maker_max_fee": block.maker_max_fee,
+        "taker_max_fee": block.taker_max_fee,
+        "queueable": block.queueable,
+    }
+    first = {"signature": own} if own else {}
+    second = {"counterparty_signature": other} if other else {}
+    return {"role": role, "trades": trades, "authorization": signed | first, **second}
 
 
 class Quote(NamedTuple):

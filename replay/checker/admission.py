@@ -78,6 +78,8 @@ def broken_account(ledger: Ledger, account_id: int) -> list[Reject]:
     if account is None or account.id == TREASURY:
         return [Reject.ACCOUNT_MUST_EXIST]
     broken = [Reject.ACCOUNT_MUST_BE_ACTIVE] if account.exiting else []
+    if account.awaits:
+        broken.append(Reject.ACCOUNT_MUST_NOT_AWAIT_BLOCK)
     return [*broken, Reject.KILL_SWITCH_MUST_BE_RELEASED] if is_killed(ledger, account) else broken
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from exchange.core import commands as c
 from exchange.core.events import Event, Reject, Rejected
 from exchange.core.units import NO_EXPIRY, U63_MAX
-from replay.checker import phases, presence
+from replay.checker import blocks, phases, presence
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule
 
@@ -17,6 +17,7 @@ ROOMS: Final[dict[type, Callable[[Ledger, Any, Sequence[Event]], None]]] = {
     c.SetTrading: phases.trading,
     c.SetAuctions: phases.rules,
     c.SetBands: phases.bands,
+    c.SetBlocks: blocks.rules,
     c.SetPhase: phases.phase,
     c.PullKill: presence.present,
     c.ReleaseKill: presence.present,

@@ -15,6 +15,13 @@ T, C, Q, RFQ, R = c.SCOPE_TRADE, c.SCOPE_CANCEL, c.SCOPE_QUOTE, 8, c.SCOPE_READ
 SCOPES = (T, C, Q, RFQ, R)
 ANY = T | C | Q | RFQ | R  # whoever is logged in
 COD = "cancel_on_disconnect"
+AGREED = {
+    "role": "maker",
+    "trades": [{"instrument_name": CALL, "amount": 1, "price": 500, "direction": "buy"}],
+    "authorization": dict.fromkeys(("nonce", "maker_max_fee", "taker_max_fee"), 0)
+    | {"account": 1, "counterparty": 2, "expiry": NO_EXPIRY, "signature": "0x" + "11" * 65},
+    "counterparty_signature": "0x" + "11" * 65,
+}
 # Method -> the scopes of which one is enough, and parameters that let it come so far.
 NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/buy": (T, {}),
@@ -50,6 +57,12 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/get_block_rfq_quotes": (R, {}),
     "private/get_block_rfq_makers": (ANY, {}),
     "private/get_block_rfq_user_info": (ANY, {}),
+    "private/verify_block_trade": (RFQ, AGREED),
+    "private/simulate_block_trade": (RFQ, AGREED),
+    "private/execute_block_trade": (RFQ, AGREED),
+    "private/invalidate_block_trade_signature": (RFQ | C, {"nonce": 10**6}),
+    "private/get_block_trade": (R, {"id": "BLOCK-1"}),
+    "private/get_block_trades": (R, {}),
     "private/get_open_orders": (R, {}),
     "private/get_open_orders_by_currency": (R, {"currency": "USDC"}),
     "private/get_open_orders_by_instrument": (R, {"instrument_name": CALL}),
