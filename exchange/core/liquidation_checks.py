@@ -20,15 +20,17 @@ from exchange.core.liquidation import (
     equity_of,
     fast_exit,
     haircut_of,
+    improves,
     is_cured,
     merged,
     share_of,
     sold,
     value_of,
 )
+from exchange.core.liquidation_book import Book, cost_of, owner_after, sell_to_book
 from exchange.core.liquidation_waterfall import Outcome, Rival, deleverage, profit_against, settled
 from exchange.core.margin import Kind
-from exchange.core.units import WAD, Cash, Qty, Wad
+from exchange.core.units import QTY_ONE, WAD, Cash, Qty, Wad, div_down
 
 
 class LiquidationBroken(AssertionError):
@@ -44,10 +46,12 @@ class Case(NamedTuple):
     providers: tuple[Provider, ...]
     rivals: tuple[Rival, ...]
     insurance: Cash
+    book: Book
     outcome: Outcome
 
 
 Check: TypeAlias = Callable[[Case], str | None]
+NO_BOOK: Final[Book] = {}
 
 
 def liquidate(
@@ -57,18 +61,23 @@ def liquidate(
     providers: tuple[Provider, ...],
     rivals: tuple[Rival, ...],
     insurance: Cash,
+    book: Book = NO_BOOK,
 ) -> Outcome:
-    """Providers, then deleveraging, then the waterfall; the account alone is chosen by who asks.
+    """Providers, then the book, then deleveraging, then the waterfall; the account alone is chosen by who asks.
 
-    ``rivals`` are all accounts that hold the other side, providers among them if they do. An account that covers its
-    risk comes back as it was.
+    ``rivals`` are all accounts that hold the other side, providers among them if they do, and whoever has offers in
+    the book. An account that covers its risk comes back as it was.
     """
     left = fast_exit(appraisal, terms, account, providers)
+    sold_there = sell_to_book(appraisal, terms, left.account, book)
     grown = {provider.holder.id: provider.holder for provider in left.providers}
-    now = tuple(rival._replace(holder=grown.get(rival.holder.id, rival.holder)) for rival in rivals)
-    closed = deleverage(appraisal, terms, left.account, now)
-    outcome = settled(terms, left, closed, rivals, insurance, account.positions)
-    check_all(Case(appraisal, terms, account, providers, rivals, insurance, outcome))
+    now = tuple(
+        rival._replace(holder=owner_after(grown.get(rival.holder.id, rival.holder), sold_there.fills))
+        for rival in rivals
+    )
+    closed = deleverage(appraisal, terms, sold_there.account, now)
+    outcome = settled(terms, left, sold_there, closed, rivals, insurance, account.positions)
+    check_all(Case(appraisal, terms, account, providers, rivals, insurance, book, outcome))
     return outcome
 
 
@@ -117,7 +126,7 @@ def account_ends_safe_or_flat(case: Case) -> str | None:
     if covers(case.appraisal, case.account, Kind.MAINTENANCE):
         return None if after == case.account else "an account that covers its risk was touched"
     partly = [transfer for transfer in case.outcome.exit.transfers if transfer.positions != transfer.needed.positions]
-    is_safe = partly and covers(case.appraisal, after, Kind.MAINTENANCE)
+    is_safe = (partly or case.outcome.book.fills) and covers(case.appraisal, after, Kind.MAINTENANCE)
     if not is_safe and not is_cured(case.appraisal, after, case.terms.buffer):
         return f"account {after.id} is left with {after}"
     if not after.positions and after.cash < 0 and after.cash != -case.outcome.losses.uncovered:
@@ -134,24 +143,35 @@ def equity_over_risk_rises(case: Case) -> str | None:
         risk, rest = (case.appraisal.risk(held.positions, Kind.MAINTENANCE) for held in (before, after))
         if equity * WAD > transfer.rate * risk and (left + 1) * risk < equity * rest:
             return f"equity / risk fell from {equity} / {risk} to {left} / {rest}"
+    before, after = case.outcome.exit.account, case.outcome.book.account
+    if before != after and not improves(case.appraisal, before, after, 0):
+        return f"selling {case.outcome.book.fills} to the book did not help"
     return None
 
 
 def no_more_than_needed(case: Case) -> str | None:
     """NO_MORE_THAN_NEEDED: nobody takes more of a leg than the slice has, and the share tried before did not do."""
     steps = [(before, transfer.needed, transfer.positions, transfer.rate) for before, _, transfer in _steps(case)]
-    closed = case.outcome.closed
-    if closed.needed is not None:
-        total: Positions = {}
-        for closing in closed.closings:
-            total = merged(total, {closing.series: closing.qty})
-        steps.append((case.outcome.exit.account, closed.needed, total, 0))
+    book, closed = case.outcome.book, case.outcome.closed
+    for before, needed, parts in (
+        (case.outcome.exit.account, book.needed, [(fill.series, fill.qty) for fill in book.fills]),
+        (book.account, closed.needed, [(closing.series, closing.qty) for closing in closed.closings]),
+    ):
+        if needed is not None:
+            steps.append((before, needed, _together(parts), 0))
     for before, needed, part, rate in steps:
         if any(abs(part[key]) > abs(needed.positions.get(key, 0)) for key in part):
             return f"{part} was taken where {needed.positions} was needed"
         if needed.tried and _would_do(case, before, needed, rate):
             return f"a share of {needed.tried} would have done, {needed.share} was needed"
     return None
+
+
+def _together(parts: list[tuple[int, Qty]]) -> Positions:
+    total: Positions = {}
+    for series, qty in parts:
+        total = merged(total, {series: qty})
+    return total
 
 
 def _would_do(case: Case, before: Holder, needed: Slice, rate: Wad) -> bool:
@@ -161,12 +181,16 @@ def _would_do(case: Case, before: Holder, needed: Slice, rate: Wad) -> bool:
 
 def incentive_is_bounded(case: Case) -> str | None:
     """INCENTIVE_IS_BOUNDED: a provider gains at most its committed share of the requirement it removed, at most the
-    terms' share; all haircuts together cost the account at most the equity it had.
+    terms' share, and the book together no more than that; all haircuts cost the account at most the equity it had.
     """
     for before, after, transfer in _steps(case):
         most = haircut_of(case.appraisal, before.positions, after.positions, transfer.rate)
         if transfer.rate > case.terms.haircut or not 0 <= transfer.haircut <= most:
             return f"provider {transfer.provider} gains {transfer.haircut}, at most {most} is due"
+    before, after = case.outcome.exit.account, case.outcome.book.account
+    most = haircut_of(case.appraisal, before.positions, after.positions, case.terms.haircut)
+    if cost_of(case.appraisal, before, after) > most:
+        return f"the book gains {cost_of(case.appraisal, before, after)}, at most {most} is due"
     equity = max(equity_of(case.appraisal, case.account), 0)
     paid = case.outcome.losses.account_pays
     return None if paid <= equity else f"an account with {equity} paid {paid} in haircuts"
@@ -190,6 +214,11 @@ def price_is_of_the_round(case: Case) -> str | None:
         due = haircut_of(case.appraisal, before.positions, after.positions, transfer.rate)
         if (transfer.worth, transfer.haircut) != (value_of(case.appraisal, transfer.positions), due):
             return f"provider {transfer.provider} paid {transfer.worth} less {transfer.haircut}"
+    for fill in case.outcome.book.fills:
+        offers = case.book[fill.series].bids if fill.qty > 0 else case.book[fill.series].asks
+        there = any(offer.owner == fill.owner and offer.price == fill.price for offer in offers)
+        if not there or fill.cash != div_down(fill.price * fill.qty, QTY_ONE):
+            return f"{fill} is no offer of the book"
     for closing in case.outcome.closed.closings:
         exact = value_of(case.appraisal, {closing.series: closing.qty})
         if not exact <= closing.cash <= exact + 1:

@@ -20,6 +20,7 @@ from exchange.core.liquidation import (
     merged,
     needed_slice,
 )
+from exchange.core.liquidation_book import BookExit, owner_after
 from exchange.core.margin import Kind
 from exchange.core.units import QTY_ONE, WAD, Cash, Qty, div_down, mul_div_down
 
@@ -183,10 +184,15 @@ def insurance_share_of(terms: LiquidationTerms, losses: Losses) -> dict[int, Cas
     return {key: mul_div_down(terms.insurance_share, kept, WAD) for key, kept in losses.haircuts.items()}
 
 
-def holders_after(exit_: Exit, rivals: tuple[Rival, ...], closed: Deleveraging, losses: Losses) -> dict[int, Holder]:
-    """Providers and rivals after transfers, closings, haircuts given up and losses shared; fund shares not yet paid."""
+def holders_after(
+    exit_: Exit, book: BookExit, rivals: tuple[Rival, ...], closed: Deleveraging, losses: Losses
+) -> dict[int, Holder]:
+    """Providers and rivals after transfers, fills, closings, haircuts given up and losses shared; fund shares not yet
+    paid.
+    """
     after = {rival.holder.id: rival.holder for rival in rivals}
     after.update({provider.holder.id: provider.holder for provider in exit_.providers})
+    after = {key: owner_after(holder, book.fills) for key, holder in after.items()}
     for closing in closed.closings:
         held = after[closing.rival]
         positions = merged(held.positions, {closing.series: closing.qty})
@@ -205,6 +211,7 @@ class Outcome(NamedTuple):
     insurance: Cash
     keeper: Cash
     exit: Exit
+    book: BookExit
     closed: Deleveraging
     losses: Losses
     fund_shares: Mapping[int, Cash]
@@ -213,18 +220,19 @@ class Outcome(NamedTuple):
 def settled(
     terms: LiquidationTerms,
     exit_: Exit,
+    book: BookExit,
     closed: Deleveraging,
     rivals: tuple[Rival, ...],
     insurance: Cash,
     liquidated: Positions,
 ) -> Outcome:
-    """Book the waterfall over an exit and what was deleveraged: the keeper is paid out of the fund's share only."""
+    """The waterfall over exit, book and what was deleveraged; the keeper is paid out of the fund's share only."""
     profits = {
         rival.holder.id: profit_against(rival, liquidated) for rival in rivals if rival.holder.id != closed.account.id
     }
     losses = losses_of(exit_, closed.account, insurance, profits)
     shares = insurance_share_of(terms, losses)
-    others = holders_after(exit_, rivals, closed, losses)
+    others = holders_after(exit_, book, rivals, closed, losses)
     for key, cash in shares.items():
         others[key] = others[key]._replace(cash=others[key].cash - cash)
     covered = losses.insurance_pays + sum(losses.given_up.values()) + sum(losses.socialised.values())
@@ -232,4 +240,4 @@ def settled(
     to_fund = sum(shares.values())
     keeper = min(terms.keeper_reward, to_fund)
     fund = insurance - losses.insurance_pays + to_fund - keeper
-    return Outcome(account, others, fund, keeper, exit_, closed, losses, shares)
+    return Outcome(account, others, fund, keeper, exit_, book, closed, losses, shares)

@@ -6,6 +6,7 @@ Positions sum to zero in every series, as the machine's do. Marks are Black-76, 
 import random
 from collections.abc import Iterator
 from functools import cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from core_venue import STANDARD, USDC
@@ -22,6 +23,7 @@ from exchange.core.liquidation import (
     merged,
     value_of,
 )
+from exchange.core.liquidation_book import Book, Offer, Offers
 from exchange.core.liquidation_checks import liquidate
 from exchange.core.liquidation_waterfall import Outcome, Rival
 from exchange.core.margin import Kind
@@ -59,6 +61,7 @@ class Trouble(NamedTuple):
     providers: tuple[Provider, ...]
     rivals: tuple[Rival, ...]
     insurance: int
+    book: Book = MappingProxyType({})
 
     def run(self) -> Outcome:
         return liquidate(*self)
@@ -94,6 +97,29 @@ def _rivals(dice: random.Random, appraisal: StandardAppraisal, open_: Positions)
     )
 
 
+def _book(dice: random.Random, appraisal: StandardAppraisal, account: Holder, rivals: tuple[Rival, ...]) -> Book:
+    """Offers around the marks of most of the account's legs, by rivals and now and then by the account itself."""
+    book: Book = {}
+    for key, qty in account.positions.items():
+        mark = appraisal.series[key].mark
+        sides = []
+        for sign in (-1, 1):
+            widest = dice.choice((40, 900))
+            steps = sorted(dice.randint(-1, widest) for _ in range(dice.randint(0, 3)))
+            sides.append(
+                tuple(
+                    Offer(
+                        dice.choice([rival.holder.id for rival in rivals] * 3 + [account.id]),
+                        max(mark + sign * mark * step // 1_000, 1),
+                        dice.randint(1, 2 * abs(qty)),
+                    )
+                    for step in steps
+                )
+            )
+        book[key] = Offers(*sides)
+    return book
+
+
 def trouble(seed: int, most: int = 50_000) -> Trouble:
     """The case of a seed; one in six has no providers, one in eight an account that holds only one leg."""
     dice = random.Random(seed)
@@ -117,7 +143,8 @@ def trouble(seed: int, most: int = 50_000) -> Trouble:
         Rival(provider.holder, {key: dice.randint(-300, 900) * USDC for key in provider.holder.positions})
         for provider in providers
     )
-    return Trouble(appraisal, TERMS, account, tuple(providers), rivals, insurance)
+    book = _book(dice, appraisal, account, rivals) if dice.random() < 0.5 else {}
+    return Trouble(appraisal, TERMS, account, tuple(providers), rivals, insurance, book)
 
 
 def troubles(count: int, first: int = 0) -> Iterator[tuple[int, Trouble]]:

@@ -134,3 +134,40 @@ def waterfall(equity_left: int, haircut: int, insurance: int, profits: int) -> t
         by_profits,
         missing - by_insurance - by_haircuts - by_profits,
     )
+
+
+def sale(
+    case: Any, market: Any, cash: int, positions: dict[int, int], part: dict[int, int]
+) -> list[tuple[int, int, int, int]] | None:
+    """Fills of a part in the book as (owner, series, quantity, cash); None where they are not to be had or not good."""
+    found = []
+    for key in sorted(part):
+        left = part[key]
+        sides = case.book.get(key, ((), ()))
+        for owner, price, there in sides[0] if left > 0 else sides[1]:
+            if owner != case.account.id and left:
+                size = min(abs(left), there)
+                signed = size if left > 0 else -size
+                found.append((owner, key, signed, floor(Fraction(price * signed, QTY))))
+                left -= signed
+        if left:
+            return None
+    after, rest = cash + sum(fill[3] for fill in found), minus(positions, part)
+    equity, now = cash + worth(market, positions), after + worth(market, rest)
+    needed, still = risk(market, positions), risk(market, rest)
+    bound = floor(Fraction(case.terms.haircut, 10**18) * max(0, needed - still))
+    helps = still <= needed and (equity <= 0 or (now + 1) * needed >= equity * still)
+    return found if equity - now <= bound and helps else None
+
+
+def book_exit(market: Any, case: Any, cash: int, positions: dict[int, int]) -> list[tuple[int, int, int, int]]:
+    """The fills of the largest part that halving finds."""
+    if cash + worth(market, positions) >= risk(market, positions):
+        return []
+    wanted = slice_needed(market, cash, positions, Fraction(0), Fraction(case.terms.buffer, 10**18))
+    low, high = 0, 10**6 + 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        part = slice_of(wanted, Fraction(middle, 10**6))
+        low, high = (middle, high) if sale(case, market, cash, positions, part) is not None else (low, middle)
+    return sale(case, market, cash, positions, slice_of(wanted, Fraction(low, 10**6))) or []

@@ -27,6 +27,7 @@ from exchange.core.liquidation import (
     share_of,
     sold,
 )
+from exchange.core.liquidation_book import Offer, Offers
 from exchange.core.liquidation_checks import liquidate
 from exchange.core.liquidation_waterfall import Rival, deleverage, rank_of, shared
 from exchange.core.margin import Kind
@@ -113,6 +114,8 @@ def agree(case: Trouble) -> None:
     given = {t.provider: t.haircut for t in out.exit.transfers}
     held = {p.holder.id: p.holder for p in out.exit.providers}
     assert {key: (held[key].cash, held[key].positions, haircut) for key, haircut in given.items()} == took
+    fills = naive.book_exit(case.appraisal, case, cash, positions)
+    assert [(fill.owner, fill.series, fill.qty, fill.cash) for fill in out.book.fills] == fills
     exact = sum(case.appraisal.worth({closing.series: closing.qty}) for closing in out.closed.closings)
     assert sum(closing.cash for closing in out.closed.closings) == exact // QTY_ONE
     flat = out.closed.account
@@ -132,9 +135,18 @@ def agree(case: Trouble) -> None:
     assert out.insurance == case.insurance - out.losses.insurance_pays + fund - min(fund, case.terms.keeper_reward)
 
 
-@pytest.mark.counts(short=1_500, soak=40_000)
+@pytest.mark.counts(short=1_000, soak=40_000)
 def test_random_liquidations_hold_the_nine_and_follow_the_naive_rules(count: int) -> None:
-    kinds = {"partial": 0, "whole": 0, "shared": 0, "closed": 0, "several": 0, "given up": 0, "uncovered": 0}
+    kinds = {
+        "partial": 0,
+        "whole": 0,
+        "shared": 0,
+        "closed": 0,
+        "several": 0,
+        "given up": 0,
+        "uncovered": 0,
+        "booked": 0,
+    }
     for _, case in troubles(count):
         agree(case)
         out = case.run()
@@ -145,6 +157,7 @@ def test_random_liquidations_hold_the_nine_and_follow_the_naive_rules(count: int
         kinds["several"] += len(out.exit.transfers) > 1
         kinds["given up"] += bool(out.losses.given_up)
         kinds["uncovered"] += out.losses.uncovered > 0
+        kinds["booked"] += bool(out.book.fills)
     assert all(seen >= count // 100 for seen in kinds.values()), kinds
 
 
@@ -273,6 +286,57 @@ def test_no_smaller_slice_would_have_done() -> None:
     assert tried > 5_000
 
 
+# -- the book ---------------------------------------------------------------------------------------------------------
+
+
+def offered(cents_away: int, qty: int, owner: int = 40) -> tuple[Any, Holder, Rival, dict[int, Offers]]:
+    """A naked call, and one ask so far above its mark; the other side is held by whoever asks."""
+    market, account = naked()
+    (series,) = account.positions
+    price = market.series[series].mark * (100 + cents_away) // 100
+    rival = Rival(Holder(40, 10**12, {series: 10 * QTY_ONE}), {series: 0})
+    return market, account, rival, {series: Offers((), (Offer(owner, price, qty),))}
+
+
+def test_the_book_comes_after_providers_and_before_deleveraging() -> None:
+    market, account, rival, book = offered(2, 20 * QTY_ONE)
+    helped = liquidate(market, TERMS, account, (rich(2),), (rival,), 0, book)
+    assert (bool(helped.exit.transfers), helped.book.fills, helped.closed.closings) == (True, (), ())
+    alone = liquidate(market, TERMS, account, (), (rival,), 0, book)
+    assert [fill.owner for fill in alone.book.fills] == [40]
+    assert alone.closed.closings == ()
+    short = liquidate(
+        market,
+        TERMS,
+        account,
+        (),
+        (rival,),
+        0,
+        {key: Offers((), (o.asks[0]._replace(qty=100),)) for key, o in book.items()},
+    )
+    assert [abs(fill.qty) for fill in short.book.fills] == [100]
+    assert short.closed.closings
+
+
+def test_nobody_in_the_book_earns_more_than_a_provider() -> None:
+    market, account, rival, book = offered(60, 20 * QTY_ONE)
+    assert liquidate(market, TERMS, account, (), (rival,), 0, book).book.fills == ()
+    market, account, rival, book = offered(2, 20 * QTY_ONE, owner=ME)
+    assert liquidate(market, TERMS, account, (), (rival,), 0, book).book.fills == ()
+
+
+def test_what_covers_the_others_is_not_sold_alone() -> None:
+    """Bids for the long leg only: nothing goes, or a naked short would be left."""
+    market, account = naked(0.1)
+    (short,) = account.positions
+    cover = next(key for key, option in market.series.items() if option.is_call and option.strike == 65_000 * USDC)
+    spread = Holder(ME, -(10**8), {short: -10 * QTY_ONE, cover: 10 * QTY_ONE})
+    bid = Offer(40, market.series[cover].mark, 20 * QTY_ONE)
+    other = Rival(Holder(40, 10**12, {short: 10 * QTY_ONE, cover: -10 * QTY_ONE}), {})
+    assert not covers(market, spread, Kind.MAINTENANCE)
+    assert liquidate(market, TERMS, spread, (), (other,), 10**15, {cover: Offers((bid,), ())}).book.fills == ()
+
+
 # -- deleveraging -----------------------------------------------------------------------------------------------------
 
 
@@ -319,7 +383,7 @@ def test_no_fewer_contracts_are_closed_than_cure_the_account() -> None:
     """Without providers, smaller pro-rata slices are tried, down to nothing: by more than two units of a leg, all fail."""
     early = tried = 0
     for case in (case for seed, case in troubles(200) if seed % 3):
-        alone = case._replace(providers=())
+        alone = case._replace(providers=(), book={})
         out = alone.run()
         assert out.closed.needed is not None
         share = out.closed.needed.share

@@ -10,7 +10,7 @@ import pytest
 from liquidation_market import CENT, TERMS, Trouble, trouble, troubles
 from test_liquidation import agree
 
-from exchange.core import liquidation, liquidation_checks, liquidation_waterfall
+from exchange.core import liquidation, liquidation_book, liquidation_checks, liquidation_waterfall
 from exchange.core.liquidation import Holder, Provider, equity_of, merged
 from exchange.core.liquidation_checks import ALL, Case, LiquidationBroken, check_all
 from exchange.core.liquidation_waterfall import Outcome
@@ -90,6 +90,18 @@ MISTAKES = {
         liquidation_waterfall, "_rounded_together", lambda _old: lambda exact: [value // 10**4 for value in exact]
     ),
     "closings forget one rival": planted(liquidation_waterfall, "_against", lambda old: lambda *given: old(*given)[1:]),
+    "the book may cost anything": planted(liquidation_book, "cost_of", lambda old: lambda *given: 0 * old(*given)),
+    "the book takes the worst offer first": planted(
+        liquidation_book,
+        "_leg",
+        lambda old: lambda offers, *rest: old(type(offers)(offers.bids[::-1], offers.asks[::-1]), *rest),
+    ),
+    "a leg is sold as far as offers go": planted(
+        liquidation_book, "_leg", lambda old: lambda *given: old(*given) or []
+    ),
+    "the account meets its own offers": planted(
+        liquidation_book, "_leg", lambda old: lambda offers, _account, *rest: old(offers, 0, *rest)
+    ),
     "the fund's share is taken twice": planted(
         liquidation_waterfall,
         "insurance_share_of",
@@ -102,7 +114,7 @@ MISTAKES = {
 def test_a_planted_mistake_in_liquidation_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     module, attribute, change = MISTAKES[name]
     honest = getattr(module, attribute)
-    for place in (liquidation, liquidation_waterfall):
+    for place in (liquidation, liquidation_book, liquidation_waterfall):
         if getattr(place, attribute, None) is honest:
             monkeypatch.setattr(place, attribute, change(honest))
     with pytest.raises(NOTICED):
