@@ -12,6 +12,7 @@ import msgspec
 
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core import parameters
 
 
 class CodecError(ValueError):
@@ -49,6 +50,11 @@ def field_table() -> dict[str, dict[str, Any]]:
         *get_args(e.AnyEvent),
         c.FeeSchedule,
         c.StandardModel,
+        parameters.PortfolioModel,
+        parameters.Scenario,
+        parameters.VolRule,
+        parameters.SkewRule,
+        parameters.StaticDiscount,
         c.Spot,
         c.Sheet,
         c.Terms,

@@ -9,7 +9,6 @@ import msgspec
 from exchange.core import margin_views as views
 from exchange.core import parameters as p
 from exchange.core.margin import Kind
-from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.state import State
 from exchange.core.state_types import Account
 from exchange.core.units import Cash, Price, Qty, Seconds, Wad
@@ -45,16 +44,22 @@ class ScenarioView(msgspec.Struct, kw_only=True):
     loss: Cash
 
 
+class PortfolioView(msgspec.Struct, kw_only=True):
+    """What PORTFOLIO says of one underlying, which does not bind; ``worst`` is the place of a scenario."""
+
+    initial_margin: Cash
+    maintenance_margin: Cash
+    worst: int
+    scenarios: list[ScenarioView]
+
+
 class UnderlyingView(msgspec.Struct, kw_only=True):
-    """One underlying: from which index prices on margin is missing, and what PORTFOLIO says, which does not bind."""
+    """One underlying: from which index prices on margin is missing, and PORTFOLIO if it has parameters for it."""
 
     name: str
     missing_below: Price | None
     missing_above: Price | None
-    scenarios: list[ScenarioView]
-    worst: int
-    portfolio_initial: Cash
-    portfolio_maintenance: Cash
+    portfolio: PortfolioView | None
 
 
 class MarginView(msgspec.Struct, kw_only=True):
@@ -91,22 +96,26 @@ def margin_of(state: State, account: Account, names: dict[int, str]) -> MarginVi
 
 
 def _underlyings(state: State, account: Account) -> list[UnderlyingView]:
+    tables = views.scenario_tables(state, account.positions)
     found = []
-    for underlying, table in views.scenario_tables(state, PORTFOLIO, account.positions).items():
+    for underlying in sorted({state.series[series].underlying for series in account.positions}):
         crossing = views.liquidation_prices(state, account, underlying)
-        rows = [
-            ScenarioView(spot=row.scenario.spot, vol=MOVES[row.scenario.vol], weight=row.scenario.weight, loss=row.loss)
-            for row in table.scenarios
-        ]
         found.append(
             UnderlyingView(
                 name=state.underlyings[underlying].name,
                 missing_below=crossing.below,
                 missing_above=crossing.above,
-                scenarios=rows,
-                worst=table.worst,
-                portfolio_initial=table.initial,
-                portfolio_maintenance=table.maintenance,
+                portfolio=_portfolio(tables[underlying]) if underlying in tables else None,
             )
         )
     return found
+
+
+def _portfolio(table: views.Table) -> PortfolioView:
+    rows = [
+        ScenarioView(spot=row.scenario.spot, vol=MOVES[row.scenario.vol], weight=row.scenario.weight, loss=row.loss)
+        for row in table.scenarios
+    ]
+    return PortfolioView(
+        initial_margin=table.initial, maintenance_margin=table.maintenance, worst=table.worst, scenarios=rows
+    )

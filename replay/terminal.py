@@ -13,7 +13,7 @@ from exchange.core.state_types import Order
 from replay.at import AccountView, BookView, StateView
 from replay.checker import Report as Check
 from replay.frames import Progress
-from replay.margins import GreeksView, MarginView, UnderlyingView
+from replay.margins import GreeksView, MarginView, PortfolioView
 from replay.reconcile import Report as Reconciliation
 from replay.reconcile import Verdict
 from replay.verify import Report as Verification
@@ -143,16 +143,19 @@ def _print_margin(console: Any, told: MarginView) -> None:
     console.print(_table("Greeks by expiry", ("expiry", "delta", "gamma", "vega", "theta"), greeks))
     for each in told.underlyings:
         ends = f"margin is missing below {_cash(each.missing_below)} and above {_cash(each.missing_above)}"
-        both = f"initial {_cash(each.portfolio_initial)}, maintenance {_cash(each.portfolio_maintenance)}"
-        console.print(f"{each.name}: {ends}; PORTFOLIO would need {both}", highlight=False)
-        console.print(_table(f"Scenarios of {each.name}", SCENARIO_HEADS, _scenario_rows(each)))
+        console.print(f"{each.name}: {ends}", highlight=False)
+        if each.portfolio is None:
+            continue
+        both = f"initial {_cash(each.portfolio.initial_margin)}, maintenance {_cash(each.portfolio.maintenance_margin)}"
+        console.print(f"PORTFOLIO would need {both}", highlight=False)
+        console.print(_table(f"Scenarios of {each.name}", SCENARIO_HEADS, _scenario_rows(each.portfolio)))
 
 
 def _greeks(each: GreeksView) -> tuple[int, ...]:
     return (each.delta, each.gamma, each.vega, each.theta)
 
 
-def _scenario_rows(each: UnderlyingView) -> list[tuple[Any, ...]]:
+def _scenario_rows(each: PortfolioView) -> list[tuple[Any, ...]]:
     return [
         (_scaled(row.spot, 18), row.vol, _scaled(row.weight, 18), _cash(row.loss), "worst" if at == each.worst else "")
         for at, row in enumerate(each.scenarios)

@@ -45,7 +45,7 @@ LONG_FUNCTIONS = {
 FILE_LINES = 600
 LONG_FILES = {
     # The dictionary of the journal: every command in one place, in the order of their tags.
-    "exchange/core/commands.py": 960,
+    "exchange/core/commands.py": 1_000,
     # One test for each way a contract refuses one call; the reader looks for a name, not for a thread.
     "tests/contracts/test_batch_refusals.py": 700,
 }

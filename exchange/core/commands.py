@@ -2,7 +2,7 @@
 
 A command carries integers, bytes and text only. Fields are only ever appended, with a default; a changed meaning takes
 a new tag (docs/adr/0001). ``seq`` and ``time_ns`` are stamped by the sequencer and stand in the record, not here.
-Imports units and legs.
+Imports units, legs and parameters.
 """
 
 from typing import Final, TypeAlias
@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import msgspec
 
 from exchange.core.legs import Legs
+from exchange.core.parameters import PortfolioModel
 from exchange.core.units import U63_MAX, Cash, Nanos, Price, Qty, Seconds, Wad
 
 # Time in force, as signed.
@@ -613,6 +614,14 @@ class SetBands(Command, frozen=True, tag=51):
     authoriser: str
 
 
+class SetPortfolio(Command, frozen=True, tag=140):
+    """Parameters of the PORTFOLIO margin of an underlying, in place of those before; they tell and do not bind yet."""
+
+    underlying: int
+    model: PortfolioModel
+    authoriser: str
+
+
 class Fire(Command, frozen=True, tag=50):
     """Let the order enter whose trigger was reached first of those that are due."""
 
@@ -923,6 +932,7 @@ AnyCommand: TypeAlias = (
     | SetAuctions
     | SetPhase
     | SetBands
+    | SetPortfolio
     | Fire
     | ObserveBlock
     | Observation

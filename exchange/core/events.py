@@ -42,6 +42,7 @@ class Reject(StrEnum):
     ROUND_MARKS_MUST_FOLLOW = "round_marks_must_follow"
     # phases
     BANDS_MUST_FIT = "bands_must_fit"
+    PORTFOLIO_MUST_BE_SOUND = "portfolio_must_be_sound"
     AUCTION_TERMS_MUST_FIT = "auction_terms_must_fit"
     PHASE_MUST_FOLLOW = "phase_must_follow"
     # who

@@ -24,6 +24,7 @@ from exchange.core import (
     operating,
     orders,
     phases,
+    portfolio,
     presence,
     pricing,
     protection,
@@ -136,6 +137,8 @@ def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) 
             return _decide_listing(state, command)
         case c.PostRound():
             return pricing.decide_round(state, command)
+        case c.SetPortfolio():
+            return portfolio.decide(state, command)
         case c.CancelAll():
             return matching.decide_cancel_all(state, command)
         case c.SealBatch():
@@ -355,6 +358,8 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             blocks.evolve(state, command)
         case c.OpenRfq() | c.CancelRfqQuotes() | c.AdmitMaker():
             rfq.evolve(state, command, seq, time_ns)
+        case c.SetPortfolio():
+            portfolio.evolve(state, command)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
         case _ if isinstance(command, c.Operation | c.Operate):

@@ -142,14 +142,20 @@ def greeks_by_expiry(state: State, positions: Mapping[int, Qty]) -> dict[int, Gr
     return {expiry: GreekSums(*(div_down(total, QTY_ONE) for total in found)) for expiry, found in sums.items()}
 
 
-def scenario_tables(state: State, model: PortfolioModel, positions: Mapping[int, Qty]) -> dict[int, Table]:
-    """What positions would lose in each scenario of a model, by underlying in ascending order."""
+def scenario_tables(state: State, positions: Mapping[int, Qty]) -> dict[int, Table]:
+    """What positions would lose in each scenario of PORTFOLIO, by underlying in ascending order.
+
+    Under the parameters in force; an underlying that has none has no table.
+    """
     by_underlying: dict[int, dict[int, Qty]] = {}
     for series in sorted(positions):
         by_underlying.setdefault(state.series[series].underlying, {})[series] = positions[series]
-    rules, stable = portfolio_rules(model), risk.view_now(state).stable
-    tables = {}
+    stable, tables = risk.view_now(state).stable, {}
     for underlying, held in sorted(by_underlying.items()):
+        if underlying not in state.portfolios:
+            continue
+        model = state.portfolios[underlying].model
+        rules = portfolio_rules(model)
         market = market_of(state, model, underlying, held)
         laid_out = LaidOut(rules, 0, stable, (), (PortfolioMarket(rules, market),))
         losses = [div_up(loss, RISK_ONE) for loss in scan.losses(rules.plan, market)]

@@ -21,6 +21,7 @@ from exchange.core.commands import (
     SetAuctions,
     SetBands,
     SetBlocks,
+    SetPortfolio,
     Spot,
     terms_of,
 )
@@ -153,6 +154,7 @@ class StateImage(msgspec.Struct, array_like=True):
     operator_nonce: int = 0
     combos: list[Combo] = []
     deferred: bool = False
+    portfolios: list[SetPortfolio] = []
 
 
 class State:
@@ -194,6 +196,7 @@ class State:
         "operator_nonce",
         "orders",
         "owned",
+        "portfolios",
         "pricer",
         "purges",
         "queued",
@@ -242,6 +245,7 @@ class State:
         self.due_lines: dict[DueLine, dict[int, int]] = {}  # triggers: alike in what lets them enter -> order -> rank
         self.due_rank = 0  # triggers: how many have ever been due here; ranks are in the order of ``due``
         self.band_rules: dict[int, SetBands] = {}  # bands
+        self.portfolios: dict[int, SetPortfolio] = {}  # portfolio: parameters of each underlying
         self.lookouts: dict[tuple[int, int], Lookout] = {}  # triggers: what is watched -> who waits for it
         self.groups: dict[int, list[int]] = {}  # links: order -> open orders that came with it, itself included
         self.auths: dict[int, AuthEntry] = {}  # settlement
@@ -328,6 +332,7 @@ def image(state: State) -> StateImage:
         operator_nonce=state.operator_nonce,
         combos=_sorted(state.combos),
         deferred=state.deferred,
+        portfolios=[state.portfolios[key] for key in sorted(state.portfolios)],
     )
 
 
@@ -443,6 +448,7 @@ def restore(source: StateImage) -> State:
     state.due = {item.id: item for item in source.due}
     state.band_rules = {rules.underlying: rules for rules in source.band_rules}
     state.block_rules = {rules.underlying: rules for rules in source.block_rules}
+    state.portfolios = {rules.underlying: rules for rules in source.portfolios}
     _restore_orders(state)
     _restore_parked(state)
     _restore_waiting(state)

@@ -154,6 +154,9 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.ROUND_MUST_CONTINUE_ACCUMULATOR: Refusal(Code.BAD_REQUEST, "A round continues the integral.", _ADMIN),
     Reject.ROUND_MARKS_MUST_FOLLOW: Refusal(Code.BAD_REQUEST, "Marks follow from forward and vol.", _ADMIN),
     Reject.BANDS_MUST_FIT: Refusal(Code.BAD_REQUEST, "Bands are fractions of at most one.", _ADMIN),
+    Reject.PORTFOLIO_MUST_BE_SOUND: Refusal(
+        Code.BAD_REQUEST, "Parameters of the portfolio margin keep its laws.", _ADMIN
+    ),
     Reject.AUCTION_TERMS_MUST_FIT: Refusal(
         Code.BAD_REQUEST, "Auctions last up to a day; bands are fractions; a scope is known.", _ADMIN
     ),

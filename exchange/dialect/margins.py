@@ -9,7 +9,6 @@ from exchange.core import margin_views as views
 from exchange.core import parameters as p
 from exchange.core.bands import band_of
 from exchange.core.margin import Kind
-from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.state import State
 from exchange.core.state_types import Account
 from exchange.core.units import QTY_ONE, U63_MAX, WAD, Cash, Price, Qty, div_down
@@ -115,7 +114,7 @@ def _tables(state: State, positions: Mapping[int, Qty]) -> dict[str, Any]:
                 for row in table.scenarios
             ],
         }
-        for underlying, table in views.scenario_tables(state, PORTFOLIO, positions).items()
+        for underlying, table in views.scenario_tables(state, positions).items()
     }
 
 

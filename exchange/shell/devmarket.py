@@ -14,6 +14,7 @@ import msgspec
 
 from exchange.core import commands as c
 from exchange.core.index import Rules
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import NANOS_PER_SECOND, QTY_ONE, TWAP_SECONDS, USDC_ONE, WAD, Cash, Price, Seconds, Wad
 from exchange.shell import recording
 from exchange.shell.chain import DevControls
@@ -134,6 +135,7 @@ async def list_missing(venue: Venue, spot: Price, now_s: Seconds) -> None:
         await venue.apply(BTC)
         await venue.apply(BANDS)
         await venue.apply(BLOCKS)
+        await venue.apply(c.SetPortfolio(UNDERLYING, PORTFOLIO, "development venue"))
     listed = {listing.expiry_s: listing for listing in await venue.listings()}
     for expiry_s in _next_deliveries(now_s):
         known = listed.get(expiry_s)

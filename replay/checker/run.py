@@ -50,6 +50,7 @@ ROOMS: Final[dict[type, Room]] = (
         c.SetTrading: phases.trading,
         c.SetAuctions: phases.rules,
         c.SetBands: phases.bands,
+        c.SetPortfolio: venue.portfolio,
         c.SetPhase: phases.phase,
         c.TakeDigest: venue.digest,
         c.Operate: operated.operate,

@@ -11,6 +11,7 @@ from exchange.core.commands import (
     ListSeries,
     ListUnderlying,
     PostRound,
+    SetPortfolio,
     TakeDigest,
 )
 from exchange.core.events import (
@@ -69,6 +70,11 @@ def underlying(ledger: Ledger, command: ListUnderlying, events: Sequence[Event])
     if _listed(ledger, events):
         steps = Underlying(command.lot, command.tick, command.tick_above, command.tick_step)
         ledger.underlyings[command.underlying] = steps
+
+
+def portfolio(ledger: Ledger, _command: SetPortfolio, events: Sequence[Event]) -> None:
+    """Parameters of a margin that binds nobody: whether they are sound is not judged here."""
+    _listed(ledger, events)
 
 
 def expiry(ledger: Ledger, command: ListExpiry, events: Sequence[Event]) -> None:

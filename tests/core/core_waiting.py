@@ -9,6 +9,7 @@ from core_world import TRADERS, Draw, World, happening
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.firing import ready
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.state_types import attached_id
 from exchange.core.triggers import price_now
 from exchange.core.units import U64_MAX, WAD
@@ -51,6 +52,15 @@ def banding(world: World, draw: Draw) -> None:
     spot, vol, floor = ((0, 0, 0), (WAD // 50, WAD // 10, WAD // 1_000), (WAD // 4, WAD, 0))[draw(3)]
     world.must(c.SetBands(0, spot, vol, floor, "operator"))
     world.rejected(c.SetBands(draw(2), WAD + 1, 0, 0, "operator"))
+
+
+@happening(1)
+def portfolios(world: World, draw: Draw) -> None:
+    """Parameters of a margin that binds nobody: sound ones, some that are not, and for what is not listed."""
+    lighter = msgspec.structs.replace(PORTFOLIO, mm_factor=WAD // (2 + draw(5)))
+    world.must(c.SetPortfolio(0, (PORTFOLIO, lighter)[draw(1)], "operator"))
+    world.rejected(c.SetPortfolio(0, msgspec.structs.replace(lighter, im_factor=lighter.mm_factor - 1), "operator"))
+    world.rejected(c.SetPortfolio(77, PORTFOLIO, "operator"))
 
 
 @happening(3)

@@ -3,6 +3,7 @@
 import pytest
 from core_venue import BTC, HALF_HOUR, USDC, Venue, series_named, standard_venue
 
+from exchange.core import commands as c
 from exchange.core import margin_views as views
 from exchange.core import parameters as p
 from exchange.core import risk
@@ -21,6 +22,7 @@ CALL, HIGH, PUT, LATER = (series_named(name) for name in ("62000C", "64000C", "6
 def traded() -> Venue:
     """Account 1 is short a call and a put and long two others, account 2 has the other side; one order is open."""
     venue = standard_venue()
+    venue.must(c.SetPortfolio(BTC, PORTFOLIO, "test"))
     venue.fund(1, 30_000)
     venue.fund(2, 100_000)
     for series, seller, price in ((CALL, 1, 500), (PUT, 1, 200), (HIGH, 2, 50), (LATER, 2, 1_500)):
@@ -56,7 +58,7 @@ def test_views_only_read_and_say_the_same_of_a_restored_state(traded: Venue) -> 
         told = [
             views.figures(state, account),
             views.greeks_by_expiry(state, account.positions),
-            views.scenario_tables(state, PORTFOLIO, account.positions),
+            views.scenario_tables(state, account.positions),
             views.liquidation_prices(state, account, BTC),
             views.smallest_cure(state, account, Kind.INITIAL),
         ]
@@ -83,7 +85,7 @@ def test_greeks_are_those_of_the_legs_by_expiry(traded: Venue) -> None:
 
 def test_the_scenario_table_is_what_repricing_gives(traded: Venue) -> None:
     state, account = traded.state, account_of(traded)
-    table = views.scenario_tables(state, PORTFOLIO, account.positions)[BTC]
+    table = views.scenario_tables(state, account.positions)[BTC]
     view = risk.view_now(state)
     at = next(at for at, item in enumerate(PORTFOLIO.scenarios) if item.spot > WAD and item.vol == p.VOL_SAME)
     scenario = PORTFOLIO.scenarios[at]
@@ -189,7 +191,7 @@ def test_in_the_last_half_hour_only_what_is_not_settled_moves(traded: Venue) -> 
     assert {series: same.marks[series] for series in positions} == {series: view.marks[series] for series in positions}
     half = views.moved_view(state, positions, BTC, spot // 2)
     assert half.marks[PUT] < 61_000 * USDC - (on.fixed + (on.expected - on.fixed) // 2) + USDC
-    table = views.scenario_tables(state, PORTFOLIO, {PUT: -QTY_ONE})[BTC]
+    table = views.scenario_tables(state, {PUT: -QTY_ONE})[BTC]
     lowest = min(range(len(PORTFOLIO.scenarios)), key=lambda at: PORTFOLIO.scenarios[at].spot)
     weight, factor = PORTFOLIO.scenarios[lowest].weight, PORTFOLIO.scenarios[lowest].spot
     settled = on.fixed + (on.expected - on.fixed) * factor // WAD

@@ -19,6 +19,7 @@ from exchange.core import settlement
 from exchange.core.events import Accepted, ExpiryFixed, Uncrossed
 from exchange.core.firing import ready
 from exchange.core.margin import settlement_value
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import NO_EXPIRY, TWAP_SECONDS
 from exchange.shell.boot import GENESIS
 from journal import Anchor, Record, SqliteStore, Writer, encode_record
@@ -74,6 +75,7 @@ class Story:
         do(c.ListUnderlying(BTC, "BTC_USDC", 100, USDC, 5 * USDC, 1000 * USDC))
         do(c.ListUnderlying(ETH, "ETH_USDC", 1000, USDC // 10, USDC // 2, 100 * USDC))
         do(c.SetBlocks(ETH, 10_000, "operator"))
+        do(c.SetPortfolio(BTC, PORTFOLIO, "operator"))
         self.list(1, BTC, T0 + 2 * TWAP_SECONDS, range(61_000, 66_000, 1_000))
         self.list(2, BTC, T0 + 48 * TWAP_SECONDS, range(60_000, 68_000, 2_000))
         self.list(3, ETH, T0 + 96 * TWAP_SECONDS, range(2_300, 2_800, 200))

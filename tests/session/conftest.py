@@ -13,6 +13,7 @@ from exchange.core.events import Event, Rejected
 from exchange.core.legs import pack
 from exchange.core.machine import apply
 from exchange.core.pricing import marks_of
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, WAD
 from exchange.dialect.errors import DialectError
@@ -103,6 +104,7 @@ def open_venue(strikes: Sequence[int] = (62_000, 63_000, 64_000)) -> Venue:
     venue, known = Venue(), {"mandates": True, "combos": True}
     venue.must(c.Configure("test", 31337, b"C" * 20, b"O" * 20, OPERATOR, 1_800, 64, 900, FEES, STANDARD, **known))
     venue.must(c.ListUnderlying(0, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
+    venue.must(c.SetPortfolio(0, PORTFOLIO, "test"))
     venue.must(c.ListExpiry(1, 0, EXPIRY_S))
     for index, (strike, is_call) in enumerate(itertools.product(strikes, (True, False))):
         venue.must(c.ListSeries(1, index, strike * USDC, is_call))
