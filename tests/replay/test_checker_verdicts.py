@@ -39,7 +39,7 @@ from replay.checker.run import ROOMS
 from replay.findings import Diverged
 
 ROOT = Path(__file__).parents[2]
-WORDS = tuple(f"exchange.core{name}" for name in ("", ".commands", ".events", ".legs", ".units"))
+WORDS = tuple(f"exchange.core{name}" for name in ("", ".commands", ".events", ".legs", ".parameters", ".units"))
 
 
 def test_the_golden_journal_follows_from_the_rules():
