@@ -439,16 +439,13 @@ def restore(source: StateImage) -> State:
     state.rounds = {round_.round_id: round_ for round_ in source.rounds}
     state.acc_at = {key: OrderedDict(value) for key, value in source.acc_at}
     state.fixings = dict(source.fixings)
-    state.auction_rules = {rules.underlying: rules for rules in source.auction_rules}
     state.mirror = _restore_mirror(source.mirror)
     state.touched = dict.fromkeys(source.touched)
     state.books = {key: Book() for key in (*state.series, *state.combos)}
     _restore_combos(state)
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
     state.due = {item.id: item for item in source.due}
-    state.band_rules = {rules.underlying: rules for rules in source.band_rules}
-    state.block_rules = {rules.underlying: rules for rules in source.block_rules}
-    state.portfolios = {rules.underlying: rules for rules in source.portfolios}
+    _restore_rules(state, source)
     _restore_orders(state)
     _restore_parked(state)
     _restore_waiting(state)
@@ -459,6 +456,14 @@ def restore(source: StateImage) -> State:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard, state.acc_at)
     return state
+
+
+def _restore_rules(state: State, source: StateImage) -> None:
+    """What the operator has set, by underlying."""
+    state.auction_rules = {rules.underlying: rules for rules in source.auction_rules}
+    state.band_rules = {rules.underlying: rules for rules in source.band_rules}
+    state.block_rules = {rules.underlying: rules for rules in source.block_rules}
+    state.portfolios = {rules.underlying: rules for rules in source.portfolios}
 
 
 def _restore_account(source: AccountImage) -> Account:
