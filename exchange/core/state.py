@@ -424,6 +424,7 @@ _BY_ID: Final = (
     "deals",
     "rfqs",
 )
+_BY_UNDERLYING: Final = ("spots", "auction_rules", "band_rules", "block_rules", "portfolios")
 
 
 def restore(source: StateImage) -> State:
@@ -433,9 +434,10 @@ def restore(source: StateImage) -> State:
         setattr(state, name, getattr(source, name))
     for name in _BY_ID:
         setattr(state, name, {item.id: item for item in getattr(source, name)})
+    for name in _BY_UNDERLYING:
+        setattr(state, name, {item.underlying: item for item in getattr(source, name)})
     # As they were entered, so that whoever takes them one after another need not sort a whole venue.
     state.orders = {key: state.orders[key] for key in sorted(state.orders, key=entered)}
-    state.spots = {spot.underlying: spot for spot in source.spots}
     state.rounds = {round_.round_id: round_ for round_ in source.rounds}
     state.acc_at = {key: OrderedDict(value) for key, value in source.acc_at}
     state.fixings = dict(source.fixings)
@@ -445,7 +447,6 @@ def restore(source: StateImage) -> State:
     _restore_combos(state)
     state.accounts = {item.id: _restore_account(item) for item in source.accounts}
     state.due = {item.id: item for item in source.due}
-    _restore_rules(state, source)
     _restore_orders(state)
     _restore_parked(state)
     _restore_waiting(state)
@@ -456,14 +457,6 @@ def restore(source: StateImage) -> State:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard, state.acc_at)
     return state
-
-
-def _restore_rules(state: State, source: StateImage) -> None:
-    """What the operator has set, by underlying."""
-    state.auction_rules = {rules.underlying: rules for rules in source.auction_rules}
-    state.band_rules = {rules.underlying: rules for rules in source.band_rules}
-    state.block_rules = {rules.underlying: rules for rules in source.block_rules}
-    state.portfolios = {rules.underlying: rules for rules in source.portfolios}
 
 
 def _restore_account(source: AccountImage) -> Account:
