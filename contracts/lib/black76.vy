@@ -61,18 +61,28 @@ def moments(forward: uint256, strike: uint256, v: uint256) -> Moments:
 @pure
 def scaled_value(forward: uint256, strike: uint256, vol: uint256, years: uint256, is_call: bool) -> uint256:
     """
-    @notice Undiscounted value in 1e-24 USDC, exact from the probabilities on; never below intrinsic value.
+    @notice Undiscounted value in 1e-24 USDC.
     """
-    ahead: int256 = (convert(forward, int256) - convert(strike, int256)) * ONE
-    intrinsic: int256 = max(ahead if is_call else -ahead, 0)
     v: uint256 = self.total_vol(vol, years)
     if v == 0 or forward == 0 or strike == 0:
-        return convert(intrinsic, uint256)
+        return convert(self._value(forward, strike, 0, 0, is_call), uint256)
     at: Moments = self.moments(forward, strike, v)
-    call: int256 = convert(forward * fixedmath.norm_cdf_wad(at.d1), int256) - convert(
-        strike * fixedmath.norm_cdf_wad(at.d2), int256
-    )
-    return convert(max(call if is_call else call - ahead, intrinsic), uint256)
+    first: uint256 = fixedmath.norm_cdf_wad(at.d1)
+    return convert(self._value(forward, strike, first, fixedmath.norm_cdf_wad(at.d2), is_call), uint256)
+
+
+@internal
+@pure
+def _value(forward: uint256, strike: uint256, first: uint256, second: uint256, is_call: bool) -> int256:
+    """
+    @notice Value from the two probabilities, exact, in 1e-24 USDC; never below intrinsic value, which is all there
+            is of two zeros.
+    """
+    ahead: int256 = (convert(forward, int256) - convert(strike, int256)) * ONE
+    call: int256 = convert(forward * first, int256) - convert(strike * second, int256)
+    if is_call:
+        return max(max(call, ahead), 0)
+    return max(max(call - ahead, -ahead), 0)
 
 
 @internal
@@ -120,20 +130,18 @@ def greeks(
     @notice Greeks at a discount factor and the rate that gave it.
     """
     factor: int256 = convert(discount, int256)
-    worth: int256 = factor * convert(self.scaled_value(forward, strike, vol, years, is_call), int256)
-    found: Greeks = empty(Greeks)
-    found.theta = self._floor(rate * worth, CASH)
-    found.rho = self._floor(-convert(years, int256) * worth, CASH)
-    v: uint256 = self.total_vol(vol, years)
     own: int256 = 0 if is_call else ONE
+    v: uint256 = self.total_vol(vol, years)
     if v == 0 or forward == 0 or strike == 0:
         ends: int256 = ONE if forward > strike else 0
-        found.delta = self._floor(factor * (ends - own), ONE)
-        found.strike_delta = self._floor(factor * (own - ends), ONE)
-        return found
+        return self._of_value(factor, ends, ends, own, self._value(forward, strike, 0, 0, is_call), rate, years)
     at: Moments = self.moments(forward, strike, v)
-    found.delta = self._floor(factor * (convert(fixedmath.norm_cdf_wad(at.d1), int256) - own), ONE)
-    found.strike_delta = self._floor(factor * (own - convert(fixedmath.norm_cdf_wad(at.d2), int256)), ONE)
+    first: uint256 = fixedmath.norm_cdf_wad(at.d1)
+    second: uint256 = fixedmath.norm_cdf_wad(at.d2)
+    worth: int256 = self._value(forward, strike, first, second, is_call)
+    found: Greeks = self._of_value(
+        factor, convert(first, int256), convert(second, int256), own, worth, rate, years
+    )
     density: int256 = factor * convert(fixedmath.norm_pdf_wad(at.d1), int256)
     money: int256 = convert(forward, int256)
     sigma: int256 = convert(vol, int256)
@@ -143,6 +151,22 @@ def greeks(
     found.theta += self._floor(-density * money * sigma, 2 * root * ONE * USDC)
     found.vanna = self._floor(-density * at.d2, ONE * sigma)
     found.volga = self._floor(found.vega * (at.d1 * at.d2), sigma * ONE)
+    return found
+
+
+@internal
+@pure
+def _of_value(
+    factor: int256, first: int256, second: int256, own: int256, worth: int256, rate: int256, years: uint256
+) -> Greeks:
+    """
+    @notice Greeks that need no density; an option that is only its intrinsic value has no others.
+    """
+    found: Greeks = empty(Greeks)
+    found.delta = self._floor(factor * (first - own), ONE)
+    found.strike_delta = self._floor(factor * (own - second), ONE)
+    found.theta = self._floor(rate * (factor * worth), CASH)
+    found.rho = self._floor(-convert(years, int256) * (factor * worth), CASH)
     return found
 
 

@@ -49,17 +49,24 @@ def moments(forward: Price, strike: Price, v: Wad) -> Moments:
 
 
 def scaled_value(forward: Price, strike: Price, vol: Wad, years: Wad, *, is_call: bool) -> Scaled:
-    """Undiscounted value: F * Phi(d1) - K * Phi(d2), a put by parity, both at least intrinsic value; exact products.
-
-    Without time, volatility, forward or strike it is intrinsic value. Never above F for a call or K for a put.
-    """
-    intrinsic = max(forward - strike if is_call else strike - forward, 0) * WAD
+    """Undiscounted value of one contract. Never above F for a call or K for a put."""
     v = total_vol(vol, years)
     if v == 0 or forward == 0 or strike == 0:
-        return intrinsic
+        return settled_value(forward, strike, is_call=is_call)
     at = moments(forward, strike, v)
-    call = forward * norm_cdf_wad(at.d1) - strike * norm_cdf_wad(at.d2)
-    return max(call if is_call else call - (forward - strike) * WAD, intrinsic)
+    return value_of(forward, strike, norm_cdf_wad(at.d1), norm_cdf_wad(at.d2), is_call=is_call)
+
+
+def value_of(forward: Price, strike: Price, first: Wad, second: Wad, *, is_call: bool) -> Scaled:
+    """F * Phi(d1) - K * Phi(d2) from the two probabilities, a put by parity, at least intrinsic value; exact."""
+    call = forward * first - strike * second
+    value = call if is_call else call - (forward - strike) * WAD
+    return max(value, settled_value(forward, strike, is_call=is_call))
+
+
+def settled_value(forward: Price, strike: Price, *, is_call: bool) -> Scaled:
+    """Intrinsic value: all there is without time, volatility, forward or strike."""
+    return max(forward - strike if is_call else strike - forward, 0) * WAD
 
 
 def black76_mark(forward: Price, strike: Price, vol: Wad, years: Wad, *, is_call: bool) -> Price:

@@ -7,7 +7,7 @@ Imports units, fixedmath, black76.
 
 from typing import Final, NamedTuple
 
-from exchange.core.black76 import moments, scaled_value, total_vol
+from exchange.core.black76 import moments, settled_value, total_vol, value_of
 from exchange.core.fixedmath import norm_cdf_wad, norm_pdf_wad, sqrt_wad
 from exchange.core.units import USDC_ONE, WAD, Price, Wad, div_down, div_up, mul_div_down
 
@@ -34,15 +34,16 @@ def black76_greeks(
 
     Without time or volatility the option is its intrinsic value: only delta, strike delta, rho and theta remain.
     """
-    value = discount * scaled_value(forward, strike, vol, years, is_call=is_call)
-    carry, rho = div_down(rate * value, _CASH), -div_up(years * value, _CASH)
     v = total_vol(vol, years)
     if v == 0 or forward == 0 or strike == 0:
+        carry, rho = _of_value(discount * settled_value(forward, strike, is_call=is_call), rate, years)
         ends = WAD if forward > strike else 0
         delta, strike_delta = _deltas(discount, ends, ends, is_call=is_call)
         return Greeks(delta, 0, 0, carry, rho, 0, 0, strike_delta)
     _, d1, d2 = moments(forward, strike, v)
-    delta, strike_delta = _deltas(discount, norm_cdf_wad(d1), norm_cdf_wad(d2), is_call=is_call)
+    first, second = norm_cdf_wad(d1), norm_cdf_wad(d2)
+    carry, rho = _of_value(discount * value_of(forward, strike, first, second, is_call=is_call), rate, years)
+    delta, strike_delta = _deltas(discount, first, second, is_call=is_call)
     density, root = discount * norm_pdf_wad(d1), sqrt_wad(years)
     vega = div_down(density * forward * root, _CASH)
     return Greeks(
@@ -55,6 +56,11 @@ def black76_greeks(
         volga=mul_div_down(vega, d1 * d2, vol * WAD),
         strike_delta=strike_delta,
     )
+
+
+def _of_value(value: int, rate: Wad, years: Wad) -> tuple[Wad, Wad]:
+    """What the value earns in a year, and what it loses for a rate of 1.00."""
+    return div_down(rate * value, _CASH), -div_up(years * value, _CASH)
 
 
 def _deltas(discount: Wad, first: Wad, second: Wad, *, is_call: bool) -> tuple[Wad, Wad]:

@@ -133,7 +133,7 @@ def test_a_mark_costs_no_more_gas_than_is_told(probe):
     """The figures of docs/MATHEMATICS.md, with a tenth of room."""
     usual = Option(10**11, 11 * 10**10, WAD // 2, WAD // 12, WAD, 0, True)
     assert probe.call("gas_of_option", usual, False) < 8_000
-    assert probe.call("gas_of_option", usual, True) < 22_000
+    assert probe.call("gas_of_option", usual, True) < 15_600
 
 
 # -- the text ---------------------------------------------------------------------------------------------------------

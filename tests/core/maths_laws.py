@@ -30,6 +30,7 @@ def floors_are_true() -> None:
 def distances_are_floors() -> None:
     """Also of negative numbers, where other languages truncate."""
     with exactly():
+        assert black76.total_vol(WAD // 3 + 1, WAD // 7) == (WAD // 3 + 1) * true_sqrt(WAD // 7) // WAD
         for forward, strike, v in ((10**11, 11 * 10**10, WAD // 9), (10**11, 9 * 10**10, WAD // 7), (3, 7, WAD // 3)):
             drift = true_ln(forward * WAD // strike) * WAD + v * v // 2
             d1 = floor(Fraction(drift, v))
