@@ -32,8 +32,9 @@ def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
         if fixed or len(sealed) > 1 or not _carries(state, view):
             events += sealed
     events.append(RoundAdopted(command.round_id))
+    gone: dict[int, None] = {}  # a combo may have legs in several
     for expiry, price in fixed:
-        events += _expire_orders(state, expiry)
+        events += _expire_orders(state, expiry, gone)
         events.append(ExpiryFixed(expiry.id, price))
         events += settlement.settle_expiry(state, expiry, price)
     events += phases.jumps(state, [(spot.underlying, spot.spot) for spot in command.spots])
@@ -124,9 +125,14 @@ def _fixings(state: State, command: PostRound) -> list[tuple[Expiry, int]]:
     return fixed
 
 
-def _expire_orders(state: State, expiry: Expiry) -> list[Event]:
-    orders = [order for order in state.orders.values() if combos.ends_with(state, order.series, expiry.id)]
+def _expire_orders(state: State, expiry: Expiry, gone: dict[int, None]) -> list[Event]:
+    orders = [
+        order
+        for order in state.orders.values()
+        if order.id not in gone and combos.ends_with(state, order.series, expiry.id)
+    ]
     orders.sort(key=lambda order: order.id)
+    gone |= dict.fromkeys(order.id for order in orders)
     return [Cancelled(order.id, CancelReason.SERIES_EXPIRED, order.qty - order.filled) for order in orders]
 
 

@@ -20,10 +20,10 @@ from exchange.core.commands import (
     terms_of,
 )
 from exchange.core.events import Reject
-from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
+from exchange.core.units import NO_EXPIRY, QTY_MAX, QTY_ONE, U63_MAX, U64_MAX, WAD
 from replay.checker import fees, keys
 from replay.checker.bounds import ATTACHED_MAX, BATCHES_MIN, BLOCK_S, FILL_MAX, GROUP_MAX, SLICES_MAX
-from replay.checker.facts import Series
+from replay.checker.facts import Combo, Series
 from replay.checker.ledger import TREASURY, Ledger
 from replay.checker.presence import is_killed
 
@@ -42,6 +42,63 @@ def broken_by(ledger: Ledger, auth: Authorisation, scope: int = SCOPE_TRADE) -> 
     if series is not None and _is_dear(ledger, auth, series):
         broken.append(Reject.MAX_FEE_MUST_COVER_FEE)
     return broken
+
+
+def broken_combo(ledger: Ledger, auth: Authorisation) -> list[Reject]:
+    """The rules an order for a combo breaks by what it says and by who says it."""
+    broken: list[Reject] = []
+    if not ledger.is_open or ledger.config is None:
+        broken.append(Reject.TRADING_MUST_BE_OPEN)
+    broken_who(ledger, auth, SCOPE_TRADE, broken)
+    _sheltered(ledger, auth, broken)
+    _terms(ledger, auth, broken)
+    broken = [rule for rule in broken if rule not in (Reject.PRICE_MUST_BE_POSITIVE, Reject.PRICE_MUST_FIT)]
+    terms, combo = terms_of(auth), ledger.combos.get(auth.series)
+    if any((auth.reduce_only, terms.slide, terms.display, terms.protection, terms.trigger, terms.link)):
+        broken.append(Reject.COMBO_MUST_BE_PLAIN)
+    if terms.parent or terms.attached:
+        broken.append(Reject.COMBO_MUST_BE_PLAIN)
+    if abs(auth.price) > U63_MAX or not 0 <= auth.max_fee <= U63_MAX:
+        broken.append(Reject.PRICE_MUST_FIT)
+    if combo is None:
+        return [*broken, Reject.SERIES_MUST_EXIST]
+    _what_combo(ledger, auth, combo, broken)
+    return broken + _of_combo_key(ledger, auth, combo)
+
+
+def _what_combo(ledger: Ledger, auth: Authorisation, combo: Combo, broken: list[Reject]) -> None:
+    ratios = [abs(ratio) for _, ratio in combo.legs]
+    if [(leg.series, leg.ratio) for leg in auth.legs] != [(series.id, ratio) for series, ratio in combo.legs]:
+        broken.append(Reject.COMBO_LEGS_MUST_MATCH)
+    if combo.expiry.expiry_s <= ledger.now_s:
+        broken.append(Reject.SERIES_MUST_BE_TRADING)
+    if any(series.id in ledger.auctions for series, _ in combo.legs):
+        broken.append(Reject.SERIES_MUST_TAKE_ORDERS)
+    if auth.qty % combo.step.lot:
+        broken.append(Reject.QTY_MUST_BE_ON_LOT)
+    if auth.qty * max(ratios) > QTY_MAX:
+        broken.append(Reject.QTY_MUST_FIT)
+    if auth.price % combo.step.tick:
+        broken.append(Reject.PRICE_MUST_BE_ON_TICK)
+    if auth.price < 0 and all(ratio > 0 for _, ratio in combo.legs):
+        broken.append(Reject.PRICE_MUST_FIT)
+    if not all(_has_oracle(ledger, series) for series, _ in combo.legs):
+        broken.append(Reject.ORACLE_MUST_BE_FRESH)
+    elif ledger.config is not None and ledger.round is not None:
+        rate = ledger.config.fees.taker_rate * ledger.round.spots[combo.underlying]
+        # The dearest leg in full, the others one half; and for each of eight fills of one lot, a unit for rounding.
+        twice = -(-rate * (sum(ratios) + max(ratios)) // WAD) - (-24 * QTY_ONE // combo.step.lot)
+        if 2 * auth.max_fee < twice:
+            broken.append(Reject.MAX_FEE_MUST_COVER_FEE)
+
+
+def _of_combo_key(ledger: Ledger, auth: Authorisation, combo: Combo) -> list[Reject]:
+    account = ledger.accounts.get(auth.account)
+    bound = account.bounds.get(auth.signer) if account is not None and auth.signer != account.owner else None
+    if bound is None:
+        return []
+    broken = [] if bound.names(combo.underlying) else [Reject.KEY_MUST_ALLOW_UNDERLYING]
+    return broken + ([Reject.KEY_MUST_ALLOW_COMBOS] if bound.notional or bound.spend else [])
 
 
 def broken_terms(ledger: Ledger, auth: Authorisation) -> list[Reject]:

@@ -70,17 +70,30 @@ def _seal(ledger: Ledger, event: BatchSealed, most: int = 0) -> None:
         )
     count = event.last_trade + 1 - first
     config = ledger.config
-    if not 0 <= count <= len(ledger.unsealed) or config is None or count > (most or config.batch_trades_max):
+    if (
+        not 0 <= count <= len(ledger.unsealed)
+        or config is None
+        or _begun(ledger, count) > (most or config.batch_trades_max)
+    ):
         sentence = "a batch holds trades that are not there, or more than it may"
         ledger.note(Rule.BATCH_MUST_BE_COMPLETE, sentence, expected=len(ledger.unsealed), actual=count)
     count = max(count, 0)
+    if any(ledger.parts[count : count + 1]):
+        ledger.note(Rule.COMBO_MUST_FILL_WHOLE, "a batch parts the legs of a combo", actual=event.last_trade)
     for pair in ledger.unsealed[:count]:
         for link in (one for signed in pair for one in signed.lineage()):
             link.named, link.parent = True, None
-    del ledger.unsealed[:count]
+    del ledger.unsealed[:count], ledger.parts[:count]
     ledger.next_batch = event.batch_id + 1
     ledger.pending[event.batch_id] = (ledger.time_ns, count)
     ledger.open_since_ns = ledger.time_ns
+
+
+def _begun(ledger: Ledger, count: int) -> int:
+    """So many trades, where the legs of a combo that are the last of them count for one."""
+    while count > 1 and any(ledger.parts[count - 1 : count]):
+        count -= 1
+    return count
 
 
 def old(ledger: Ledger) -> bool:

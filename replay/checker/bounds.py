@@ -66,3 +66,7 @@ RFQ_ENDS_MAX: Final = 8
 """Requests that one tick ends."""
 FEW_POSITIONS: Final = 16
 """Positions of an account that always fit a transaction."""
+TOGETHER_MAX: Final = 6
+"""Fills that are the legs of one combo."""
+TOGETHER_ACCOUNTS_MAX: Final = 5
+"""Accounts of such fills."""

@@ -75,7 +75,7 @@ class Entry:
 def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
     """A new order."""
     waited(ledger, command)
-    events = _first(ledger, command, events)
+    events = due_before(ledger, command, events)
     entry = Entry(ledger, command.auth, slide=command.slide)
     broken = broken_by(ledger, command.auth) + _bound(command.auth)
     broken += entry.broken()
@@ -100,7 +100,7 @@ def place(ledger: Ledger, command: Place, events: Sequence[Event]) -> None:
         ledger.note(Rule.EVENTS_MUST_FIT, "an order that waits meets nobody", order=ledger.seq)
 
 
-def _first(ledger: Ledger, command: Place | Amend, events: Sequence[Event]) -> Sequence[Event]:
+def due_before(ledger: Ledger, command: Place | Amend, events: Sequence[Event]) -> Sequence[Event]:
     """What is due before an order is looked at: a full batch, and the timer of its account."""
     return presence.overdue(ledger, command.auth.account, batches.sealed_first(ledger, events))
 
@@ -118,7 +118,7 @@ def _gone(ledger: Ledger, command: Place | Amend) -> list[Reject]:
 def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
     """An open order under a new signature."""
     waited(ledger, command)
-    events = _first(ledger, command, events)
+    events = due_before(ledger, command, events)
     auth, order = command.auth, ledger.orders.get(command.order_id)
     entry = Entry(ledger, auth, filled=order.filled if order is not None else 0)
     broken = broken_by(ledger, auth) + _bound(auth)
@@ -126,10 +126,10 @@ def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
     if order is None or order.expiry_s <= ledger.now_s or presence.dooms(ledger, order):
         broken.append(Reject.ORDER_MUST_BE_OPEN)
     if order is not None:
-        broken += _broken_by_amendment(order, auth)
+        broken += broken_by_amendment(order, auth)
         if order.shelter is not None and order.shelter.name == terms_of(auth).protection:
             broken = [rule for rule in broken if rule is not Reject.OPEN_ORDERS_MUST_FIT or _is_long(order)]
-        broken += [rule for rule in entry.broken() if not _keeps(order, auth) or rule in KEPT_RULES]
+        broken += [rule for rule in entry.broken() if not keeps(order, auth) or rule in KEPT_RULES]
     admitted = _answer(ledger, entry, events, broken)
     if type(admitted) is not Amended or order is None:
         return
@@ -144,7 +144,8 @@ KEPT_RULES: Final = (Reject.REDUCE_ONLY_MUST_REDUCE,)
 """Rules of arrival that also bind an amendment which leaves the order where it stands."""
 
 
-def _broken_by_amendment(order: Order, auth: Authorisation) -> list[Reject]:
+def broken_by_amendment(order: Order, auth: Authorisation) -> list[Reject]:
+    """Rules that an order breaks as a replacement of another."""
     broken: list[Reject] = []
     if order.mandate is not None or order.rfq:
         broken.append(Reject.QUOTE_MUST_BE_QUOTED_ANEW)
@@ -167,7 +168,7 @@ def _is_long(order: Order) -> bool:
     return order.filled > 0 and len(order.signed.lineage()) >= LINEAGE_MAX
 
 
-def _keeps(order: Order, auth: Authorisation) -> bool:
+def keeps(order: Order, auth: Authorisation) -> bool:
     """Less of the same keeps its place: no more quantity, and nothing else changed that others could mind."""
     same = auth.price == order.price and auth.post_only == order.post_only and auth.reduce_only == order.reduce_only
     return same and terms_of(auth).display == order.display and auth.qty <= order.left + order.filled
@@ -175,7 +176,7 @@ def _keeps(order: Order, auth: Authorisation) -> bool:
 
 def _stand(ledger: Ledger, order: Order, auth: Authorisation, event: Amended, rest: Sequence[Event]) -> None:
     """The order under its new terms, where the journal leaves it."""
-    kept = not order.watch and _keeps(order, auth)
+    kept = not order.watch and keeps(order, auth)
     if event.kept != kept:
         word = "keeps its place" if event.kept else "loses its place"
         sentence = f"amended order {order.id} {word}, and the rule says otherwise"

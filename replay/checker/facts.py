@@ -67,6 +67,25 @@ class Series:
         self.strike = self.mark = 0
         self.is_call = False
 
+    def ends_in(self, expiry: Expiry) -> bool:
+        """Whether it ends with an expiry."""
+        return self.expiry is expiry
+
+
+class Combo(Series):
+    """A combo in the place of a series: legs as (series, ratio), in order; it ends with the first of them."""
+
+    __slots__ = ("legs",)
+
+    def __init__(self, number: int, legs: list[tuple[Series, int]], bids: Any, asks: Any) -> None:
+        first = min((series.expiry for series, _ in legs), key=lambda expiry: expiry.expiry_s)
+        super().__init__(number, 0, first, legs[0][0].step, bids, asks)
+        self.legs = legs
+
+    def ends_in(self, expiry: Expiry) -> bool:
+        """Whether a leg ends with an expiry."""
+        return any(series.expiry is expiry for series, _ in self.legs)
+
 
 class Auction:
     """A series that does not trade continuously: its phase, when it ends, and the price it uncrosses at."""

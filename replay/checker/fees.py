@@ -23,6 +23,15 @@ def of_maker(schedule: FeeSchedule, index: int, price: int, qty: int, of_the_tak
     return -min(rebate, of_the_taker // 2)
 
 
+def of_combo(fees: list[list[int]]) -> list[int]:
+    """What one side of a combo is charged, given the ordinary fees of its fills by leg: the leg whose fees are largest
+    in full, the first of equals, and one half of every other, each fee rounded up.
+    """
+    sizes = [abs(sum(fee // 2 for fee in leg)) for leg in fees]
+    whole = sizes.index(max(sizes))
+    return [fee if place == whole else -(-fee // 2) for place, leg in enumerate(fees) for fee in leg]
+
+
 def most(max_fee: int, qty: int) -> int:
     """The most that may be charged on this quantity to who signed ``max_fee`` per contract."""
     return _up(max_fee * qty, QTY_ONE)

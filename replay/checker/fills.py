@@ -66,6 +66,7 @@ def book(ledger: Ledger, event: Traded, maker: Order, taker: Order, moved: dict[
     if not ledger.unsealed:
         ledger.open_since_ns = ledger.time_ns
     ledger.unsealed.append((maker.signed, taker.signed))
+    ledger.parts.append(False)
     keys.count(ledger, event, maker, taker)
     ledger.waiting += 1
 

@@ -5,10 +5,12 @@ A key registered anew begins with what it has signed and no final batch holds. I
 and the ledger.
 """
 
+from collections.abc import Iterable
+
 from exchange.core.commands import Authorisation, ObserveKey
 from exchange.core.events import Reject, Traded
 from exchange.core.units import QTY_ONE, premium_of
-from replay.checker.facts import Bound, Order, Weight
+from replay.checker.facts import Bound, Order, Series, Weight
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule
 
@@ -76,6 +78,24 @@ def use(order: Order, price: int, qty: int, fee: int) -> Weight:
     if bound is not None:
         bound.used = (bound.used[0] + weight.notional, bound.used[1] + weight.spend)
     return weight
+
+
+def count_leg(ledger: Ledger, event: Traded, series: Series, sides: Iterable[tuple[Order, int, bool]]) -> None:
+    """One fill of a combo's leg more for the keys of both sides, each with its fee and whether it buys the leg."""
+    weights: list[Weight] = []
+    for order, fee, buys in sides:
+        if order.mandate is not None or order.signed.signer == order.account.owner:
+            continue
+        paid = max(premium_of(event.price, event.qty) + fee, 0) if buys else 0
+        weight = Weight(order.account.id, order.signed.signer, series.strike * event.qty, paid)
+        weights.append(weight)
+        bound = bound_of(order)
+        if bound is not None:
+            bound.used = (bound.used[0] + weight.notional, bound.used[1] + weight.spend)
+            if (bound.notional and bound.used[0] > bound.notional) or (bound.spend and bound.used[1] > bound.spend):
+                sentence = f"trade {event.trade_id} is more than the key may do that signed order {order.id}"
+                ledger.note(Rule.KEY_MUST_HAVE_ROOM, sentence, order=order.id)
+    ledger.unsettled.append(tuple(weights))
 
 
 def count(ledger: Ledger, event: Traded, maker: Order, taker: Order) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from exchange.core.commands import Authorisation, Configure, ObserveBlock, SetAuctions
 from exchange.core.units import NO_EXPIRY
-from replay.checker.facts import Account, Auction, Expiry, Order, Request, Series, Signed, Underlying, Weight
+from replay.checker.facts import Account, Auction, Combo, Expiry, Order, Request, Series, Signed, Underlying, Weight
 from replay.checker.rules import Rule, Taken, Violation
 
 TREASURY: Final = 0
@@ -89,7 +89,8 @@ class Listings(Attendance):
         self.underlyings: dict[int, Underlying] = {}
         self.expiries: dict[int, Expiry] = {}
         self.series: dict[int, Series] = {}
-        self.combos: dict[Any, int] = {}  # legs -> number
+        self.combos: dict[int, Combo] = {}
+        self.combo_of: dict[Any, int] = {}  # legs -> number
 
 
 class Ledger(Listings):
@@ -121,6 +122,7 @@ class Ledger(Listings):
         self.next_batch = 1
         self.deals: dict[int, None] = {}  # batches on their way that are one block trade each
         self.unsealed: list[tuple[Signed, Signed]] = []
+        self.parts: list[bool] = []  # whether each of them is a further leg of the combo before
         self.open_since_ns = 0
         self.pending: dict[int, tuple[int, int]] = {}  # batch -> sealed_ns, trades
         self.waiting = 0  # trades not final

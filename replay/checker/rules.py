@@ -69,6 +69,9 @@ class Rule(StrEnum):
     CANCEL_MUST_HAVE_A_REASON = "cancel_must_have_a_reason"
     CANCEL_MUST_BE_COMPLETE = "cancel_must_be_complete"
     CANCEL_MUST_BE_OF_THE_REST = "cancel_must_be_of_the_rest"
+    # combos
+    COMBO_MUST_FILL_WHOLE = "combo_must_fill_whole"
+    COMBO_MUST_NOT_STAND_REACHED = "combo_must_not_stand_reached"
     # conservation
     QUANTITIES_MUST_ADD_UP = "quantities_must_add_up"
     FEE_MUST_FOLLOW_THE_SCHEDULE = "fee_must_follow_the_schedule"
@@ -98,6 +101,9 @@ class Taken(StrEnum):
     ROUND = "round"  # oracle rounds refused, and the marks of those adopted
     LISTING = "listing"  # listings, phases and auction rules refused
     BATCH_CUT = "batch_cut"  # batches sealed before a new round, or cut short, for the margin or gas of what they hold
+    COMBO = (
+        "combo"  # combos that stopped, or whom they passed over, for margin, gas, fees or quotes that trip each other
+    )
     DIGEST = "digest"  # digests of the machine's state
     CHAIN_DISAGREED = "chain_disagreed"  # facts of the chain that the machine says it did not expect
 

@@ -21,7 +21,6 @@ from replay.checker import (
     blocks,
     chain,
     combos,
-    entering,
     leaving,
     operated,
     passing,
@@ -54,8 +53,8 @@ ROOMS: Final[dict[type, Room]] = (
         c.SetPhase: phases.phase,
         c.TakeDigest: venue.digest,
         c.Operate: operated.operate,
-        c.Place: entering.place,
-        c.Amend: entering.amend,
+        c.Place: combos.place,
+        c.Amend: combos.amend,
         c.Fire: triggers.fire,
         c.Cancel: leaving.cancel,
         c.CancelAll: leaving.cancel_all,
@@ -138,10 +137,13 @@ class Checker:
         if ledger.config is None and type(command) not in BEFORE_CONFIGURATION:
             venue.unconfigured(ledger, events)
             return
-        told, linked = triggers.split(events)
+        caused, then = combos.split(events)
+        told, linked = triggers.split(caused)
         try:
             room(ledger, command, told)
             triggers.follow(ledger, linked)
+            if ledger.combos and not (caused and type(caused[-1]) is e.Rejected):
+                combos.follow(ledger, command, then)
         except IMPOSSIBLE as error:
             what = f"{type(error).__name__}: {error}"
             ledger.note(Rule.EVENTS_MUST_FIT, f"a {type(command).__name__} that cannot be followed ({what})")

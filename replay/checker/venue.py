@@ -181,7 +181,7 @@ def _expire(ledger: Ledger, expiry_id: int, price: int, events: list[Event]) -> 
     """Orders in the expiry leave, its price is the mean, and who held something is paid; the events of what follows."""
     ends = ledger.expiries[expiry_id]
     at = next((place for place, event in enumerate(events) if type(event) is not Cancelled), len(events))
-    standing = [order for order in ledger.orders.values() if order.series.expiry is ends]
+    standing = [order for order in ledger.orders.values() if order.series.ends_in(ends)]
     leave(ledger, standing, events[:at], CancelReason.SERIES_EXPIRED)
     ends.fixed = True
     if at == len(events) or events[at] != ExpiryFixed(expiry_id, price):

@@ -30,13 +30,54 @@ class Option(NamedTuple):
 
 
 class Fill(NamedTuple):
-    """One trade of a batch: places of maker and taker in the list of orders."""
+    """One trade of a batch: places of maker and taker in the list of orders; of a combo, one leg of a ``group``."""
 
     maker: int
     taker: int
     qty: int
     price: int
     index: int
+    series: int = 0
+    group: int = 0
+
+
+def executions(fills: list[Fill]) -> list[list[Fill]]:
+    """Fills that belong together: those of a group, or one alone."""
+    found: list[list[Fill]] = []
+    for fill in fills:
+        if fill.group and found and found[-1][0].group == fill.group:
+            found[-1].append(fill)
+        else:
+            found.append([fill])
+    return found
+
+
+def buys(order: Authorisation, series: int) -> bool:
+    """Whether an order, or one for a combo in this leg, buys."""
+    if not order.legs:
+        return order.is_buy
+    ratios = {leg.series: leg.ratio for leg in order.legs}
+    if series not in ratios:
+        raise Refused("series_mismatch")
+    return order.is_buy == (ratios[series] > 0)
+
+
+def units_of(order: Authorisation, fills: list[Fill]) -> int:
+    """How many units of a combo its legs have filled: as many of each, or the contract refuses."""
+    filled = dict.fromkeys((leg.series for leg in order.legs), 0)
+    for fill in fills:
+        filled[fill.series] += fill.qty
+    units, rest = zip(*(divmod(filled[leg.series], abs(leg.ratio)) for leg in order.legs), strict=True)
+    if any(rest) or len(set(units)) != 1:
+        raise Refused("combo_legs")
+    return int(units[0])
+
+
+def combo_fees(order: Authorisation, fees: list[tuple[int, int]]) -> list[int]:
+    """Fees of a combo's fills, given as (series, ordinary fee): the largest leg in full, the others one half."""
+    halves = {leg.series: abs(sum(fee // 2 for series, fee in fees if series == leg.series)) for leg in order.legs}
+    largest = max(halves, key=lambda series: (halves[series], -series))
+    return [fee if series == largest else -(-fee // 2) for series, fee in fees]
 
 
 class Shown(NamedTuple):
@@ -122,6 +163,12 @@ def fees_of(schedule: FeeSchedule, fill: Fill) -> tuple[int, int]:
     return taker, min(ceil_div(schedule.maker_rate * fill.index * fill.qty, WAD * ONE), cap)
 
 
+def _moves(order: Authorisation, qty: int) -> list[tuple[int, int]]:
+    """What so much of an order moves, leg by leg if it is for a combo."""
+    signed = qty if order.is_buy else -qty
+    return [(leg.series, leg.ratio * signed) for leg in order.legs] or [(order.series, signed)]
+
+
 class Contract:
     """Clearing, vault and oracle in one."""
 
@@ -205,12 +252,13 @@ class Contract:
         moved = self._match(orders, fills)
         self._reduce(orders, fills)
         spent = self._spend(quotes, fills)
-        filled = [sum(fill.qty for fill in fills if place in (fill.maker, fill.taker)) for place in range(len(orders))]
+        filled = [self._filled(order, place, fills) for place, order in enumerate(orders)]
         touched = sorted({order.account for order in orders})
         before = {key: self._may_trade(self.accounts[key], self.rounds[round_id], now_s) for key in touched}
         for place, order in enumerate(orders):
             self._execute(order, filled[place], now_s, quotes.get(place))
-            self._use_key(order, filled[place], self._paid(orders, fills, place))
+            if not order.legs:
+                self._use_key(order, filled[place], self._paid(orders, fills, place))
         for (key, nonce), sums in spent.items():
             self.accounts[key].spent[nonce] = sums
         for key, cash in moved.items():
@@ -239,46 +287,79 @@ class Contract:
 
     def _match(self, orders: list[Authorisation], fills: list[Fill]) -> dict[int, int]:
         moved: dict[int, int] = {}
-        for fill in fills:
-            maker, taker = orders[fill.maker], orders[fill.taker]
-            if maker.series != taker.series:
-                raise Refused("series_mismatch")
-            if maker.is_buy == taker.is_buy:
-                raise Refused("side_mismatch")
-            if taker.post_only:
-                raise Refused("order_post_only")
-            if maker.tif != 0:
-                raise Refused("order_not_resting")
-            buyer, seller = (taker, maker) if taker.is_buy else (maker, taker)
-            if not seller.price <= fill.price <= buyer.price:
-                raise Refused("price_beyond_limit")
-            taker_fee, maker_fee = fees_of(self.config.fees, fill)
-            for fee, order in ((taker_fee, taker), (maker_fee, maker)):
-                if fee > ceil_div(order.max_fee * fill.qty, ONE):
-                    raise Refused("fee_beyond_max")
-            premium = fill.price * fill.qty // ONE
-            for account, cash in (
-                (buyer.account, -premium),
-                (seller.account, premium),
-                (taker.account, -taker_fee),
-                (maker.account, -maker_fee),
-                (0, taker_fee + maker_fee),
-            ):
-                moved[account] = moved.get(account, 0) + cash
+        for fills_ in executions(fills):
+            charged = self._charged(orders, fills_)
+            for fill, (taker_fee, maker_fee) in zip(fills_, charged, strict=True):
+                maker, taker = orders[fill.maker], orders[fill.taker]
+                self._may_meet(fill, maker, taker)
+                buyer, seller = (taker, maker) if buys(taker, fill.series) else (maker, taker)
+                premium = fill.price * fill.qty // ONE
+                for account, cash in (
+                    (buyer.account, -premium),
+                    (seller.account, premium),
+                    (taker.account, -taker_fee),
+                    (maker.account, -maker_fee),
+                    (0, taker_fee + maker_fee),
+                ):
+                    moved[account] = moved.get(account, 0) + cash
         return moved
+
+    def _may_meet(self, fill: Fill, maker: Authorisation, taker: Authorisation) -> None:
+        if fill.series not in (maker.series, *(leg.series for leg in maker.legs)):
+            raise Refused("series_mismatch")
+        if not taker.legs and (maker.legs or maker.series != taker.series):
+            raise Refused("series_mismatch")
+        if buys(maker, fill.series) == buys(taker, fill.series):
+            raise Refused("side_mismatch")
+        if taker.post_only:
+            raise Refused("order_post_only")
+        if maker.tif != 0:
+            raise Refused("order_not_resting")
+
+    def _charged(self, orders: list[Authorisation], fills: list[Fill]) -> list[tuple[int, int]]:
+        """Fees of fills that belong together, within what everybody signed, as the prices are."""
+        ordinary = [fees_of(self.config.fees, fill) for fill in fills]
+        sides = []
+        for side in (0, 1):  # takers, makers
+            places = [fill.maker if side else fill.taker for fill in fills]
+            fees = [pair[side] for pair in ordinary]
+            first = orders[places[0]]
+            if first.legs:
+                if len(set(places)) != 1:
+                    raise Refused("combo_legs")
+                fees = combo_fees(first, list(zip((fill.series for fill in fills), fees, strict=True)))
+                self._within(first, units_of(first, fills), self._value(first, fills), sum(fees))
+            else:
+                for place, fill, fee in zip(places, fills, fees, strict=True):
+                    self._within(orders[place], fill.qty, fill.price * fill.qty, fee)
+            sides.append(fees)
+        return list(zip(*sides, strict=True))
+
+    def _value(self, order: Authorisation, fills: list[Fill]) -> int:
+        """What the buyer of a combo pays, in price x quantity."""
+        return sum(fill.price * fill.qty * (1 if buys(order, fill.series) == order.is_buy else -1) for fill in fills)
+
+    def _within(self, order: Authorisation, qty: int, value: int, fee: int) -> None:
+        if (value > order.price * qty) if order.is_buy else (value < order.price * qty):
+            raise Refused("price_beyond_limit")
+        if fee > ceil_div(order.max_fee * qty, ONE):
+            raise Refused("fee_beyond_max")
+
+    def _filled(self, order: Authorisation, place: int, fills: list[Fill]) -> int:
+        own = [fill for fill in fills if place in (fill.maker, fill.taker)]
+        return units_of(order, own) if order.legs else sum(fill.qty for fill in own)
 
     def _reduce(self, orders: list[Authorisation], fills: list[Fill]) -> None:
         """No fill of a reduce-only order may find less to close than it takes, fill after fill."""
-        held = {(order.account, order.series): 0 for order in orders}
-        for account, series in held:
-            held[account, series] = self.accounts[account].positions.get(series, 0)
+        held: dict[tuple[int, int], int] = {}
         for fill in fills:
             for order in (orders[fill.maker], orders[fill.taker]):
-                open_qty = held[order.account, order.series]
+                open_qty = self.accounts[order.account].positions.get(fill.series, 0)
+                open_qty = held.setdefault((order.account, fill.series), open_qty)
                 if order.reduce_only and (-open_qty if order.is_buy else open_qty) < fill.qty:
                     raise Refused("order_reduce_only")
             for order in (orders[fill.maker], orders[fill.taker]):
-                held[order.account, order.series] += fill.qty if order.is_buy else -fill.qty
+                held[order.account, fill.series] += fill.qty if buys(order, fill.series) else -fill.qty
 
     def _spend(self, quotes: dict[int, Shown], fills: list[Fill]) -> dict[tuple[int, int], Spent]:
         """What mandates have given after these fills; none may give anything more once a figure is used up."""
@@ -303,17 +384,17 @@ class Contract:
                 raise Refused("order_expired")
             if account.cancelled.get(order.nonce, now_s + 1) <= now_s:
                 raise Refused("order_cancelled")
-            if self.options[order.series].expiry_s + self.window < now_s:
-                raise Refused("series_expired")
+            for series, _ in _moves(order, qty):
+                if self.options[series].expiry_s + self.window < now_s:
+                    raise Refused("series_expired")
         if quote is None:
             self._count(account, order, qty)
         else:
             self._count_leaf(account, quote, qty)
-        change = qty if order.is_buy else -qty
-        held = account.positions.get(order.series, 0) + change
-        account.positions[order.series] = held
-        if not held:
-            del account.positions[order.series]
+        for series, change in _moves(order, qty):
+            account.positions[series] = account.positions.get(series, 0) + change
+            if not account.positions[series]:
+                del account.positions[series]
 
     def _check_signer(self, account: Owned, order: Authorisation, qty: int, now_s: int, scope: int) -> None:
         if order.signer == account.owner:

@@ -39,7 +39,13 @@ class World(Venue):
 
     def __init__(self, batch_trades_max: int = 3) -> None:
         super().__init__()
-        terms = {"batch_age_max_s": 600, "settlement_window_s": WINDOW, "mandates": True, "blocks": True}
+        terms = {
+            "batch_age_max_s": 600,
+            "settlement_window_s": WINDOW,
+            "combos": True,
+            "mandates": True,
+            "blocks": True,
+        }
         config = configuration(batch_trades_max=batch_trades_max, **terms)
         self.chain = Contract(config)
         self.unseen: deque[tuple[int, list[Fact]]] = deque()
@@ -399,7 +405,8 @@ class World(Venue):
             for auth_id in (trade.maker_auth, trade.taker_auth):
                 for link in settlement.lineage(state, auth_id, batch_id):
                     places.setdefault(link.id, len(places))
-            fills.append(Fill(places[trade.maker_auth], places[trade.taker_auth], trade.qty, trade.price, trade.index))
+            at = (places[trade.maker_auth], places[trade.taker_auth])
+            fills.append(Fill(*at, trade.qty, trade.price, trade.index, trade.series, trade.group))
         entries = [state.auths[auth_id] for auth_id in places]
         orders, quotes = [entry.auth for entry in entries], shown(entries, state.mandates)
         self.chain.settle(batch_id, batch.round_id, orders, fills, self.now_s, quotes)

@@ -40,7 +40,7 @@ class CheckedWorld(LawfulWorld):
             assert ledger.accounts[key].cash == account.cash
             assert ledger.accounts[key].positions == account.positions
         for key, book in state.books.items():
-            option = ledger.series[key]
+            option = ledger.combos[key] if key in ledger.combos else ledger.series[key]
             for side, ladder in ((book.bids, option.bids), (book.asks, option.asks)):
                 assert [order.id for order in side.orders()] == [order.id for order in ladder.in_turn()]
 

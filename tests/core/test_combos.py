@@ -464,6 +464,17 @@ def test_with_a_leg_the_combo_ends(pit: Pit) -> None:
     assert pit.refuse(2, calendar, "buy", 1, 1) is Reject.SERIES_MUST_BE_TRADING
 
 
+def test_legs_that_end_together_end_a_combo_once(pit: Pit) -> None:
+    other = pit.list_expiry(T0 + 36 * HALF_HOUR) << 16
+    pit.wait(1)
+    pit.round(62_000)
+    resting = pit.enter(2, pit.list_combo((LOW, 1), (other, -1)), "buy", 1, -9_000)
+    while pit.now_s < T0 + 36 * HALF_HOUR:
+        pit.wait(HALF_HOUR - pit.now_s % HALF_HOUR)
+        pit.round(62_000)
+    assert pit.gone() == {resting: CancelReason.SERIES_EXPIRED}
+
+
 def test_a_full_record_leaves_the_rest_to_the_next(pit: Pit, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(implied, "FOLLOWED_MAX", 3)
     waiting = [pit.enter(2, pit.spread, "buy", 1, 640) for _ in range(3)]

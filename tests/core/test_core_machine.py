@@ -20,6 +20,7 @@ import core_waiting  # noqa: F401 - registers what it adds
 import msgspec
 import pytest
 from core_auctions import AUCTIONS, never_phased
+from core_combos import COMBOS
 from core_makers import MAKERS
 from core_owners import OWNERS
 from core_presence import PRESENCE, never_of_presence
@@ -258,7 +259,7 @@ MORE = {
     "out_of_sight": (1, out_of_sight),
     "half_hour": (3, half_hour),
 }
-HAPPENS = HAPPENINGS | OWNERS | MAKERS | PRESENCE | AUCTIONS | MORE
+HAPPENS = HAPPENINGS | OWNERS | MAKERS | PRESENCE | AUCTIONS | COMBOS | MORE
 WEIGHTED = [name for name, (weight, _) in HAPPENS.items() for _ in range(weight)]
 
 
