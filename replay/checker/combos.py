@@ -77,17 +77,7 @@ def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
         return
     waited(ledger, command)
     events = entering.due_before(ledger, command, events)
-    broken = _broken(ledger, command) if is_for_combo(auth) else [Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE]
-    if order is None or order.expiry_s <= ledger.now_s or presence.dooms(ledger, order):
-        broken.append(Reject.ORDER_MUST_BE_OPEN)
-    if order is not None:
-        broken += entering.broken_by_amendment(order, auth)
-        combo = ledger.combos.get(auth.series)
-        if combo is not None and not entering.keeps(order, auth):
-            asked = Order(ledger.seq, order.account, combo, auth)
-            asked.left -= order.filled
-            broken += _on_arrival(ledger, asked)
-    if not _let_in(ledger, auth, events, broken, Amended) or order is None:
+    if not _let_in(ledger, auth, events, _broken_by_amendment(ledger, command, order), Amended) or order is None:
         return
     if command.session:
         presence.mind(ledger, order, command.session)
@@ -102,6 +92,22 @@ def amend(ledger: Ledger, command: Amend, events: Sequence[Event]) -> None:
         Together(ledger, order).follow(events[1:])
     elif len(events) > 1:
         ledger.note(Rule.EVENTS_MUST_FIT, "an order that keeps its place meets nobody", order=order.id)
+
+
+def _broken_by_amendment(ledger: Ledger, command: Amend, order: Order | None) -> list[Reject]:
+    auth = command.auth
+    broken = _broken(ledger, command) if is_for_combo(auth) else [Reject.AMEND_MUST_KEEP_SERIES_AND_SIDE]
+    if order is None or order.expiry_s <= ledger.now_s or presence.dooms(ledger, order):
+        broken.append(Reject.ORDER_MUST_BE_OPEN)
+    if order is None:
+        return broken
+    broken += entering.broken_by_amendment(order, auth)
+    combo = ledger.combos.get(auth.series)
+    if combo is not None and not entering.keeps(order, auth):
+        asked = Order(ledger.seq, order.account, combo, auth)
+        asked.left -= order.filled
+        broken += _on_arrival(ledger, asked)
+    return broken
 
 
 def _broken(ledger: Ledger, command: Place | Amend) -> list[Reject]:

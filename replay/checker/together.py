@@ -145,14 +145,7 @@ class Together:
         if maker is not named and maker is not None:
             rule = Rule.FIRST_IN_MUST_GO_FIRST if maker.price == named.price else Rule.BEST_PRICE_MUST_GO_FIRST
             ledger.note(rule, f"order {named.id} goes before order {maker.id}", order=maker.id)
-        legs = [(series.id, abs(ratio) * units) for series, ratio in self.combo.legs]
-        if [(event.leg, event.qty) for event in group] != legs or {event.maker_order for event in group} != {named.id}:
-            ledger.note(Rule.COMBO_MUST_FILL_WHOLE, f"order {taker.id} does not fill all legs alike", order=taker.id)
-        if value != named.price * units or any(event.price < 0 for event in group):
-            sentence = f"the legs of order {taker.id} do not come to the price of order {named.id}"
-            ledger.note(
-                Rule.PRICE_MUST_BE_THE_MAKERS, sentence, order=named.id, expected=named.price * units, actual=value
-            )
+        self._alike(group, named, units, value)
         part = self.slice()
         if part is not None and self.sign * part.value < self.sign * named.price * part.units and not part.may_clash():
             sentence = f"order {taker.id} meets its own book though its legs are better"
@@ -162,9 +155,6 @@ class Together:
             sentence = f"orders {taker.id} and {named.id} fill less than both have"
             ledger.note(Rule.FILL_MUST_BE_WHOLE, sentence, order=named.id, expected=due, actual=units)
         self._may_meet(named)
-        made = self._charged(group, [event.maker_fee for event in group], makers=True)
-        self._signed(named, sum(made), units)
-        self._signed(taker, sum(self._charged(group, [event.taker_fee for event in group])), units)
         for event in group:
             self._book(event, named)
         ledger.totals.filled += units
@@ -172,6 +162,20 @@ class Together:
         named.shown = named.left
         if not named.left:
             ledger.close(named)
+
+    def _alike(self, group: list[Traded], named: Order, units: int, value: int) -> None:
+        """All legs for as many units, at prices from zero up that come to the maker's, for fees that both signed."""
+        ledger, taker = self.ledger, self.taker
+        legs = [(series.id, abs(ratio) * units) for series, ratio in self.combo.legs]
+        if [(event.leg, event.qty) for event in group] != legs or {event.maker_order for event in group} != {named.id}:
+            ledger.note(Rule.COMBO_MUST_FILL_WHOLE, f"order {taker.id} does not fill all legs alike", order=taker.id)
+        due = named.price * units
+        if value != due or any(event.price < 0 for event in group):
+            sentence = f"the legs of order {taker.id} do not come to the price of order {named.id}"
+            ledger.note(Rule.PRICE_MUST_BE_THE_MAKERS, sentence, order=named.id, expected=due, actual=value)
+        made = self._charged(group, [event.maker_fee for event in group], makers=True)
+        self._signed(named, sum(made), units)
+        self._signed(taker, sum(self._charged(group, [event.taker_fee for event in group])), units)
 
     def _through_its_legs(self, group: list[Traded], units: int, value: int) -> None:
         """Against the first in line of every leg, all for as many units, unless the combo's own book is as good."""
@@ -183,34 +187,42 @@ class Together:
         told = [(event.maker_order, event.qty) for event in group]
         if part is None or [(maker.id, qty) for _, maker, qty in part.makers] != told:
             self._otherwise(group, part)
-        filled = {series.id: 0 for series, _ in self.combo.legs}
-        for event in group:
-            maker = ledger.orders.get(event.maker_order)
-            if maker is None or maker.place is None or maker.series.id not in filled:
-                sentence = f"trade {event.trade_id} fills order {event.maker_order}, which does not stand in a leg"
-                ledger.note(Rule.MAKER_MUST_BE_OPEN, sentence, order=event.maker_order)
-                return
-            filled[maker.series.id] += event.qty
-        if [filled[series.id] for series, _ in self.combo.legs] != [abs(ratio) * units for _, ratio in self.combo.legs]:
-            ledger.note(Rule.COMBO_MUST_FILL_WHOLE, f"order {taker.id} does not fill all legs alike", order=taker.id)
+        makers = self._makers(group, units)
+        if not makers:
+            return
         self._signed(taker, sum(self._charged(group, [event.taker_fee for event in group])), units)
-        makers = [ledger.orders[event.maker_order] for event in group]
         for event, maker in zip(group, makers, strict=True):
             self._of_a_leg(event, maker)
         for event, maker in zip(group, makers, strict=True):
             if maker.group_of_quotes is not None:
                 self.tripped += quotes.filled(ledger, maker, event.qty)
-        for maker in makers:
-            if not maker.left:
-                ledger.close(maker)
-            elif maker.place is None:
-                continue
-            elif maker.reduce_only and not maker.reducible():
-                ledger.lift(maker)
-            elif not maker.shown:
-                ledger.lift(maker)
-                last = max(event.trade_id for event in group if event.maker_order == maker.id)
-                ledger.rest(maker, maker.price, last)
+        for event, maker in zip(group, makers, strict=True):
+            self._after(event, maker)
+
+    def _makers(self, group: list[Traded], units: int) -> list[Order]:
+        """Who is filled, all of them standing in a leg, and every leg for as many units."""
+        ledger, filled = self.ledger, {series.id: 0 for series, _ in self.combo.legs}
+        for event in group:
+            maker = ledger.orders.get(event.maker_order)
+            if maker is None or maker.place is None or maker.series.id not in filled:
+                sentence = f"trade {event.trade_id} fills order {event.maker_order}, which does not stand in a leg"
+                ledger.note(Rule.MAKER_MUST_BE_OPEN, sentence, order=event.maker_order)
+                return []
+            filled[maker.series.id] += event.qty
+        if [filled[series.id] for series, _ in self.combo.legs] != [abs(ratio) * units for _, ratio in self.combo.legs]:
+            sentence = f"order {self.taker.id} does not fill all legs alike"
+            ledger.note(Rule.COMBO_MUST_FILL_WHOLE, sentence, order=self.taker.id)
+        return [ledger.orders[event.maker_order] for event in group]
+
+    def _after(self, event: Traded, maker: Order) -> None:
+        """A maker that is through leaves its place; the next slice of an iceberg queues behind everybody."""
+        if not maker.left:
+            self.ledger.close(maker)
+        elif maker.place is not None and maker.reduce_only and not maker.reducible():
+            self.ledger.lift(maker)
+        elif maker.place is not None and not maker.shown:
+            self.ledger.lift(maker)
+            self.ledger.rest(maker, maker.price, event.trade_id)
 
     def _otherwise(self, group: list[Traded], part: Slice | None) -> None:
         """Others filled than those in line: quotes that trip each other, and who may only reduce, explain it."""

@@ -257,8 +257,7 @@ class Contract:
         before = {key: self._may_trade(self.accounts[key], self.rounds[round_id], now_s) for key in touched}
         for place, order in enumerate(orders):
             self._execute(order, filled[place], now_s, quotes.get(place))
-            if not order.legs:
-                self._use_key(order, filled[place], self._paid(orders, fills, place))
+            self._use_key(order, filled[place], self._paid(orders, fills, place))
         for (key, nonce), sums in spent.items():
             self.accounts[key].spent[nonce] = sums
         for key, cash in moved.items():
@@ -421,7 +420,7 @@ class Contract:
 
     def _use_key(self, order: Authorisation, qty: int, paid: int) -> None:
         room = self.accounts[order.account].rooms.get(order.signer)
-        if room is not None and qty:
+        if room is not None and qty and not order.legs:
             underlying = self.options[order.series].underlying
             room.use(underlying, self.options[order.series].strike * qty, max(paid, 0) if order.is_buy else 0)
 

@@ -39,14 +39,10 @@ class World(Venue):
 
     def __init__(self, batch_trades_max: int = 3) -> None:
         super().__init__()
-        terms = {
-            "batch_age_max_s": 600,
-            "settlement_window_s": WINDOW,
-            "combos": True,
-            "mandates": True,
-            "blocks": True,
-        }
-        config = configuration(batch_trades_max=batch_trades_max, **terms)
+        terms = {"combos": True, "mandates": True, "blocks": True}
+        config = configuration(
+            batch_trades_max=batch_trades_max, batch_age_max_s=600, settlement_window_s=WINDOW, **terms
+        )
         self.chain = Contract(config)
         self.unseen: deque[tuple[int, list[Fact]]] = deque()
         self.landed: dict[tuple[int, int, int], None] = {}
