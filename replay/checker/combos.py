@@ -197,17 +197,20 @@ def may_trade(ledger: Ledger) -> bool:
 
 
 def _reached(ledger: Ledger, event: Reached, told: Sequence[Event]) -> None:
-    order, first = ledger.orders.get(event.order_id), _first(ledger)
+    order = ledger.orders.get(event.order_id)
     if order is None or order.place is None or not isinstance(order.series, Combo):
         ledger.note(
             Rule.EVENTS_MUST_FIT, f"order {event.order_id} is reached and stands in no combo", order=event.order_id
         )
         return
-    if first is not order:
-        sentence = f"order {order.id} is not the one that is reached and has waited longest"
-        expected = first.id if first is not None else 0
-        ledger.note(Rule.FIRST_IN_MUST_GO_FIRST, sentence, order=order.id, expected=expected, actual=order.id)
-    Together(ledger, order).follow(told)
+    meeting, first = Together(ledger, order), _first(ledger)
+    if meeting.slice() is None or order not in (order.series.bids.first(), order.series.asks.first()):
+        sentence = f"order {order.id} is said to be reached, and the books of its legs do not offer what it wants"
+        ledger.note(Rule.COMBO_MUST_BE_REACHED, sentence, order=order.id)
+    if first is not None and (first.age[0], first.id) < (order.age[0], order.id):
+        sentence = f"order {first.id} is reached too, and has waited longer than order {order.id}"
+        ledger.note(Rule.FIRST_IN_MUST_GO_FIRST, sentence, order=order.id, expected=first.id, actual=order.id)
+    meeting.follow(told)
 
 
 def _first(ledger: Ledger) -> Order | None:

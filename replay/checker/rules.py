@@ -71,6 +71,7 @@ class Rule(StrEnum):
     CANCEL_MUST_BE_OF_THE_REST = "cancel_must_be_of_the_rest"
     # combos
     COMBO_MUST_FILL_WHOLE = "combo_must_fill_whole"
+    COMBO_MUST_BE_REACHED = "combo_must_be_reached"
     COMBO_MUST_NOT_STAND_REACHED = "combo_must_not_stand_reached"
     # conservation
     QUANTITIES_MUST_ADD_UP = "quantities_must_add_up"

@@ -184,20 +184,19 @@ class Together:
         if own is not None and self.sign * own.price * units <= self.sign * value:
             sentence = f"order {taker.id} meets its legs though order {own.id} is as good"
             ledger.note(Rule.BEST_PRICE_MUST_GO_FIRST, sentence, order=own.id, expected=own.price, actual=value)
+        makers = self._makers(group, units)
         told = [(event.maker_order, event.qty) for event in group]
         if part is None or [(maker.id, qty) for _, maker, qty in part.makers] != told:
             self._otherwise(group, part)
-        makers = self._makers(group, units)
         if not makers:
             return
         self._signed(taker, sum(self._charged(group, [event.taker_fee for event in group])), units)
         for event, maker in zip(group, makers, strict=True):
             self._of_a_leg(event, maker)
+            self._after(event, maker)
         for event, maker in zip(group, makers, strict=True):
             if maker.group_of_quotes is not None:
                 self.tripped += quotes.filled(ledger, maker, event.qty)
-        for event, maker in zip(group, makers, strict=True):
-            self._after(event, maker)
 
     def _makers(self, group: list[Traded], units: int) -> list[Order]:
         """Who is filled, all of them standing in a leg, and every leg for as many units."""

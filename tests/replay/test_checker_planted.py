@@ -6,6 +6,7 @@ thing that is found must be the rule that was broken.
 
 import planted_auctions
 import planted_books
+import planted_combos
 import planted_makers
 import planted_matching
 import planted_rfqs
@@ -21,6 +22,7 @@ from replay.checker.rules import Rule
 assert {
     planted_auctions,
     planted_books,
+    planted_combos,
     planted_makers,
     planted_matching,
     planted_rfqs,
