@@ -34,15 +34,21 @@ GROUPS = ("a", "b")
 DEPOSITS = (60_000, 150_000, 25_000, 1_000_000)
 
 
+TERMS: dict[str, Any] = {
+    "batch_age_max_s": 600,
+    "settlement_window_s": WINDOW,
+    "combos": True,
+    "mandates": True,
+    "blocks": True,
+}
+
+
 class World(Venue):
     """Methods are things that can happen; their arguments are small integers, so that any tool can draw them."""
 
     def __init__(self, batch_trades_max: int = 3) -> None:
         super().__init__()
-        terms = {"combos": True, "mandates": True, "blocks": True}
-        config = configuration(
-            batch_trades_max=batch_trades_max, batch_age_max_s=600, settlement_window_s=WINDOW, **terms
-        )
+        config = configuration(batch_trades_max=batch_trades_max, **TERMS)
         self.chain = Contract(config)
         self.unseen: deque[tuple[int, list[Fact]]] = deque()
         self.landed: dict[tuple[int, int, int], None] = {}
