@@ -1,6 +1,7 @@
 """The potential: its published quotes, and that no order of trades, split or loop takes anything from the pool."""
 
 import random
+from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
 from math import ceil
@@ -11,6 +12,7 @@ import pytest
 from amm_market import CENT, NAV, SPREAD, TICKS, market_at, quoted, some_sold
 from core_venue import USDC
 
+from exchange.core import oamm
 from exchange.core.oamm import (
     POTENTIAL_ONE,
     PoolRound,
@@ -224,3 +226,47 @@ def test_net_vega_is_of_what_is_sold() -> None:
     assert market.round.series[key].vega > 0
     assert TICKS.tick_at(999 * USDC) == USDC
     assert CENT * 100 == WAD
+
+
+def altered(**changes: int) -> Callable[[Any], Any]:
+    """The same cost, of a series that says something else of itself."""
+
+    def change(honest: Any) -> Any:
+        def wrong(round_: PoolRound, sold: Sold, series: int, qty: int) -> int:
+            option = round_.series[series]._replace(**changes)
+            return honest(PoolRound(round_.slopes, {**round_.series, series: option}), sold, series, qty)
+
+        return wrong
+
+    return change
+
+
+def at_the_end(honest: Any) -> Any:
+    """The whole trade at the price where it ends, as pools did that could be split."""
+    return lambda round_, sold, series, qty: honest(round_, after(sold, series, qty), series, 1) * qty
+
+
+MISTAKES = {
+    "the spread is forgotten": altered(half_spread=0),
+    "convexity is forgotten": altered(convexity=0),
+    "vega is forgotten": altered(vega=0),
+    "a series does not know itself": altered(own_slope=0),
+    "trades are priced where they end": at_the_end,
+}
+
+
+def loops_and_splits() -> None:
+    test_no_split_is_cheaper_and_none_costs_more_than_its_rounding(100)
+    test_no_closed_loop_of_trades_takes_anything_from_the_pool(100)
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_planted_mistake_in_the_potential_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = MISTAKES[name](exact_cost)
+    monkeypatch.setattr(oamm, "exact_cost", wrong)
+    monkeypatch.setitem(globals(), "exact_cost", wrong)
+    with pytest.raises(AssertionError):
+        test_costs_are_differences_of_the_potential()
+    if name in ("the spread is forgotten", "trades are priced where they end"):
+        with pytest.raises(AssertionError):
+            loops_and_splits()

@@ -7,6 +7,7 @@ import pytest
 from core_venue import USDC, Venue, series_named, standard_venue
 
 from exchange.core import risk
+from exchange.core import stress as stressing
 from exchange.core.liquidation import LiquidationTerms, Positions, covers, merged, value_of
 from exchange.core.margin import Kind
 from exchange.core.state import TREASURY, State, digest
@@ -99,6 +100,23 @@ def test_a_large_jump_costs_those_who_gained_by_it(written: Venue) -> None:
     sums(written.state, after, 0)
 
 
+def test_losses_are_shared_by_what_was_gained() -> None:
+    """Two accounts hold the same calls, one of which paid more for them."""
+    venue = standard_venue()
+    for account, cash in ((1, 26_000), (3, 40_000), (4, 40_000)):
+        venue.fund(account, cash)
+    for buyer, price in ((3, 900), (4, 1_900)):
+        venue.place(1, CALL, False, 10_000, price * USDC)
+        venue.place(buyer, CALL, True, 10_000, price * USDC)
+    shock = Shock(spot=60 * CENT)
+    after = stress(venue.state, shock, ALONE)
+    worth = value_of(appraisal_of(venue.state, shocked_view(venue.state, shock)), {CALL: 10_000})
+    losses = after.failures[0].outcome.losses.socialised
+    cheap, dear = worth - 900 * USDC, worth - 1_900 * USDC
+    assert abs(losses[3] * dear - losses[4] * cheap) <= cheap + dear
+    assert losses[3] > losses[4] > 0
+
+
 def test_vols_and_the_stablecoin_weigh_too(written: Venue) -> None:
     calm, wild = (shocked_view(written.state, Shock(vol=vol * CENT)) for vol in (0, 100))
     assert wild.marks[CALL] > calm.marks[CALL]
@@ -180,3 +198,49 @@ def test_the_worst_covered_fails_first() -> None:
         if holder.positions and equity < needed:
             assert equity * first.risk >= first.equity * needed - max(needed, first.risk)
     assert TREASURY not in after.holders
+
+
+def best_first(honest: Any) -> Any:
+    def wrong(appraisal: Any, holders: Any) -> Any:
+        failing = [h for h in holders.values() if h.positions and not covers(appraisal, h, Kind.MAINTENANCE)]
+        return max(failing, key=lambda h: h.cash) if failing else honest(appraisal, holders)
+
+    return wrong
+
+
+def once(honest: Any) -> Any:
+    seen: list[int] = []
+
+    def wrong(appraisal: Any, holders: Any) -> Any:
+        found = honest(appraisal, {key: holder for key, holder in holders.items() if key not in seen})
+        seen.extend([found.id] if found else [])
+        return found
+
+    return wrong
+
+
+MISTAKES = {
+    "those who are nearly safe go first": ("next_to_fail", best_first),
+    "nobody fails twice": ("next_to_fail", once),
+    "prices do not move": ("_moved", lambda _: lambda value, _share: value),
+    "profits are what positions are worth": (
+        "_profits",
+        lambda _: (
+            lambda appraisal, holder, _: {key: value_of(appraisal, {key: qty}) for key, qty in holder.positions.items()}
+        ),
+    ),
+}
+
+
+def story(venue: Venue) -> None:
+    test_a_late_oracle_gives_two_waves(venue)
+    test_losses_are_shared_by_what_was_gained()
+    test_the_worst_covered_fails_first()
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_planted_mistake_in_stress_is_noticed(name: str, monkeypatch: pytest.MonkeyPatch, written: Venue) -> None:
+    attribute, change = MISTAKES[name]
+    monkeypatch.setattr(stressing, attribute, change(getattr(stressing, attribute)))
+    with pytest.raises(AssertionError):
+        story(written)
