@@ -5,6 +5,7 @@ thing that is found must be the rule that was broken.
 """
 
 import planted_auctions
+import planted_blocks
 import planted_books
 import planted_combos
 import planted_makers
@@ -21,6 +22,7 @@ from replay.checker.rules import Rule
 
 assert {
     planted_auctions,
+    planted_blocks,
     planted_books,
     planted_combos,
     planted_makers,

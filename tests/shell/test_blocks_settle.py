@@ -50,7 +50,7 @@ async def test_what_the_machine_should_not_have_taken_stops_the_venue(tmp_path: 
     async with opened(settings) as floor:
         maker, taker = (owner.account for owner in await open_market(floor))
         await floor.venue.apply(c.SetBlocks(0, QTY_ONE, "desk"))
-        monkeypatch.setattr(risk, "block_shortfall", lambda *_: 0)
+        monkeypatch.setattr(risk, "moves_shortfall", lambda *_: 0)
         large = c.BlockLeg(CALL, True, 100 * QTY_ONE, 900 * USDC_ONE)
         outcome = await floor.venue.sequencer.record(block_of(floor, (maker, taker), 10**6, large))
         assert type(outcome.events[0]) is BlockTraded
