@@ -16,8 +16,9 @@ from pathlib import Path
 from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core import settlement
-from exchange.core.events import Accepted, ExpiryFixed, Uncrossed
+from exchange.core.events import Accepted, ComboListed, ExpiryFixed, Reached, Traded, Uncrossed
 from exchange.core.firing import ready
+from exchange.core.legs import Leg
 from exchange.core.margin import settlement_value
 from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import NO_EXPIRY, TWAP_SECONDS
@@ -70,8 +71,8 @@ class Story:
 
     def open(self) -> None:
         do = self.venue.must
-        contracts = (31337, b"C" * 20, b"O" * 20, b"P" * 20)
-        do(c.Configure("golden", *contracts, 1800, 24, 600, FEES, STANDARD, mandates=True, blocks=True))
+        contracts = (31337, b"C" * 20, b"O" * 20, signing.address_of(key_of("operator")))
+        do(c.Configure("golden", *contracts, 1800, 24, 600, FEES, STANDARD, mandates=True, blocks=True, combos=True))
         do(c.ListUnderlying(BTC, "BTC_USDC", 100, USDC, 5 * USDC, 1000 * USDC))
         do(c.ListUnderlying(ETH, "ETH_USDC", 1000, USDC // 10, USDC // 2, 100 * USDC))
         do(c.SetBlocks(ETH, 10_000, "operator"))
@@ -278,6 +279,8 @@ class Story:
             27: self.refuse_batch,
             29: self.trade_blocks,
             31: self.trade_without_operator,
+            33: self.trade_combos,
+            35: self.operate,
             40: self.ask_for_quotes,
             28: lambda: self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE, T0 + 50 * 120),
         }
@@ -307,6 +310,40 @@ class Story:
         self.venue.must(c.InvalidateBlock(taker.account, late.block.nonce))
         self.venue.do(late)
         self.venue.do(self.venue.block(maker, taker, c.BlockLeg(put, True, 9_000, self.price(put, 100))))
+
+    def operate(self) -> None:
+        """The operator halts a series and lets it go on, by warrants from outside; one comes twice and is refused."""
+        for number, phase in enumerate((c.HALTED, c.HALTED, c.CONTINUOUS)):
+            operation = c.SetPhase(c.SERIES, 3 << 16, phase, 0, 0, "a drill", "operator")
+            command = self.venue.operate(operation, max(number, 1))
+            self.venue.do(command)
+
+    def trade_combos(self) -> None:
+        """Two orders for a combo meet below zero; what is left is amended, and rests until orders of its legs come."""
+        self.settle(lag=0)
+        call, put, buyer, seller = 3 << 16, 3 << 16 | 1, self.wallets[3], self.wallets[4]
+        for who in self.wallets:
+            self.venue.do(c.CancelAll(who.account))
+        (listed,) = self.venue.must(c.CreateCombo((Leg(call, 1), Leg(put, -1))))
+        assert isinstance(listed, ComboListed)
+        terms = {"legs": self.venue.state.combos[listed.combo].legs}
+        bid = self.venue.order(buyer, listed.combo, True, 5_000, -400 * USDC, **terms)
+        self.venue.must(c.Place(bid))
+        ask = self.venue.order(seller, listed.combo, False, 2_000, -400 * USDC, tif=c.IOC, **terms)
+        met = self.venue.must(c.Place(ask))
+        (rests,) = (order for order in self.venue.state.orders.values() if order.series == listed.combo)
+        terms["replaces"] = bid.nonce + 1
+        dearer = self.venue.order(buyer, listed.combo, True, 6_000, 900 * USDC, **terms)
+        self.venue.must(c.Amend(rests.id, dearer, "dearer"))
+        self.place_at(seller, call, False, 4_000, 104)
+        reached = self.place_at(seller, put, True, 4_000, 96)
+        assert {Traded, Reached} <= {type(event) for event in (*met, *reached)}, reached
+        for who in (buyer, seller):
+            self.venue.do(c.CancelAll(who.account))
+
+    def place_at(self, who: Wallet, series: int, is_buy: bool, qty: int, percent: int) -> tuple[object, ...]:
+        """An order this far from the mark."""
+        return self.venue.must(c.Place(self.venue.order(who, series, is_buy, qty, self.price(series, percent))))
 
     def trade_without_operator(self) -> None:
         """Two queue a block on the contracts, where it settles; of another only its lapse is heard."""

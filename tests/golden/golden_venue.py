@@ -120,6 +120,15 @@ class Venue:
         first, second = (signing.sign(who.key, digest) if self.signed else bytes(65) for who in (maker, taker))
         return c.ExecuteBlock(block, maker.address, first, taker.address, second)
 
+    def operate(self, operation: c.Operation, nonce: int) -> c.Operate:
+        """What the operator commands, under a warrant."""
+        config, key = self.state.config, key_of("operator")
+        assert config is not None
+        domain = signing.domain_separator(config.chain_id, config.clearing)
+        digest = signing.operation_digest(domain, operation, nonce, NO_EXPIRY)
+        signature = signing.sign(key, digest) if self.signed else bytes(65)
+        return c.Operate(operation, c.Warrant(nonce, NO_EXPIRY, signing.address_of(key), signature))
+
     def _sign(self, key: bytes, auth: c.Authorisation) -> bytes:
         config = self.state.config
         assert config is not None
