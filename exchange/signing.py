@@ -35,7 +35,7 @@ from exchange.core.commands import (
     Terms,
     is_for_rfq,
 )
-from exchange.core.legs import pack
+from exchange.core.legs import LegsError, pack
 
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
@@ -431,7 +431,7 @@ def login_digest(text: str) -> bytes:
 
 
 def order_of(auth: Authorisation) -> Order | ComboOrder:
-    """The message behind a journaled authorisation, field by field."""
+    """The message behind a journaled authorisation, field by field. Raises SigningError for legs that are no combo."""
     shared = {
         "account": auth.account,
         "is_buy": auth.is_buy,
@@ -446,9 +446,12 @@ def order_of(auth: Authorisation) -> Order | ComboOrder:
         "expiry": auth.expiry_s,
         "terms": terms_hash(auth.terms),
     }
-    if auth.legs:
+    if not auth.legs:
+        return Order(series=auth.series, **shared)  # type: ignore[arg-type]
+    try:
         return ComboOrder(legs=pack(auth.legs), **shared)  # type: ignore[arg-type]
-    return Order(series=auth.series, **shared)  # type: ignore[arg-type]
+    except LegsError as error:
+        raise SigningError(Fault.RANGE, str(error)) from error
 
 
 class Signer:

@@ -5,6 +5,7 @@ from msgspec.structs import replace
 
 from exchange import codec, signing
 from exchange.core import commands as c
+from exchange.core.legs import Leg
 from exchange.core.units import NO_EXPIRY, WAD
 from journal.record import Record
 from replay.findings import Kind
@@ -23,7 +24,7 @@ def message() -> c.MassQuote:
     return c.MassQuote(replace(mandate, signature=signing.sign(KEY, digest)), LEAVES, "front")
 
 
-def findings(command: c.MassQuote | c.Operate) -> list[Kind]:
+def findings(command: c.MassQuote | c.Operate | c.Place) -> list[Kind]:
     records = [Record(seq, seq, codec.encode_command(one), b"") for seq, one in enumerate((OPENING, command), 1)]
     return [finding.kind for finding in Signatures().check(records)]
 
@@ -60,6 +61,44 @@ def test_a_message_that_was_signed_has_no_finding():
 )
 def test_a_message_of_quotes_that_was_altered_is_found(altered):
     assert findings(altered) == [Kind.ORDER_NOT_SIGNED]
+
+
+# -- orders for combos ----------------------------------------------------------------------------------------------------
+
+SPREAD = (Leg(1 << 16, 1), Leg(1 << 16 | 1, -2))
+
+
+def combo(**altered: object) -> c.Place:
+    """A signed order for a combo that the venue numbers 3, bought below zero; altered after that."""
+    terms = (1, 3, True, 500, -7_000_000, 10**6, c.GTC, False, False, 0, 7, NO_EXPIRY, signing.address_of(KEY), b"")
+    auth = c.Authorisation(*terms, None, SPREAD)
+    domain = signing.domain_separator(OPENING.chain_id, OPENING.clearing)
+    digest = signing.order_digest(domain, signing.order_of(auth))
+    return c.Place(replace(auth, **({"signature": signing.sign(KEY, digest)} | altered)))
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_the_number_of_a_combo_is_the_venues_and_not_signed(number):
+    assert findings(combo(series=number)) == []
+
+
+@pytest.mark.parametrize(
+    "altered",
+    [
+        {"legs": SPREAD[:1]},
+        {"legs": (Leg(1 << 16, 1), Leg(1 << 16 | 1, -1))},
+        {"legs": (Leg(1 << 16, 1), Leg(1 << 16 | 2, -2))},
+        {"legs": ()},
+        {"price": 7_000_000},
+        {"price": -7_000_001},
+        {"is_buy": False},
+        {"qty": 501},
+        {"max_fee": 10**6 + 1},
+        {"signer": b"x" * 20},
+    ],
+)
+def test_an_order_for_a_combo_that_was_altered_is_found(altered):
+    assert findings(combo(**altered)) == [Kind.ORDER_NOT_SIGNED]
 
 
 # -- commands of the operator ---------------------------------------------------------------------------------------------
