@@ -4,14 +4,14 @@ Positions sum to zero in every series, as the machine's do. Marks are Black-76, 
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from core_venue import STANDARD, USDC
 
-from exchange.core.black76 import black76_mark
+from exchange.core.black76 import SCALAR, black76_mark
 from exchange.core.liquidation import (
     Holder,
     LiquidationTerms,
@@ -25,8 +25,14 @@ from exchange.core.liquidation import (
 )
 from exchange.core.liquidation_book import Book, Offer, Offers
 from exchange.core.liquidation_checks import liquidate
+from exchange.core.liquidation_portfolio import PortfolioAppraisal
+from exchange.core.liquidation_portfolio import Priced as PortfolioPriced
 from exchange.core.liquidation_waterfall import Outcome, Rival
 from exchange.core.margin import Kind
+from exchange.core.risk_models.arrays import RiskRound, Terms
+from exchange.core.risk_models.grid import Sheet
+from exchange.core.risk_models.requirement import portfolio_rules
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import WAD, years_of
 
 CENT = WAD // 100
@@ -72,13 +78,13 @@ def _positions(dice: random.Random, series: list[int], legs: int, most: int) -> 
     return {key: dice.choice((-1, 1)) * dice.randint(1, most) for key in sorted(chosen)}
 
 
-def _funded(appraisal: StandardAppraisal, holder_id: int, positions: Positions, kind: Kind, share: float) -> Holder:
+def _funded(appraisal: Any, holder_id: int, positions: Positions, kind: Kind, share: float) -> Holder:
     """An account whose equity is such a share of what its positions need."""
     needed = int(appraisal.risk(positions, kind) * share)
     return Holder(holder_id, needed - value_of(appraisal, positions), positions)
 
 
-def _rivals(dice: random.Random, appraisal: StandardAppraisal, open_: Positions) -> tuple[Rival, ...]:
+def _rivals(dice: random.Random, appraisal: Any, open_: Positions) -> tuple[Rival, ...]:
     """Accounts 100, 101, ... that hold the other side of what is open, with profits and losses."""
     held: list[Positions] = [{} for _ in range(dice.randint(1, 5))]
     for key, qty in sorted(open_.items()):
@@ -97,11 +103,11 @@ def _rivals(dice: random.Random, appraisal: StandardAppraisal, open_: Positions)
     )
 
 
-def _book(dice: random.Random, appraisal: StandardAppraisal, account: Holder, rivals: tuple[Rival, ...]) -> Book:
+def _book(dice: random.Random, appraisal: Any, account: Holder, rivals: tuple[Rival, ...]) -> Book:
     """Offers around the marks of most of the account's legs, by rivals and now and then by the account itself."""
     book: Book = {}
     for key, qty in account.positions.items():
-        mark = appraisal.series[key].mark
+        mark = -appraisal.worth({key: -1})
         sides = []
         for sign in (-1, 1):
             widest = dice.choice((40, 900))
@@ -120,11 +126,25 @@ def _book(dice: random.Random, appraisal: StandardAppraisal, account: Holder, ri
     return book
 
 
-def trouble(seed: int, most: int = 50_000) -> Trouble:
+@cache
+def portfolio_at(spot: int) -> PortfolioAppraisal:
+    """The same options under the venue's PORTFOLIO parameters."""
+    standard = appraisal_at(spot)
+    sheets = {
+        key: Sheet(expiry.forward, DAYS[key - 1] * 86_400, years_of(DAYS[key - 1] * 86_400))
+        for key, expiry in standard.expiries.items()
+    }
+    terms = {key: Terms(option.strike, option.is_call, 60 * CENT) for key, option in standard.series.items()}
+    arrays = RiskRound(PORTFOLIO, 1, sheets, terms, SCALAR)
+    on = PortfolioPriced(portfolio_rules(PORTFOLIO), arrays, spot * USDC, dict.fromkeys(sheets, WAD))
+    return PortfolioAppraisal({0: on}, dict.fromkeys(sheets, 0), WAD)
+
+
+def trouble(seed: int, most: int = 50_000, market: Callable[[int], Any] = appraisal_at) -> Trouble:
     """The case of a seed; one in six has no providers, one in eight an account that holds only one leg."""
     dice = random.Random(seed)
-    appraisal = appraisal_at(dice.choice(SPOTS))
-    series = list(appraisal.series)
+    spot = dice.choice(SPOTS)
+    appraisal, series = market(spot), list(appraisal_at(spot).series)
     while True:
         positions = _positions(dice, series, 1 if dice.random() < 0.125 else dice.randint(2, 6), most)
         if appraisal.risk(positions, Kind.MAINTENANCE) > 0:
@@ -147,7 +167,7 @@ def trouble(seed: int, most: int = 50_000) -> Trouble:
     return Trouble(appraisal, TERMS, account, tuple(providers), rivals, insurance, book)
 
 
-def troubles(count: int, first: int = 0) -> Iterator[tuple[int, Trouble]]:
+def troubles(count: int, market: Callable[[int], Any] = appraisal_at) -> Iterator[tuple[int, Trouble]]:
     """Cases of consecutive seeds; small positions, where rounding of legs bites, in every third."""
-    for seed in range(first, first + count):
-        yield seed, trouble(seed, 40 if seed % 3 == 0 else 50_000)
+    for seed in range(count):
+        yield seed, trouble(seed, 40 if seed % 3 == 0 else 50_000, market)

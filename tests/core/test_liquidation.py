@@ -10,7 +10,7 @@ from typing import Any
 import naive_liquidation as naive
 import pytest
 from core_venue import USDC
-from liquidation_market import CENT, ME, TERMS, Trouble, appraisal_at, trouble, troubles
+from liquidation_market import CENT, ME, TERMS, Trouble, appraisal_at, portfolio_at, trouble, troubles
 
 from exchange.core import liquidation_waterfall as waterfall
 from exchange.core.liquidation import (
@@ -159,6 +159,30 @@ def test_random_liquidations_hold_the_nine_and_follow_the_naive_rules(count: int
         kinds["uncovered"] += out.losses.uncovered > 0
         kinds["booked"] += bool(out.book.fills)
     assert all(seen >= count // 100 for seen in kinds.values()), kinds
+
+
+@pytest.mark.counts(short=150, soak=5_000)
+def test_the_nine_hold_under_portfolio_margin_too(count: int) -> None:
+    """Another model, the same rules: risk from scenarios, offsets across strikes and expiries."""
+    partial = 0
+    for _, case in troubles(count, portfolio_at):
+        agree(case)
+        partial += bool(case.run().account.positions)
+    assert partial > count // 10
+
+
+def test_portfolio_risk_is_that_of_margin() -> None:
+    """The appraisal of one short call, beside what the model says of it when laid out by hand."""
+    market = portfolio_at(61_500)
+    for series in list(market.priced[0].arrays.terms)[:6]:
+        array = market.priced[0].arrays.array(series)
+        assert market.worth({series: -QTY_ONE}) == -array.cells[0] * QTY_ONE
+        assert market.worth({series: QTY_ONE}) == (array.cells[0] - 1) * QTY_ONE
+        short, initial = (market.risk({series: -QTY_ONE}, kind) for kind in (Kind.MAINTENANCE, Kind.INITIAL))
+        assert initial > short > 0
+        assert 0 <= market.risk({series: QTY_ONE}, Kind.MAINTENANCE) <= array.cells[0]
+        assert abs(market.risk({series: -7 * QTY_ONE}, Kind.MAINTENANCE) - 7 * short) <= 7
+    assert market.worth({}) == market.risk({}, Kind.INITIAL) == 0
 
 
 def test_an_account_that_covers_its_risk_is_left_alone() -> None:
