@@ -8,7 +8,7 @@ from math import factorial
 
 import mpmath
 import pytest
-from contract_drawing import PATIENCE, SOAK
+from contract_drawing import SOAK
 from contract_maths import CONTRACTS, Option, asked, math_probe, options
 
 from exchange.core import fixedmath as fx
@@ -17,7 +17,8 @@ from exchange.core.greeks import black76_greeks
 from exchange.core.units import U64_MAX, WAD
 from exchange.shell.chain import Reverted
 
-pytestmark = PATIENCE
+# The probe is compiled first, which takes a busy machine a while.
+pytestmark = pytest.mark.timeout(7_200 if SOAK else 300)
 POINTS = 20_000 if SOAK else 400
 WIDE = 4_000 if SOAK else 60
 SOURCE = (CONTRACTS / "lib" / "fixedmath.vy").read_text()
