@@ -9,6 +9,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import msgspec
+from contract_blocks import desk
 from contract_combos import between, fees_of, implied, legs, moved, premium, signed_combo, value
 from contract_drawing import PATIENCE, SOAK, drawn
 from contract_venue import LOT, USDC, WINDOW, Player, Venue, address
@@ -17,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from exchange import calldata
 from exchange.calldata import SignedOrder, Trade
-from exchange.core.commands import FeeSchedule
+from exchange.core.commands import BlockLeg, FeeSchedule
 from exchange.core.fees import maker_fee, taker_fee
 from exchange.reverts import Revert
 
@@ -163,6 +164,51 @@ class ClearingMachine(RuleBasedStateMachine):
             held[series] = held.get(series, 0) + quantity
             if not held[series]:
                 del held[series]
+
+    @rule(
+        maker=who,
+        step=st.integers(1, 3),
+        trades=st.lists(
+            st.tuples(st.integers(0, 11), st.booleans(), st.integers(1, 4 * LOT), st.integers(1, 4_000)),
+            min_size=1,
+            max_size=4,
+            unique_by=lambda trade: trade[0],
+        ),
+        alone=st.booleans(),
+    )
+    def trade_block(self, maker: int, step: int, trades: list[tuple[int, bool, int, int]], alone: bool) -> None:
+        """What two agreed on, in a batch of its own or without the operator; once, whatever becomes of it."""
+        venue, parties = self.venue, (self.players[maker], self.players[(maker + step) % 4])
+        venue.post(venue.round())
+        agreed = desk(
+            venue,
+            *parties,
+            *(
+                BlockLeg(calldata.series_id(1 + at // 6, at % 6), is_buy, quantity, dollars * USDC + 7)
+                for at, is_buy, quantity, dollars in sorted(trades)
+            ),
+        )
+        outcome = agreed.queue_refusal() if alone else agreed.settle_refusal()
+        if alone and outcome == "accepted":
+            venue.chain.set_time(venue.now + WINDOW)
+            venue.post(venue.round())
+            outcome = agreed.trade_refusal()
+        if outcome == "accepted":
+            self._book_block(agreed.block.legs, *parties)
+            assert agreed.settle_refusal() == Revert.BLOCK_NONCE
+        else:
+            assert outcome in {
+                Revert.ACCOUNT_MARGIN, Revert.ACCOUNT_FROZEN, Revert.SERIES_EXPIRED, Revert.SHEET_MISSING,
+                Revert.BLOCK_BAND,
+            }  # fmt: skip
+
+    def _book_block(self, of: tuple[BlockLeg, ...], maker: Player, taker: Player) -> None:
+        for leg in of:
+            side, paid = 1 if leg.is_buy else -1, leg.price * leg.qty // LOT
+            taker_pays = taker_fee(FEES, INDEX, leg.price, leg.qty)
+            maker_pays = max(maker_fee(FEES, INDEX, leg.price, leg.qty, taker_pays), 0)
+            self._book_combo(taker, {leg.series: side * leg.qty}, side * paid, taker_pays)
+            self._book_combo(maker, {leg.series: -side * leg.qty}, -side * paid, maker_pays)
 
     @precondition(lambda self: self.orders)
     @rule(data=st.data())

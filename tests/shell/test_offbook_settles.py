@@ -114,3 +114,38 @@ async def test_a_venue_that_starts_in_between_still_steps_aside(tmp_path: Path):
         await floor.until_settled()
         there = await floor.venue.sequencer.read(lambda state: dict(state.mirror.positions[taker.account]))
         assert there == {CALL: QTY_ONE, PUT: -2 * QTY_ONE}
+
+
+async def test_a_reorganisation_takes_the_queueing_back_and_then_the_settlement(tmp_path: Path):
+    """Only what is final counts here: neither is heard of before, and each is heard of once."""
+    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S), finality_depth=4)
+    async with opened(settings) as floor:
+        maker, taker = await open_market(floor)
+        signed = block_of(floor, (maker.account, taker.account), 10**6, *LEGS)
+        await maker.queue_block(signed)
+        await taken_back(floor)
+        assert await order(floor, taker.account, 1, is_buy=True) == ["Accepted", "Rested"]
+        await maker._sender.poll()
+        await heard(floor)
+        assert not await floor.venue.sequencer.read(lambda state: dict(state.orders))
+        await pass_window(floor)
+        await settle(floor, taker, signed)
+        await taken_back(floor)
+        held = await floor.venue.sequencer.read(lambda state: dict(state.accounts[taker.account].positions))
+        assert held == {}
+        await taker._sender.poll()
+        await floor.until_settled()
+        held = await floor.venue.sequencer.read(lambda state: dict(state.accounts[taker.account].positions))
+        assert held == {CALL: QTY_ONE, PUT: -2 * QTY_ONE}
+        state = await floor.venue.sequencer.read(lambda state: state)
+        report = await reconcile(state, await ChainView.at_head(floor.venue.contracts), {})
+        assert report.settled, report
+
+
+async def taken_back(floor: Floor) -> None:
+    """The last three blocks go, none of them final."""
+    for _ in range(2):
+        await floor.block()
+    await floor.controls.reorg(3, [])
+    await floor.block()
+    assert floor.venue.watcher.reorgs > 0
