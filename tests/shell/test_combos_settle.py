@@ -1,5 +1,6 @@
 """Combos from the machine to the real contracts: all legs settle together, to the last unit that can be withdrawn."""
 
+import random
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,12 @@ from shell_floor import DEPOSIT, KEYS, START_S, Floor, open_market, opened
 
 from exchange.core import combosweep
 from exchange.core import commands as c
-from exchange.core.events import ComboListed, Rejected, Traded
+from exchange.core.events import ComboListed, Reject, Rejected, Traded
 from exchange.core.legs import Leg, Legs
 from exchange.core.units import QTY_ONE, USDC_ONE, seconds_of
 from exchange.shell.clock import ManualClock
 from exchange.shell.deploy import Terms
+from exchange.shell.keys import dev_key
 from exchange.shell.owner import Owner
 from exchange.shell.settler import BatchRefusedByContract
 from exchange.shell.venue import Settings
@@ -32,9 +34,12 @@ class Desk:
         self.combos: dict[Legs, int] = {}
 
     async def record(self, command: object):
-        outcome = await self.floor.venue.sequencer.record(command)
-        assert not isinstance(outcome.events[0], Rejected), outcome
-        return outcome.events
+        events = await self.attempt(command)
+        assert not isinstance(events[0], Rejected), events
+        return events
+
+    async def attempt(self, command: object):
+        return (await self.floor.venue.sequencer.record(command)).events
 
     async def create(self, legs: Legs) -> None:
         (listed,) = await self.record(c.CreateCombo(legs))
@@ -43,20 +48,24 @@ class Desk:
 
     async def place(self, who: int, what: int | Legs, units: int, price: int, **terms: object):
         """A signed order of a wallet; negative units sell."""
+        return await self.record(self.signed(who, what, units, price * USDC_ONE, **terms))
+
+    def signed(self, who: int, what: int | Legs, units: int, price: int, **terms: object) -> c.Place:
         contracts = self.floor.venue.contracts
         self.nonce += 1
         legs = what if isinstance(what, tuple) else ()
+        key = terms.pop("key", KEYS[who])
         fields = {"tif": c.GTC, "post_only": False, "reduce_only": False, "replaces": 0} | terms
         unsigned = c.Authorisation(
             account=self.owners[who].account,
             series=what if isinstance(what, int) else self.combos[what],
             is_buy=units > 0,
             qty=abs(units),
-            price=price * USDC_ONE,
+            price=price,
             max_fee=1_000 * USDC_ONE,
             nonce=self.nonce,
             expiry_s=seconds_of(self.floor.clock.now_ns()) + 86_400,
-            signer=address_of(KEYS[who]),
+            signer=address_of(key),
             signature=b"",
             legs=legs,
             **fields,
@@ -65,7 +74,7 @@ class Desk:
             domain_separator(contracts.deployment.chain_id, contracts.clearing.address), order_of(unsigned)
         )
         signed = {name: getattr(unsigned, name) for name in unsigned.__struct_fields__}
-        return await self.record(c.Place(c.Authorisation(**(signed | {"signature": sign(KEYS[who], digest)}))))
+        return c.Place(c.Authorisation(**(signed | {"signature": sign(key, digest)})))
 
     async def settle(self) -> None:
         await self.floor.venue.apply(c.SealBatch())
@@ -122,6 +131,54 @@ async def test_a_combo_settles_against_the_orders_of_its_legs(tmp_path: Path):
         await desk.settle()
         assert await desk.positions() == [{CALL: -200, PUT: 100}, {CALL: 200, PUT: -100}]
         await desk.cash_agrees()
+
+
+PRICED = {CALL: 850, PUT: 850, SYNTHETIC: 0, BACKSPREAD: 850}
+
+
+def drawn(rng: random.Random, desk: Desk) -> c.Place:
+    """Any order near what it is worth, in odd lots."""
+    what = rng.choice(list(PRICED))
+    price = PRICED[what] * USDC_ONE + 5 * USDC_ONE * rng.randrange(-5, 6)
+    terms = {"tif": rng.choice((c.GTC, c.GTC, c.GTC, c.IOC, c.FOK)), "post_only": rng.random() < 0.1}
+    if isinstance(what, int):
+        terms["reduce_only"] = rng.random() < 0.3
+    return desk.signed(rng.randrange(2), what, rng.choice((1, -1)) * 100 * rng.randrange(1, 30), price, **terms)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_whatever_combos_and_their_legs_trade_settles(tmp_path: Path, seed: int):
+    """Two hundred orders drawn at random: what was filled is on the contracts, to the unit."""
+    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S), finality_depth=4)
+    rng, groups = random.Random(seed), 0
+    async with opened(settings) as floor:
+        desk = await desk_on(floor)
+        for _ in range(4):
+            for _ in range(50):
+                events = await desk.attempt(drawn(rng, desk))
+                groups += sum(isinstance(event, Traded) and event.units > 0 for event in events)
+            await desk.settle()
+            await desk.positions()
+            await desk.cash_agrees()
+        assert groups > 12
+        assert await floor.batches_settled() >= 4
+
+
+async def test_a_key_trades_combos_of_the_underlyings_in_its_map(tmp_path: Path):
+    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S), finality_depth=4)
+    async with opened(settings) as floor:
+        desk = await desk_on(floor)
+        key = dev_key("a key for combos")
+        for number, underlyings in enumerate((1 << 0, 1 << 1)):
+            terms = (desk.owners[number].account, address_of(key), c.SCOPE_TRADE, START_S + 86_400, underlyings, 0, 0)
+            await desk.owners[number]._send(floor.venue.contracts.clearing, "register_key", *terms)
+        await floor.until_settled()
+        await desk.record(desk.signed(0, SYNTHETIC, 100, 0, key=key))
+        (refused,) = await desk.attempt(desk.signed(1, SYNTHETIC, -100, 0, key=key))
+        assert refused.reason is Reject.KEY_MUST_ALLOW_UNDERLYING
+        await desk.place(1, SYNTHETIC, -100, 0)
+        await desk.settle()
+        assert (await desk.positions())[0] == {CALL: 100, PUT: -100}
 
 
 async def leave(desk: Desk) -> int:
