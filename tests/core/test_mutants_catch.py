@@ -27,7 +27,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.book import Level
 from exchange.core.state import TREASURY, State, decode, encode
-from exchange.core.state_types import Due, Kill
+from exchange.core.state_types import Deal, Due, Kill, QueuedBlock
 from exchange.core.units import QTY_ONE
 
 CALL, HIGHER = series_named("62000C"), series_named("63000C")
@@ -185,6 +185,25 @@ def forget_authorisation(state: State) -> None:
     state.auths = {key: entry for key, entry in state.auths.items() if not entry.mandate}
 
 
+def settle_for_no_block(state: State) -> None:
+    """An ordinary trade on its way says that it is a leg."""
+    batch = next(iter(state.batches.values()))
+    state.auths[state.trades[batch.first_trade].taker_auth].deal = 7
+
+
+def keep_a_block_without_trades(state: State) -> None:
+    legs = (c.BlockLeg(CALL, True, 10_000, 900 * USDC),)
+    state.deals[7] = Deal(7, c.ExecuteBlock(c.Block(1, 2, legs, 0, 0, 0, 0), b"", b"", b"", b""), 2)
+
+
+def await_in_secret(state: State) -> None:
+    state.accounts[1].awaiting = 1
+
+
+def await_with_open_orders(state: State) -> None:
+    state.await_block(QueuedBlock(b"d" * 32, 1, 2, 0))
+
+
 def use_mandate_up(state: State) -> None:
     next(iter(state.mandates.values())).qty = 1_000
 
@@ -243,6 +262,10 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (keep_trading, "killed_trade_nothing"),
     (lose_sight, "connections_mind_open_orders"),
     (forget_authorisation, "mandates_are_named"),
+    (settle_for_no_block, "blocks_settle_whole"),
+    (keep_a_block_without_trades, "blocks_settle_whole"),
+    (await_in_secret, "awaited_blocks_are_alone"),
+    (await_with_open_orders, "awaited_blocks_are_alone"),
     (use_mandate_up, "quotes_are_protected"),
     (freeze_group, "quotes_are_protected"),
     (misplace_quote, "quotes_are_protected"),
