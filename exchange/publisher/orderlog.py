@@ -207,7 +207,7 @@ class OrderLog:
                 price=price,
                 qty=event.units,
                 mark=mark_of(state, listed.series),
-                ticks=self._tick(listed.series, price, is_public=True),
+                ticks=self._tick(listed.series, price, is_public=not legs[0].rfq),
                 taker=Side(taker.id, taker.account, taker.is_buy, 0, is_taker=True),
                 maker=Side(maker.id, maker.account, maker.is_buy, 0, is_taker=False) if event.leg else None,
                 legs=tuple(legs),

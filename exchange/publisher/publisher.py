@@ -162,7 +162,7 @@ class Publisher:
                 self.indices[index_name(command.name)] = command.underlying
             case c.ListSeries():
                 self._list(state, state.expiries[command.expiry_id].series[command.index])
-            case c.CreateCombo():
+            case c.CreateCombo() | c.OpenRfq():
                 self._list_combo(state, first)
             case c.Tick():
                 self._mark_phases(outcome)

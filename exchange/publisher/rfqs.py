@@ -15,7 +15,7 @@ from exchange.core.rfq import asks
 from exchange.core.state import State
 from exchange.dialect.channels import Family, currencies_of
 from exchange.dialect.listed import Listed
-from exchange.dialect.rfqs import MAKER, TAKER, Accepted, Asked, quote_object, request_object, trade_object
+from exchange.dialect.rfqs import MAKER, TAKER, Accepted, Asked, parts_of, quote_object, request_object, trade_object
 from exchange.publisher.notes import Note, Outcome
 from exchange.publisher.orderlog import Noted
 
@@ -44,7 +44,7 @@ class RfqLog:
         self.closed: OrderedDict[int, Asked] = OrderedDict()
         self.accepted: deque[Accepted] = deque(maxlen=CLOSED_MAX)
         self.makers: dict[int, None] = {}
-        self._by_series = by_series
+        self.by_series = by_series
 
     def rebuild(self, state: State) -> None:
         """From the requests of the state; what filled before this process started is known by its quantity only."""
@@ -68,10 +68,6 @@ class RfqLog:
         sees = (account == request.account or (account in self.makers and account in meant) for account in accounts)
         return asked if any(sees) else None
 
-    def listed(self, series: int) -> Listed:
-        """The instrument of a request or a quote."""
-        return self._by_series[series]
-
     def note(self, state: State, outcome: Outcome, noted: Noted) -> Touched:
         """Follow one record."""
         touched = Touched()
@@ -87,9 +83,11 @@ class RfqLog:
                 touched.quoted[tracked.order.rfq] = None
         fills = tuple(fill for fill in noted.fills if fill.rfq)
         if fills:
-            touched.accepted = Accepted(fills[0].rfq, outcome.time_ns, fills)
+            asked, parts = self.open[fills[0].rfq], parts_of(fills, noted.combos)
+            listed = self.by_series[asked.rfq.request.series]
+            touched.accepted = Accepted(asked.rfq.id, outcome.time_ns, listed, fills, parts)
             self.accepted.append(touched.accepted)
-            self.open[fills[0].rfq].fills += fills
+            asked.fills += parts
             touched.changed[fills[0].rfq] = None
         for event in outcome.events:
             if type(event) is e.RfqEnded:
@@ -119,18 +117,17 @@ def notes_of(
         asked = log.find(rfq_id)
         if asked is not None:
             told += _of_request(state, log, asked, watched, to_makers=rfq_id in touched.changed)
-    for order_id, tracked in noted.touched.items():
+    for tracked in noted.touched.values():
         if tracked.order.rfq:
-            listed, account = log.listed(tracked.order.series), tracked.order.account
+            listed, account = log.by_series[tracked.order.series], tracked.order.account
             stems = _stems(Family.RFQ_QUOTES, listed, account, watched)
             if stems:
-                item = quote_object(tracked, listed, is_open=order_id in state.orders)
+                item = quote_object(state, tracked, log.by_series)
                 told.append(Note(stems, account, item, latest=False))
     if touched.accepted is not None:
-        listed = touched.accepted.fills[0].listed
-        stems = _stems(Family.RFQ_TRADES, listed, 0, watched)
+        stems = _stems(Family.RFQ_TRADES, touched.accepted.listed, 0, watched)
         if stems:
-            told.append(Note(stems, 0, trade_object(touched.accepted, listed), latest=False))
+            told.append(Note(stems, 0, trade_object(touched.accepted, log.by_series), latest=False))
     return told
 
 
@@ -138,14 +135,14 @@ def _of_request(
     state: State, log: RfqLog, asked: Asked, watched: Counter[tuple[str, int]], *, to_makers: bool
 ) -> Iterator[Note]:
     """The request, to its taker, and when more than its quotes has changed, to each maker that it asks."""
-    listed, taker = log.listed(asked.rfq.request.series), asked.rfq.request.account
+    listed, taker = log.by_series[asked.rfq.request.series], asked.rfq.request.account
     stems = _stems(Family.RFQ_TAKER, listed, taker, watched)
     if stems:
-        yield Note(stems, taker, request_object(state, asked, listed, TAKER, taker), latest=False)
+        yield Note(stems, taker, request_object(state, asked, log.by_series, TAKER, taker), latest=False)
     for account in sorted({account: None for _, account in watched if account}) if to_makers else ():
         stems = _stems(Family.RFQ_MAKER, listed, account, watched)
         if stems and asks(state, asked.rfq, account):
-            yield Note(stems, account, request_object(state, asked, listed, MAKER, account), latest=False)
+            yield Note(stems, account, request_object(state, asked, log.by_series, MAKER, account), latest=False)
 
 
 def _stems(family: Family, listed: Listed, account: int, watched: Counter[tuple[str, int]]) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ def _ratio_of(item: Params) -> int:
     return amount if item.choice("direction", ("buy", "sell")) == "buy" else -amount
 
 
-def _canonical_of(call: Call, name: str) -> Canonical:
+def canonical_of(call: Call, name: str) -> Canonical:
     """The combo that legs of a request stand for. Raises invalid_params naming the rule they break."""
     try:
         return canonical(_legs_of(call, name))
@@ -108,7 +108,7 @@ def create_combo(call: Call) -> Work:
     access, desk = call.login(), call.desk
     if not any(rights & (SCOPE_TRADE | SCOPE_QUOTE) for rights in access.accounts.values()):
         raise DialectError(Code.FORBIDDEN, reason="scope_must_allow", limit=SCOPE_TRADE)
-    found = _canonical_of(call, "trades")
+    found = canonical_of(call, "trades")
 
     def render(state: State, outcome: Outcome) -> Any:
         event = outcome.events[0]
@@ -123,7 +123,7 @@ def create_combo(call: Call) -> Work:
 def get_leg_prices(call: Call) -> Work:
     """Prices near the marks at which the legs come to a price of what was asked, as the venue would have them trade."""
     call.login()
-    found, desk = _canonical_of(call, "legs"), call.desk
+    found, desk = canonical_of(call, "legs"), call.desk
     price = call.params.exact("price", USDC_ONE)
 
     def query(state: State) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any, Final, NamedTuple
 from exchange.core import commands as c
 from exchange.core.commands import SCOPE_CANCEL, SCOPE_READ, SCOPE_RFQ, SCOPE_TRADE, Authorisation, Terms
 from exchange.core.events import Cancelled, Reject, Rejected
+from exchange.core.legs import Legs
 from exchange.core.rfq import LABEL_MAX, MAKERS_MAX, asks
 from exchange.core.rfq_rooms import quotes_of
 from exchange.core.state import State
@@ -17,12 +18,23 @@ from exchange.core.units import U32_MAX, U63_MAX, U64_MAX, Price, Qty
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.listed import Listed
 from exchange.dialect.names import account_name
-from exchange.dialect.numbers import NotExact, millis, qty_units
+from exchange.dialect.numbers import NotExact, contracts, millis, qty_units
 from exchange.dialect.orders import Tracked, user_trade_object
-from exchange.dialect.rfqs import ANY_PART, MAKER, TAKER, WHOLE, Asked, quote_object, request_object, trade_object
+from exchange.dialect.rfqs import (
+    ANY_PART,
+    MAKER,
+    TAKER,
+    WHOLE,
+    Asked,
+    legs_object,
+    quote_object,
+    request_object,
+    trade_object,
+)
 from exchange.publisher.notes import Outcome
 from exchange.session.asking import price_of, protection_of, qty_of
 from exchange.session.call import Call, account_of
+from exchange.session.combos import canonical_of
 from exchange.session.requests import Params, wrong
 from exchange.session.trading import Signed, recovered
 from exchange.session.work import Read, Submit, Work
@@ -32,7 +44,6 @@ LIFE_S: Final = 300  # of a request that does not say when it ends
 LISTED_MAX: Final = 1_000
 LEGS_MAX: Final = 4
 _RIGHTS: Final = SCOPE_RFQ | SCOPE_TRADE
-_SIDES: Final = {"buy": c.BUYING, "sell": c.SELLING}
 _STATES: Final = ("open", "filled", "traded", "cancelled", "expired", "closed")
 _TIFS: Final = {"fill_or_kill": c.FOK, "immediate_or_cancel": c.IOC}
 _NAME: Final = account_name(0).removesuffix("0")
@@ -45,31 +56,58 @@ def create_block_rfq(call: Call) -> Work:
     """Ask for quotes: everybody who answers requests, or the ``makers`` named."""
     params, account = call.params, call.account(_RIGHTS)
     _require_offered(params, "hedge", "trade_allocations")
-    legs = params.objects("legs", count_max=LEGS_MAX)
-    if len(legs) != 1:
-        raise DialectError(Code.NOT_IMPLEMENTED, param="legs", rule="A request is for one instrument.")
-    listed = _instrument(call, legs[0])
-    if legs[0].choice("direction", ("buy", "sell")) != "buy":
-        raise wrong("legs", "at_least_one_leg_must_be_bought")
-    side = params.choice("x_direction", tuple(_SIDES)) if params.given("x_direction") else ""
-    qty = qty_of(legs[0], listed)
+    what = _asked_for(call)
     command = c.OpenRfq(
         account=account,
-        series=listed.series,
-        side=_SIDES.get(side, c.UNTOLD),
-        qty=qty,
-        step=_amount(params, "x_step", listed.lot),
+        series=what.series,
+        side=_side_of(params, is_reversed=what.is_reversed),
+        qty=what.qty,
+        step=_amount(params, "x_step", what.lot),
         minimum=_amount(params, "min_trade_amount", 0),
         expires_s=_end_of(call),
         makers=tuple(_account_named(name) for name in _names(params)),
         anonymous=not params.flag("disclosed", default=True),
         label=params.text("label", "", chars_max=LABEL_MAX),
+        legs=what.legs,
     )
 
     def render(state: State, outcome: Outcome) -> Any:
         return _refusal(outcome) or _shown(call, state, outcome.seq, TAKER, account)
 
     return Submit(call.envelope, command, render, minded=True)
+
+
+class Wanted(NamedTuple):
+    """What a request is for: a series, or legs; ``is_reversed``: selling the combo is what was asked to be bought."""
+
+    series: int
+    legs: Legs
+    qty: Qty
+    lot: Qty
+    is_reversed: bool
+
+
+def _asked_for(call: Call) -> Wanted:
+    """One leg is a series; several are the combo that they stand for, and as much of it."""
+    legs = call.params.objects("legs", count_max=LEGS_MAX)
+    directions = [leg.choice("direction", ("buy", "sell")) for leg in legs]
+    if "buy" not in directions:
+        raise wrong("legs", "at_least_one_leg_must_be_bought")
+    if len(legs) == 1:
+        listed = _instrument(call, legs[0])
+        return Wanted(listed.series, (), qty_of(legs[0], listed), listed.lot, is_reversed=False)
+    found, lot = canonical_of(call, "legs"), _instrument(call, legs[0]).lot
+    qty = abs(found.factor)
+    if qty % lot:
+        raise wrong("legs", "amounts_must_be_whole_lots", value=contracts(qty), limit=contracts(lot))
+    return Wanted(0, found.legs, qty, lot, is_reversed=found.factor < 0)
+
+
+def _side_of(params: Params, *, is_reversed: bool) -> int:
+    if not params.given("x_direction"):
+        return c.UNTOLD
+    is_buy = params.choice("x_direction", ("buy", "sell")) == "buy"
+    return c.BUYING if is_buy != is_reversed else c.SELLING
 
 
 def _require_offered(params: Params, *names: str) -> None:
@@ -137,7 +175,7 @@ def _rfq_id(params: Params) -> int:
 def _shown(call: Call, state: State, rfq_id: int, role: str, account: int) -> dict[str, Any]:
     asked = call.desk.rfqs.find(rfq_id)
     assert asked is not None
-    return request_object(state, asked, call.desk.rfqs.listed(asked.rfq.request.series), role, account)
+    return request_object(state, asked, call.desk.by_series, role, account)
 
 
 def _refusal(outcome: Outcome) -> DialectError | None:
@@ -162,17 +200,26 @@ class Bound(NamedTuple):
 def _bound(call: Call, asked: Asked, terms: Terms, tif: int) -> Bound:
     """The side, amount and price of a call, in the steps of the request's instrument."""
     params = call.params
-    listed = call.desk.rfqs.listed(asked.rfq.request.series)
+    listed = call.desk.by_series[asked.rfq.request.series]
     _require_offered(params, "hedge")
     legs = params.objects("legs", count_max=LEGS_MAX) if params.given("legs") else []
-    for leg in legs:
-        if len(legs) > 1 or leg.text("instrument_name") != listed.name or leg.whole("ratio", 1) != 1:
-            raise wrong("legs", "must_be_those_of_the_request")
-        if leg.choice("direction", ("buy", "sell"), "buy") != "buy":
-            raise wrong("legs", "must_be_those_of_the_request")
-    priced = params if params.given("price") or not legs else legs[0]
+    if legs and _told(legs) != _told_of(listed, call):
+        raise wrong("legs", "must_be_those_of_the_request")
+    priced = params if params.given("price") or len(legs) != 1 else legs[0]
     is_buy = params.choice("direction", ("buy", "sell")) == "buy"
     return Bound(asked.rfq.id, listed, is_buy, qty_of(params, listed), price_of(priced, listed), tif, terms)
+
+
+def _told(legs: list[Params]) -> list[tuple[str, str, int]]:
+    return sorted(
+        (leg.text("instrument_name"), leg.choice("direction", ("buy", "sell"), "buy"), leg.whole("ratio", 1))
+        for leg in legs
+    )
+
+
+def _told_of(listed: Listed, call: Call) -> list[tuple[str, str, int]]:
+    legs = legs_object(listed, call.desk.by_series)
+    return sorted((leg["instrument_name"], leg["direction"], leg["ratio"]) for leg in legs)
 
 
 def _sign(call: Call, bound: Bound) -> Signed:
@@ -199,6 +246,7 @@ def _sign(call: Call, bound: Bound) -> Signed:
         signer=b"",
         signature=given.blob("signature", bytes_max=65),
         terms=bound.terms,
+        legs=bound.listed.legs,
     )
     venue = call.desk.venue
     if venue is None:
@@ -211,7 +259,7 @@ def _quote_of(call: Call, asked: Asked) -> Bound:
     params = call.params
     whole = params.choice("execution_instruction", (ANY_PART, WHOLE), ANY_PART) == WHOLE
     terms = Terms(rfq=asked.rfq.id, whole=whole)
-    terms = protection_of(params, call.desk.rfqs.listed(asked.rfq.request.series), terms)
+    terms = protection_of(params, call.desk.by_series[asked.rfq.request.series], terms)
     return _bound(call, asked, terms, c.GTC)
 
 
@@ -259,7 +307,7 @@ def _quoting(call: Call, command: c.QuoteRfq | c.RequoteRfq, order_id: int | Non
         if refused is not None:
             return refused
         tracked = desk.noted.touched[outcome.seq if order_id is None else order_id]
-        return quote_object(tracked, desk.by_series[tracked.order.series], is_open=tracked.order.id in state.orders)
+        return quote_object(state, tracked, desk.by_series)
 
     return Submit(call.envelope, command, render, minded=True)
 
@@ -297,7 +345,7 @@ def cancel_block_rfq_quote(call: Call) -> Work:
 
     def render(state: State, outcome: Outcome) -> Any:
         refused = _refusal(outcome)
-        return refused or quote_object(tracked, desk.by_series[order.series], is_open=order.id in state.orders)
+        return refused or quote_object(state, tracked, desk.by_series)
 
     return Submit(call.envelope, c.Cancel(order.account, order.id), render)
 
@@ -367,13 +415,13 @@ def get_block_rfqs(call: Call) -> Work:
         account_of(state, account)
         found = []
         for asked in _newest(call):
-            listed = call.desk.rfqs.listed(asked.rfq.request.series)
+            listed = call.desk.by_series[asked.rfq.request.series]
             if asked.rfq.id >= before or only not in (0, asked.rfq.id) or not call.currency_matches(listed):
                 continue
             seen = _role(state, asked, account)
             if not seen or role not in ("any", seen):
                 continue
-            shown = request_object(state, asked, listed, seen, account)
+            shown = request_object(state, asked, call.desk.by_series, seen, account)
             if _is_in(shown, wanted):
                 found.append(shown)
         page = found[:count]
@@ -392,7 +440,7 @@ def _role(state: State, asked: Asked, account: int) -> str:
     """As what an account sees a request; nothing if it does not."""
     if asked.rfq.request.account == account:
         return TAKER
-    took_part = any(fill.maker.account == account for fill in asked.fills)
+    took_part = any(fill.maker == account for fill in asked.fills)
     return MAKER if took_part or asks(state, asked.rfq, account) else ""
 
 
@@ -414,7 +462,7 @@ def get_block_rfq_quotes(call: Call) -> Work:
         rooms = [rfq_id] if rfq_id else sorted(state.rfq_quotes)
         quotes = [order for room in rooms for order in quotes_of(state, room) if order.account == account]
         return [
-            quote_object(desk.orders.open[order.id], desk.by_series[order.series], is_open=True)
+            quote_object(state, desk.orders.open[order.id], desk.by_series)
             for order in quotes
             if quote_id in (0, order.id) and label in (None, order.label)
         ]
@@ -456,9 +504,9 @@ def get_block_rfq_trades(call: Call) -> Work:
     def query(_state: State) -> dict[str, Any]:
         found = []
         for accepted in reversed(call.desk.rfqs.accepted):
-            listed, last = accepted.fills[0].listed, accepted.fills[-1].trade_id
-            if last < before and call.currency_matches(listed):
-                found.append((last, trade_object(accepted, listed)))
+            last = accepted.trades[-1].trade_id
+            if last < before and call.currency_matches(accepted.listed):
+                found.append((last, trade_object(accepted, call.desk.by_series)))
         page = found[:count]
         more = str(page[-1][0]) if len(found) > count else None
         return {"block_rfqs": [item for _, item in page], "continuation": more}

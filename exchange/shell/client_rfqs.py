@@ -12,7 +12,7 @@ from exchange.core.units import NO_EXPIRY
 from exchange.dialect.rfqs import ANY_PART, WHOLE
 from exchange.shell.client import Client
 from exchange.shell.wallet import exact_price, exact_qty
-from exchange.signing import Order, terms_hash
+from exchange.signing import ComboOrder, Order, terms_hash
 
 Number = int | float | str | Decimal
 _TIFS: Final = {"fill_or_kill": FOK, "immediate_or_cancel": IOC}
@@ -27,11 +27,18 @@ class Rfqs:
     async def ask(self, instrument: str, amount: Number, *, makers: Iterable[str] = (), **terms: Any) -> int:
         """Ask for quotes: ``makers`` by name, or everybody; other parameters as in the API. Its number."""
         leg = {"instrument_name": instrument, "amount": amount, "direction": "buy"}
-        params = {"subaccount_id": self._client.account, "legs": [leg]} | terms
+        made = await self.ask_for([leg], makers=makers, **terms)
+        return int(made["block_rfq_id"])
+
+    async def ask_for(
+        self, legs: Iterable[dict[str, Any]], *, makers: Iterable[str] = (), **terms: Any
+    ) -> dict[str, Any]:
+        """Ask for quotes for up to four legs together; the request, whose ``combo_id`` is what is signed for."""
+        params = {"subaccount_id": self._client.account, "legs": list(legs)} | terms
         if named := list(makers):
             params["makers"] = named
-        made = await self._client.call("private/create_block_rfq", params)
-        return int(made["block_rfq_id"])
+        made: dict[str, Any] = await self._client.call("private/create_block_rfq", params)
+        return made
 
     async def answer(
         self,
@@ -90,12 +97,11 @@ class Rfqs:
         is_buy: bool,
         whole: bool,
         signed: dict[str, Any],
-    ) -> Order:
+    ) -> Order | ComboOrder:
         client = self._client
         max_fee = signed.pop("max_fee", None)
-        return Order(
+        return (await client.known(instrument)).order(
             account=client.account,
-            series=(await client.known(instrument)).series,
             is_buy=is_buy,
             quantity=exact_qty(amount),
             limit_price=exact_price(price),
@@ -107,7 +113,7 @@ class Rfqs:
             terms=terms_hash(Terms(rfq=rfq, whole=whole)),
         )
 
-    def _params(self, rfq: int, order: Order, *, whole: bool) -> dict[str, Any]:
+    def _params(self, rfq: int, order: Order | ComboOrder, *, whole: bool) -> dict[str, Any]:
         params = self._client.signed_params(order)
         del params["reduce_only"]
         side = {"block_rfq_id": rfq, "direction": "buy" if order.is_buy else "sell"}

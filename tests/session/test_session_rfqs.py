@@ -9,6 +9,7 @@ from typed_core.validation import validator
 from exchange import signing
 from exchange.core import commands as c
 from exchange.core.commands import SCOPE_RFQ, Terms
+from exchange.core.legs import pack
 from exchange.core.units import NO_EXPIRY
 from exchange.dialect.channels import Family, parse_channel
 from exchange.publisher.notes import Note
@@ -45,19 +46,23 @@ def signed(who: Trader, rfq: int, price: float, amount: float = 1.0, *, directio
     """Parameters of a quote or an acceptance; what is ``sent`` differs from what is signed only on purpose."""
     bound = Terms(rfq=rfq, whole=terms.get("execution_instruction") == "all_or_none")
     tif = {"fill_or_kill": c.FOK, "immediate_or_cancel": c.IOC}.get(terms.get("time_in_force", ""), c.GTC)
-    order = signing.Order(
-        account=who.account,
-        series=who.venue.publisher.listed[CALL].series,
-        is_buy=direction == "buy",
-        quantity=exact_qty(amount),
-        limit_price=exact_price(price),
-        max_fee=100 * USDC,
-        time_in_force=tif,
-        replaces=terms.pop("replaces", 0),
-        nonce=who.nonces.take(who.account),
-        expiry=NO_EXPIRY,
-        terms=signing.terms_hash(bound),
-    )
+    listed = who.venue.publisher.listed[terms.pop("name", CALL)]
+    said = {
+        "account": who.account,
+        "is_buy": direction == "buy",
+        "quantity": exact_qty(amount),
+        "limit_price": exact_price(price),
+        "max_fee": 100 * USDC,
+        "time_in_force": tif,
+        "replaces": terms.pop("replaces", 0),
+        "nonce": who.nonces.take(who.account),
+        "expiry": NO_EXPIRY,
+        "terms": signing.terms_hash(bound),
+    }
+    if listed.legs:
+        order = signing.ComboOrder(legs=pack(listed.legs), **said)
+    else:
+        order = signing.Order(series=listed.series, **said)
     authorization = sign_order(terms.pop("key", who.key), who.venue.publisher.venue.domain, order)
     fields = {"block_rfq_id": rfq, "price": price, "amount": amount, "direction": direction}
     return fields | {"authorization": authorization} | terms
@@ -210,15 +215,14 @@ def test_side_is_told_to_makers_only_if_the_taker_tells_it(people, venue):
 
 def test_what_is_not_offered_is_said(people):
     taker, maker, *_ = people
-    for more in (
-        {"legs": [leg(), leg(PUT)]},
-        {"hedge": "{}"},
-        {"trade_allocations": []},
-    ):
+    for more in ({"hedge": "{}"}, {"trade_allocations": []}):
         assert taker.refused("private/create_block_rfq", **({"legs": [leg()]} | more))[0] == 10033, more
     for more in (
         {"legs": []},
         {"legs": [leg(direction="sell")]},
+        {"legs": [leg(direction="sell"), leg(PUT, direction="sell")]},
+        {"legs": [leg(), leg()]},
+        {"legs": [leg(amount=0.0015), leg(PUT, amount=0.001)]},
         {"legs": [leg(amount=0.001)]},
         {"makers": ["Somebody"]},
         {"x_direction": "both"},

@@ -47,6 +47,37 @@ async def test_a_request_is_answered_accepted_and_settled(tmp_path: Path):
         assert held == [[30_000], [-30_000]]
 
 
+async def test_a_request_for_two_legs_is_settled_whole(tmp_path: Path):
+    settings = Settings(tmp_path / "venue.journal", Terms(), ManualClock(START_S), finality_depth=4)
+    async with opened(settings) as floor, contextlib.AsyncExitStack() as stack:
+        maker_owner, taker_owner = await open_market(floor)
+        gateway = await stack.enter_async_context(floor.venue.gateway(limits=UNLIMITED))
+        maker, taker = [await stack.enter_async_context(await logged_in(gateway.url, key)) for key in KEYS]
+        await maker.call("private/x_set_block_rfq_maker")
+        call, put = sorted(await maker.instruments())
+        legs = [
+            {"instrument_name": name, "amount": 3, "direction": direction}
+            for name, direction in ((call, "buy"), (put, "sell"))
+        ]
+        asked = await Rfqs(taker).ask_for(legs, makers=["account_" + str(maker_owner.account)])
+        rfq, combo = asked["block_rfq_id"], asked["combo_id"]
+        assert [leg["direction"] for leg in asked["legs"]] == ["buy", "sell"]
+        first = await Rfqs(maker).answer(rfq, combo, 3, -10, is_buy=False)
+        await Rfqs(maker).replace(first, combo, 3, -15)
+        with pytest.raises(Refused, match="rfq_must_meet_quotes"):
+            await Rfqs(taker).accept(rfq, combo, 3, -20, is_buy=True)
+        done = await Rfqs(taker).accept(rfq, combo, 3, -10, is_buy=True)
+        trades = done["block_trades"][0]["trades"]
+        assert [item["instrument_name"] for item in trades] == [call, put]
+        assert trades[0]["price"] - trades[1]["price"] == -15
+        await floor.venue.apply(c.SealBatch())
+        await floor.until_settled()
+        there = await floor.venue.sequencer.read(lambda state: dict(state.mirror.positions))
+        held = [sorted(there[owner.account].values()) for owner in (taker_owner, maker_owner)]
+        assert held == [[-30_000, 30_000]] * 2
+        assert await taker_owner.cash_on_chain() == await floor.cash(taker_owner.account)
+
+
 async def logged_in(url: str, key: bytes) -> Client:
     client = await Client.connect(url)
     await client.login(key)
