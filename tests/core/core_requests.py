@@ -116,3 +116,54 @@ WEIGHTED = [name for name, (weight, _) in REQUESTS.items() for _ in range(weight
 def ask(twins: Twins, name: str, draw: Draw) -> None:
     """One request."""
     REQUESTS[name][1](twins, draw)
+
+
+# Who is there: connections, timers and kill switches, which are released more often than pulled.
+REACHES = ("account", "owner", "venue")
+
+
+def attend(twins: Twins, name: str, draw: Draw) -> None:
+    """One request of those who come and go; an order comes through a connection of old or of now, or through none."""
+    account, picked = 1 + draw(4), draw(4)
+    minder = twins.connections[-picked] if 0 < picked <= len(twins.connections) else 0
+    match name:
+        case "place":
+            order = wish(draw, PRICES)
+            order.minder = minder
+            twins.place(order)
+        case "amend":
+            pick, order = draw(8), wish(draw, (0, *PRICES))
+            order.minder = minder
+            twins.amend(pick, order)
+        case "cancel":
+            twins.cancel(draw(8))
+        case "wait":
+            twins.wait((1, 30)[draw(2)], draw(2) == 0)
+        case "call":
+            twins.call((1, 30)[draw(2)])
+        case "connect":
+            twins.connect(draw(3))
+        case "be_careful":
+            twins.be_careful(account, draw(2) == 0)
+        case "lose" | "say_bye":
+            getattr(twins, name)(draw(3))
+        case "restart":
+            twins.restart()
+        case "set_timer":
+            twins.set_timer(account, (0, 1, 20, 60)[draw(4)])
+        case "kill" | "release":
+            getattr(twins, name)(REACHES[draw(3)], account)
+
+
+COMING_AND_GOING = [
+    "place",
+    "amend",
+    "connect",
+    "connect",
+    "be_careful",
+    "lose",
+    "say_bye",
+    "restart",
+    "set_timer",
+    "kill",
+] + ["release"] * 6

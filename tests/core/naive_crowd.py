@@ -44,7 +44,9 @@ class Crowd:
         """Everything in reach goes, and nothing comes, until it is released."""
         self.killed.append((reach, whom))
         gone = [order for order in self.everything() if self.reaches_account(reach, whom, order.account)]
-        return self.leave(sorted(gone, key=lambda order: (reach != "venue" and order.account, order.id)), "kill_switch")
+        by_number = sorted(gone, key=lambda order: (order.account, order.id))
+        by_arrival = sorted(gone, key=lambda order: (order.id % 2**48, order.id))  # with what came along
+        return self.leave(by_arrival if reach == "venue" else by_number, "kill_switch")
 
     def reaches_account(self, reach: str, whom: object, account: int) -> bool:
         return {"account": account, "owner": self.owners[account], "venue": whom}[reach] == whom

@@ -7,7 +7,7 @@ import random
 from collections import Counter
 
 import pytest
-from core_requests import WEIGHTED, ask
+from core_requests import COMING_AND_GOING, WEIGHTED, ask, attend
 from core_twins import Twins
 from naive_plain import PlainBook
 
@@ -39,16 +39,24 @@ ANSWERS = {
     "held",
     "cancelled linked",
     "cancelled post_only",
+    "refused kill_switch_must_be_released",
+    "refused session_must_be_open",
+    "cancelled kill_switch",
+    "cancelled disconnected",
+    "cancelled dead_man",
 }
 
 
-@pytest.mark.counts(short=4_000, soak=1_000_000)
+@pytest.mark.counts(short=6_000, soak=1_000_000)
 def test_the_machine_and_the_naive_book_agree(count: int) -> None:
     seen: Counter[str] = Counter()
     for venue in range(-(-count // PER_VENUE)):
         chance, twins = random.Random(venue), Twins(every=50)
         for turn in range(PER_VENUE):
-            ask(twins, chance.choice(WEIGHTED), chance.randrange)
+            if chance.randrange(5):
+                ask(twins, chance.choice(WEIGHTED), chance.randrange)
+            else:
+                attend(twins, chance.choice(COMING_AND_GOING), chance.randrange)
             if not turn % SETTLED:
                 twins.settle()
         twins.look()
