@@ -308,15 +308,15 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "An order under protection only makes: it is post-only and waits for no trigger.",
         "Sign post_only, or leave mmp out: what takes counts for no group.",
     ),
-    Reject.KEY_MUST_ALLOW_COMBOS: Refusal(
-        Code.OTHER_REJECT,
-        "A session key whose notional or spend is limited signs no orders for combos.",
-        "Sign with the wallet, or with a key without such limits.",
-    ),
     Reject.KEY_MUST_ALLOW_UNDERLYING: Refusal(
         Code.FORBIDDEN,
         "The underlying is in the map of the session key that signed.",
         "Sign with the wallet, or with a key registered for it.",
+    ),
+    Reject.KEY_MUST_ALLOW_COMBOS: Refusal(
+        Code.OTHER_REJECT,
+        "A session key whose notional or spend is limited signs no orders for combos.",
+        "Sign with the wallet, or with a key without such limits.",
     ),
     Reject.KEY_MUST_HAVE_NOTIONAL: Refusal(
         Code.FORBIDDEN,

@@ -156,14 +156,6 @@ def attend(twins: Twins, name: str, draw: Draw) -> None:
 
 
 COMING_AND_GOING = [
-    "place",
-    "amend",
-    "connect",
-    "connect",
-    "be_careful",
-    "lose",
-    "say_bye",
-    "restart",
-    "set_timer",
-    "kill",
-] + ["release"] * 6
+    *("place", "place", "place", "amend", "connect", "connect", "be_careful", "lose", "lose", "say_bye", "restart"),
+    *("set_timer", "kill", "release", "release", "release", "release", "release"),
+]

@@ -137,6 +137,43 @@ def test_what_is_signed_names_the_legs(pit: Pit) -> None:
     assert pit.refuse(1, 7, "buy", 1, 600, legs=legs) is Reject.SERIES_MUST_EXIST
 
 
+BREAKS: dict[Reject, dict[str, Any]] = {
+    Reject.ACCOUNT_MUST_EXIST: {"account": 99},
+    Reject.SIGNER_MUST_BE_AUTHORISED: {"signer": b"x" * 20},
+    Reject.SERIES_MUST_EXIST: {"series": 7},
+    Reject.COMBO_LEGS_MUST_MATCH: {"legs": (Leg(LOW, 1), Leg(MID, -2))},
+    Reject.TIF_MUST_BE_KNOWN: {"tif": 7},
+    Reject.QTY_MUST_BE_ON_LOT: {"qty": LOT + 1},
+    Reject.PRICE_MUST_BE_ON_TICK: {"price": 7},
+    Reject.PRICE_MUST_FIT: {"max_fee": -1},
+    Reject.TERMS_MUST_BE_KNOWN: {"terms": c.Terms(self_trade=3)},
+    Reject.COMBO_MUST_BE_PLAIN: {"reduce_only": True},
+    Reject.ORDER_MUST_NOT_BE_EXPIRED: {"expiry_s": 0},
+    Reject.NONCE_MUST_BE_FRESH: {"nonce": -1},
+    Reject.MAX_FEE_MUST_COVER_FEE: {"max_fee": 0},
+    Reject.AMEND_MUST_NAME_REPLACED_NONCE: {"replaces": 3},
+}
+
+
+def test_of_two_broken_rules_the_one_declared_first_is_named_for_combos_too(pit: Pit) -> None:
+    declared = list(Reject)
+    rules = list(BREAKS)
+    assert rules == sorted(rules, key=declared.index)
+    for at, first in enumerate(rules):
+        assert pit.rejected(c.Place(_broken(pit, first))) is first
+        for second in rules[at + 1 :]:
+            if not BREAKS[first].keys() & BREAKS[second].keys():
+                assert pit.rejected(c.Place(_broken(pit, first, second))) is first, (first, second)
+
+
+def _broken(pit: Pit, *rules: Reject) -> c.Authorisation:
+    """An order for the spread that breaks these rules, all of them."""
+    auth = pit.auth(2, pit.spread, True, LOT, 600 * USDC)
+    for rule in rules:
+        auth = msgspec.structs.replace(auth, **BREAKS[rule])
+    return auth
+
+
 def test_a_combo_bought_in_all_legs_is_worth_something(pit: Pit) -> None:
     straddle = pit.list_combo((LOW, 1), (MID, 1))
     assert pit.refuse(1, straddle, "buy", 1, -1) is Reject.PRICE_MUST_FIT

@@ -233,6 +233,10 @@ OF_NO_ORDER: Final = (
     R.QUOTES_MUST_FIT,
     R.QUOTE_BUDGET_MUST_FIT,
     R.QUOTE_MUST_BE_ALONE_ON_ITS_SIDE,
+    R.COMBOS_MUST_BE_SUPPORTED,
+    R.COMBO_LEGS_MUST_BE_CANONICAL,
+    R.COMBO_LEGS_MUST_SHARE_UNDERLYING,
+    R.COMBOS_MUST_FIT,
     R.RFQS_MUST_FIT,
     R.RFQ_TERMS_MUST_FIT,
     R.RFQ_MAKERS_MUST_BE_ADMITTED,
@@ -270,6 +274,9 @@ OF_NO_ORDER: Final = (
     R.CHAIN_ACTIONS_MUST_BE_DENSE,
     R.CHAIN_BLOCKS_MUST_ADVANCE,
 )
+
+# Of orders for combos, which have an order of their own to test: ``test_combos``.
+OF_COMBOS: Final = (R.COMBO_LEGS_MUST_MATCH, R.COMBO_MUST_BE_PLAIN, R.KEY_MUST_ALLOW_COMBOS)
 
 KEY_RULES: Final = (R.KEY_MUST_ALLOW_UNDERLYING, R.KEY_MUST_HAVE_NOTIONAL, R.KEY_MUST_HAVE_SPEND)
 
@@ -454,7 +461,7 @@ def refusal(kind: type[c.Place | c.Amend], broken: tuple[Reject, ...], patch: Pa
 
 
 def test_every_refusal_has_a_row_or_concerns_no_order():
-    assert sorted([*BREAKS, *OF_NO_ORDER]) == sorted(Reject)
+    assert sorted([*BREAKS, *OF_NO_ORDER, *OF_COMBOS]) == sorted(Reject)
 
 
 def test_of_two_broken_rules_about_listings_and_rounds_the_one_declared_first_is_named(venue):
