@@ -187,7 +187,7 @@ def _enter(state: State, series: int, phase: int, ends_s: Seconds) -> Auction:
     auction = state.auctions.get(series)
     if auction is None:
         auction = state.auctions[series] = Auction(series, phase)
-    auction.phase, auction.ends_s, auction.price, auction.extended = phase, ends_s, 0, 0
+    auction.phase, auction.ends_s, auction.price, auction.extended, auction.volatile = phase, ends_s, 0, 0, False
     return auction
 
 
@@ -203,9 +203,12 @@ def evolve_changed(state: State, event: PhaseChanged) -> None:
     elif event.phase == CONTINUOUS:
         del state.auctions[event.subject]
     else:
-        auction = state.auctions.get(event.subject)
-        extended = auction.extended + 1 if auction is not None and event.cause is PhaseCause.EXTENDED else 0
-        _enter(state, event.subject, event.phase, event.ends_s).extended = extended
+        before = state.auctions.get(event.subject)
+        extended, volatile = 0, event.cause is PhaseCause.VOLATILITY
+        if before is not None and event.cause is PhaseCause.EXTENDED:
+            extended, volatile = before.extended + 1, before.volatile
+        auction = _enter(state, event.subject, event.phase, event.ends_s)
+        auction.extended, auction.volatile = extended, volatile
 
 
 def volatility(state: State, series: int) -> PhaseChanged | None:

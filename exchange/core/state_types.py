@@ -332,6 +332,7 @@ class Auction(msgspec.Struct, gc=False):
     """A series that does not trade continuously: its phase, and when its auction ends.
 
     ``every_s`` above zero: another auction follows. ``extended``: how often it was. ``price``: at which it uncrosses.
+    ``volatile``: an order began it, and it ends early when nothing in it crosses any more.
     """
 
     id: int  # the series
@@ -340,6 +341,7 @@ class Auction(msgspec.Struct, gc=False):
     every_s: Seconds = 0
     extended: int = 0
     price: Price = 0
+    volatile: bool = False
 
 
 class Lookout:

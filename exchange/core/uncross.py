@@ -56,8 +56,10 @@ def _urgency(auction: Auction) -> tuple[bool, Seconds, int]:
 
 def _may_end(state: State, auction: Auction, now_s: Seconds) -> bool:
     """Its time has come, and the venue, the series and its price allow trades."""
-    if not state.is_open or auction.phase not in (AUCTION, UNCROSSING) or auction.ends_s > now_s:
+    if not state.is_open or auction.phase not in (AUCTION, UNCROSSING):
         return False
+    if auction.ends_s > now_s and (not auction.volatile or state.books[auction.id].crossed()):
+        return False  # one that an order began holds nobody up once no order crosses
     option, view, config = state.series[auction.id], state.view, state.config
     if option.expiry_s <= now_s or view is None or config is None or auction.id not in view.marks:
         return False

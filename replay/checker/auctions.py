@@ -136,10 +136,16 @@ def _due(ledger: Ledger) -> list[tuple[int, Auction]]:
         (key, auction)
         for key, auction in ledger.auctions.items()
         if auction.phase in (AUCTION, UNCROSSING)
-        and auction.ends_s <= ledger.now_s < ledger.series[key].expiry.expiry_s
+        and _has_come(ledger, auction, ledger.series[key])
+        and ledger.now_s < ledger.series[key].expiry.expiry_s
         and phases.is_priced(ledger.series[key])
     ]
     return sorted(ready, key=lambda item: (item[1].phase != UNCROSSING, item[1].ends_s, item[0]))
+
+
+def _has_come(ledger: Ledger, auction: Auction, option: Series) -> bool:
+    """Whether the time of an auction has come; one that an order began need not wait for it when nothing crosses."""
+    return auction.ends_s <= ledger.now_s or (auction.volatile and not phases.is_crossed(option))
 
 
 # -- one record of an uncross -----------------------------------------------------------------------------------------

@@ -90,11 +90,12 @@ class Combo(Series):
 class Auction:
     """A series that does not trade continuously: its phase, when it ends, and the price it uncrosses at."""
 
-    __slots__ = ("ends_s", "every_s", "extended", "phase", "price", "volume")
+    __slots__ = ("ends_s", "every_s", "extended", "phase", "price", "volatile", "volume")
 
     def __init__(self, phase: int) -> None:
         self.phase = phase
         self.ends_s = self.every_s = self.extended = self.price = self.volume = 0
+        self.volatile = False  # begun by an order
 
 
 class Weight(NamedTuple):

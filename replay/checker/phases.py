@@ -113,6 +113,7 @@ def enter(ledger: Ledger, option: Series, into: int, ends_s: int) -> Auction:
     """The series is in this phase from here on."""
     auction = ledger.auctions.setdefault(option.id, Auction(into))
     auction.phase, auction.ends_s, auction.price, auction.extended, auction.volume = into, ends_s, 0, 0, 0
+    auction.volatile = False
     return auction
 
 
@@ -137,8 +138,11 @@ def changed(ledger: Ledger, event: PhaseChanged) -> Series | None:
         resume(ledger, option)
     else:
         held = ledger.auctions.get(option.id)
-        extended = held.extended + 1 if held is not None and event.cause is PhaseCause.EXTENDED else 0
-        enter(ledger, option, event.phase, event.ends_s).extended = extended
+        extended, volatile = 0, event.cause is PhaseCause.VOLATILITY
+        if held is not None and event.cause is PhaseCause.EXTENDED:
+            extended, volatile = held.extended + 1, held.volatile
+        auction = enter(ledger, option, event.phase, event.ends_s)
+        auction.extended, auction.volatile = extended, volatile
     return option
 
 
