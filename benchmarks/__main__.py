@@ -11,6 +11,7 @@ TITLES = {
     "machine": "The machine alone",
     "growth": "The machine alone, by series and resting orders",
     "quoting": "Messages of a hundred two-sided quotes",
+    "requests": "Requests for quotes: asked, answered, accepted",
     "auctions": "Auctions: collecting orders and uncrossing them",
     "durable": "Commands journaled and durable",
     "wire": "Signed orders through the WebSocket",
