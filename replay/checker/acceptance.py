@@ -10,12 +10,14 @@ from typing import Final
 from exchange.core import commands as c
 from exchange.core.events import Accepted, Cancelled, CancelReason, Event, Reject, Rejected, RfqEnd, RfqEnded, Traded
 from replay.checker import batches, keys, presence, rfqs
-from replay.checker.admission import broken_by, settlement_lags
+from replay.checker.admission import settlement_lags
 from replay.checker.bounds import FEW_POSITIONS
-from replay.checker.facts import Order, Request
+from replay.checker.facts import Combo, Order, Request
 from replay.checker.ledger import Ledger
 from replay.checker.matching import Meeting
 from replay.checker.rules import Rule, Taken
+from replay.checker.slices import Slice
+from replay.checker.together import Together
 from replay.checker.waiting import waited
 
 
@@ -32,60 +34,102 @@ class Answers:
         """The best price, then the one that stood there first."""
         return next(self.in_turn(), None)
 
+    def standing(self) -> list[Order]:
+        """All of the other side, the best first."""
+        sign = 1 if self.taker.is_buy else -1
+        across = [order for order in self.request.quotes.values() if order.is_buy != self.taker.is_buy]
+        return sorted(across, key=lambda quote: (sign * quote.price, quote.age, quote.id))
+
     def in_turn(self) -> Iterator[Order]:
-        """All of them, in that order."""
+        """Those of them that it may take, in that order."""
         taker = self.taker
-        sign = 1 if taker.is_buy else -1
-        standing = [order for order in self.request.quotes.values() if order.is_buy != taker.is_buy]
-        for order in sorted(standing, key=lambda quote: (sign * quote.price, quote.age, quote.id)):
+        for order in self.standing():
             fits = not order.terms.whole or order.left <= taker.left
             if fits and self.named in (0, order.id):
                 yield order
 
 
+def steps(ledger: Ledger, request: Request, quote_id: int, qty: int) -> None:
+    """A fill is of whole steps, of a quote for this request, and of all of one that fills whole."""
+    quote = request.quotes.get(quote_id)
+    request.left -= qty
+    if qty % request.asked.step or request.left < 0:
+        sentence = f"{qty} from order {quote_id} does not fit request {request.id}"
+        ledger.note(Rule.REQUEST_MUST_FILL_IN_ITS_STEPS, sentence, actual=request.left)
+    if quote is None:
+        sentence = f"order {quote_id} is filled, and does not answer {request.id}"
+        ledger.note(Rule.MAKER_MUST_BE_OPEN, sentence, order=quote_id)
+    elif quote.terms.whole and qty != quote.left:
+        sentence = f"quote {quote.id} fills whole or not at all, and fills in part"
+        ledger.note(Rule.WHOLE_MUST_FILL_WHOLE, sentence, order=quote.id, expected=quote.left, actual=qty)
+
+
 class Acceptance(Meeting):
     """The meeting of an acceptance with the quotes of its request."""
 
-    __slots__ = ("request",)
+    __slots__ = ("answers", "request")
 
     def __init__(self, ledger: Ledger, taker: Order, request: Request, named: int) -> None:
         super().__init__(ledger, taker)
         self.request = request
-        self.across = Answers(request, taker, named)
+        self.across = self.answers = Answers(request, taker, named)
 
     def fill(self, events: Sequence[Event]) -> None:
         """Follow the record up to the end of the request, which is due when nothing of it is left."""
         for event in events:
             if type(event) is Traded:
-                self._steps(event)
+                steps(self.ledger, self.request, event.maker_order, event.qty)
         self.follow(events)
-
-    def _steps(self, event: Traded) -> None:
-        """A fill is of whole steps, of a quote for this request, and of all of one that fills whole."""
-        ledger, request, quote = self.ledger, self.request, self.request.quotes.get(event.maker_order)
-        request.left -= event.qty
-        if event.qty % request.asked.step or request.left < 0:
-            sentence = f"trade {event.trade_id} of {event.qty} does not fit request {request.id}"
-            ledger.note(Rule.REQUEST_MUST_FILL_IN_ITS_STEPS, sentence, actual=request.left)
-        if quote is None:
-            sentence = f"trade {event.trade_id} fills order {event.maker_order}, which does not answer {request.id}"
-            ledger.note(Rule.MAKER_MUST_BE_OPEN, sentence, order=event.maker_order)
-        elif quote.terms.whole and event.qty != quote.left:
-            sentence = f"quote {quote.id} fills whole or not at all, and fills in part"
-            ledger.note(Rule.WHOLE_MUST_FILL_WHOLE, sentence, order=quote.id, expected=quote.left, actual=event.qty)
 
     def could_fill(self) -> int:
         """How much of the order the quotes hold that it can reach, if everybody can bear it."""
         left = self.taker.left
-        sign = 1 if self.taker.is_buy else -1
-        standing = [order for order in self.request.quotes.values() if order.is_buy != self.taker.is_buy]
-        for order in sorted(standing, key=lambda quote: (sign * quote.price, quote.age, quote.id)):
+        for order in self.answers.standing():
             if not self.reaches(order) or not self.in_band(order.price):
                 break
-            named = self.across.named if isinstance(self.across, Answers) else 0
-            if named in (0, order.id) and (not order.terms.whole or order.left <= left):
+            if self.answers.named in (0, order.id) and (not order.terms.whole or order.left <= left):
                 left -= min(left, order.left)
         return self.taker.left - left
+
+
+class Legged(Together):
+    """The meeting of an acceptance of several legs: whole units, with the quotes of its request and with no book."""
+
+    def __init__(self, ledger: Ledger, taker: Order, request: Request, named: int) -> None:
+        super().__init__(ledger, taker)
+        self.request, self.answers = request, Answers(request, taker, named)
+
+    def own(self) -> Order | None:
+        """The best that answered, within the limit."""
+        quote = self.answers.first()
+        return quote if quote is not None and self.reaches(quote) else None
+
+    def slice(self) -> Slice | None:
+        """Nothing is taken from the books of the legs."""
+        return None
+
+    def reaches(self, maker: Order) -> bool:
+        """Whether a price on the other side is within the order's limit."""
+        return self.sign * maker.price <= self.sign * self.taker.price
+
+    def fill(self, events: Sequence[Event]) -> None:
+        """Follow the record up to the end of the request, which is due when nothing of it is left."""
+        for event in events:
+            if type(event) is Traded and event.units:
+                steps(self.ledger, self.request, event.maker_order, event.units)
+        self.follow(events)
+
+    def could_fill(self) -> int:
+        """How much of the order the quotes hold that it can reach, if everybody can bear it."""
+        left = self.taker.left
+        for order in self.answers.standing():
+            fits = not order.terms.whole or order.left <= left
+            if self.reaches(order) and fits and self.answers.named in (0, order.id):
+                left -= min(left, order.left)
+        return self.taker.left - left
+
+
+Either = Acceptance | Legged
 
 
 def accepted(ledger: Ledger, command: c.AcceptRfq, events: Sequence[Event]) -> None:
@@ -96,7 +140,7 @@ def accepted(ledger: Ledger, command: c.AcceptRfq, events: Sequence[Event]) -> N
     request = rfqs.opened(ledger, auth)
     if request is not None and request.account.id != auth.account:
         request = None
-    broken = [*broken_by(ledger, auth, rfqs.SCOPES), *_broken(ledger, request, command)]
+    broken = [*rfqs.broken_order(ledger, auth), *_broken(ledger, request, command)]
     meeting = _meeting(ledger, request, command)
     if events and type(events[-1]) is Rejected:
         _refused(ledger, meeting, events, broken)
@@ -113,7 +157,7 @@ def accepted(ledger: Ledger, command: c.AcceptRfq, events: Sequence[Event]) -> N
         rfqs.ended(ledger, rest[at:], [RfqEnd.FILLED] if not meeting.request.left else [], meeting.request)
 
 
-def _enough(ledger: Ledger, meeting: Acceptance, filled: int, left: int) -> None:
+def _enough(ledger: Ledger, meeting: Either, filled: int, left: int) -> None:
     asked = meeting.request.asked
     least = min(left, max(asked.minimum, asked.step))
     if filled < least:
@@ -121,12 +165,15 @@ def _enough(ledger: Ledger, meeting: Acceptance, filled: int, left: int) -> None
         ledger.note(Rule.REQUEST_MUST_FILL_IN_ITS_STEPS, sentence, expected=least, actual=filled)
 
 
-def _meeting(ledger: Ledger, request: Request | None, command: c.AcceptRfq) -> Acceptance | None:
+def _meeting(ledger: Ledger, request: Request | None, command: c.AcceptRfq) -> Either | None:
     auth = command.auth
-    account, series = ledger.accounts.get(auth.account), ledger.series.get(auth.series)
+    account, series = ledger.accounts.get(auth.account), rfqs.subject(ledger, auth.series)
     if request is None or account is None or series is None:
         return None
-    return Acceptance(ledger, Order(ledger.seq, account, series, auth), request, command.quote)
+    if series is not rfqs.subject(ledger, request.asked.series):
+        return None
+    kind = Legged if isinstance(series, Combo) else Acceptance
+    return kind(ledger, Order(ledger.seq, account, series, auth), request, command.quote)
 
 
 def _broken(ledger: Ledger, request: Request | None, command: c.AcceptRfq) -> Iterator[Reject]:
@@ -149,7 +196,7 @@ SINCE: Final = (CancelReason.MARGIN, CancelReason.POSITIONS_BOUND, CancelReason.
 """Why a quote could not be honoured, besides its own end: what of it depends on fills that were not made."""
 
 
-def _refused(ledger: Ledger, meeting: Acceptance | None, events: Sequence[Event], broken: list[Reject]) -> None:
+def _refused(ledger: Ledger, meeting: Either | None, events: Sequence[Event], broken: list[Reject]) -> None:
     """Quotes that could not be honoured leave although nothing is filled; then there is too little."""
     for event in events[:-1]:
         if type(event) is not Cancelled or meeting is None or not _could_not(meeting, event):
@@ -164,11 +211,12 @@ def _refused(ledger: Ledger, meeting: Acceptance | None, events: Sequence[Event]
         rfqs.refused(ledger, last, broken, "AcceptRfq")
 
 
-def _could_not(meeting: Acceptance, event: Cancelled) -> bool:
+def _could_not(meeting: Either, event: Cancelled) -> bool:
     ledger, quote = meeting.ledger, meeting.request.quotes.get(event.order_id)
     if quote is None or quote.is_buy == meeting.taker.is_buy or not meeting.reaches(quote):
         return False
-    if event.reason in SINCE:
+    since = (*SINCE, CancelReason.VOLATILITY) if isinstance(meeting, Legged) else SINCE  # no prices of legs come to it
+    if event.reason in since:
         ledger.take(Taken.MARGIN)
         return True
     if event.reason is CancelReason.EXPIRED:
@@ -176,12 +224,13 @@ def _could_not(meeting: Acceptance, event: Cancelled) -> bool:
     return event.reason in presence.dooms(ledger, quote)
 
 
-def _too_little(ledger: Ledger, meeting: Acceptance) -> None:
+def _too_little(ledger: Ledger, meeting: Either) -> None:
     taker = meeting.taker
     least = taker.left if taker.tif == c.FOK else meeting.request.least()
     if meeting.could_fill() < least:
         return
-    if keys.bound_of(taker) is not None or len(taker.account.positions) >= FEW_POSITIONS:
+    banded = isinstance(taker.series, Combo) and taker.series.underlying in ledger.banded
+    if banded or keys.bound_of(taker) is not None or len(taker.account.positions) >= FEW_POSITIONS:
         ledger.take(Taken.FILL_OR_KILL)
         return
     sentence = f"request {meeting.request.id} is not accepted for too few quotes, and there are enough"

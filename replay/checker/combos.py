@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from exchange.core.commands import FOK, Amend, Authorisation, CreateCombo, Observation, Place, terms_of
 from exchange.core.events import Accepted, Amended, ComboListed, Deferred, Event, Reached, Reject, Rejected
+from exchange.core.legs import Legs
 from exchange.core.units import U16_MAX
 from replay.checker import entering, presence, triggers
 from replay.checker.admission import broken_combo, room, settlement_lags
@@ -27,12 +28,22 @@ def create(ledger: Ledger, command: CreateCombo, events: Sequence[Event]) -> Non
     if len(events) != 1 or type(events[0]) is not ComboListed:
         ledger.note(Rule.EVENTS_MUST_FIT, "a combo is neither refused nor listed")
         return
-    due = ledger.combo_of.setdefault(command.legs, len(ledger.combo_of) + 1)
-    if events[0].combo != due:
-        ledger.note(Rule.EVENTS_MUST_FIT, "a combo has another number", expected=due, actual=events[0].combo)
+    listed(ledger, command.legs, events[0])
+
+
+def listed(ledger: Ledger, legs: Legs, event: ComboListed) -> int:
+    """The number due to legs, under which they are known from here on."""
+    due = ledger.combo_of.setdefault(legs, len(ledger.combo_of) + 1)
+    if event.combo != due:
+        ledger.note(Rule.EVENTS_MUST_FIT, "a combo has another number", expected=due, actual=event.combo)
     if due not in ledger.combos:
-        legs = [(ledger.series[leg.series], leg.ratio) for leg in command.legs]
-        ledger.combos[due] = Combo(due, legs, Ladder(-1), Ladder(1))
+        ledger.combos[due] = of_legs(ledger, due, legs)
+    return due
+
+
+def of_legs(ledger: Ledger, number: int, legs: Legs) -> Combo:
+    """A combo with empty books, of series that are listed."""
+    return Combo(number, [(ledger.series[leg.series], leg.ratio) for leg in legs], Ladder(-1), Ladder(1))
 
 
 # -- orders as they come ----------------------------------------------------------------------------------------------

@@ -6,12 +6,15 @@ What an acceptance fills is another room (``acceptance``). Imports the words of 
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from msgspec import structs
+
 from exchange.core import commands as c
 from exchange.core.events import (
     Accepted,
     Amended,
     Applied,
     CancelReason,
+    ComboListed,
     Event,
     Reject,
     Rejected,
@@ -19,8 +22,8 @@ from exchange.core.events import (
     RfqEnded,
 )
 from exchange.core.units import QTY_MAX
-from replay.checker import presence
-from replay.checker.admission import broken_account, broken_by
+from replay.checker import combos, presence
+from replay.checker.admission import broken_account, broken_by, broken_combo
 from replay.checker.bounds import (
     LINEAGE_MAX,
     NAME_MAX,
@@ -32,12 +35,18 @@ from replay.checker.bounds import (
     RFQS_MAX,
     RFQS_OF_ACCOUNT_MAX,
 )
-from replay.checker.facts import Order, Request
+from replay.checker.facts import Combo, Order, Request, Series
 from replay.checker.leaving import leave as leave_for
 from replay.checker.ledger import TREASURY, Ledger
 from replay.checker.rules import Rule, Taken
 
 SCOPES: Final = c.SCOPE_TRADE
+UNLISTED: Final = (
+    Reject.COMBOS_MUST_BE_SUPPORTED,
+    Reject.COMBO_LEGS_MUST_BE_CANONICAL,
+    Reject.COMBO_LEGS_MUST_SHARE_UNDERLYING,
+    Reject.COMBOS_MUST_FIT,
+)
 
 
 def reasons(ledger: Ledger, request: Request) -> list[RfqEnd]:
@@ -106,10 +115,34 @@ def _nothing_more(ledger: Ledger, rest: Sequence[Event] | None) -> bool:
 def asked(ledger: Ledger, command: c.OpenRfq, events: Sequence[Event]) -> None:
     """A request for quotes."""
     events = presence.overdue(ledger, command.account, events)
-    rest = answer(ledger, events, list(_broken_request(ledger, command)), Applied(), command)
+    if command.legs and len(events) == 1 and type(events[0]) is Rejected and events[0].reason in UNLISTED:
+        ledger.take(Taken.LISTING)
+        return
+    broken, what = list(_broken_request(ledger, command)), command
+    if command.legs and events and type(events[0]) is ComboListed:
+        what = structs.replace(command, series=combos.listed(ledger, command.legs, events[0]), legs=())
+        events = events[1:]
+    rest = answer(ledger, events, broken, Applied(), command)
     account = ledger.accounts.get(command.account)
     if _nothing_more(ledger, rest) and account is not None:
-        ledger.requests[ledger.seq] = Request(ledger.seq, account, command)
+        if what.legs:
+            ledger.note(Rule.EVENTS_MUST_FIT, f"request {ledger.seq} is for legs that are not listed with it")
+            return
+        ledger.requests[ledger.seq] = Request(ledger.seq, account, what)
+
+
+def subject(ledger: Ledger, number: int) -> Series | None:
+    """A series or a combo, by its number."""
+    return ledger.series.get(number) or ledger.combos.get(number)
+
+
+def _asked_for(ledger: Ledger, command: c.OpenRfq) -> Series | None:
+    """What a request is for, listed yet or not."""
+    if not command.legs:
+        return subject(ledger, command.series)
+    if command.series or any(leg.series not in ledger.series for leg in command.legs):
+        return None
+    return combos.of_legs(ledger, 0, command.legs)
 
 
 def _broken_request(ledger: Ledger, command: c.OpenRfq) -> Iterator[Reject]:
@@ -126,20 +159,22 @@ def _broken_request(ledger: Ledger, command: c.OpenRfq) -> Iterator[Reject]:
 
 
 def _broken_series(ledger: Ledger, command: c.OpenRfq) -> Iterator[Reject]:
-    series = ledger.series.get(command.series)
+    series = _asked_for(ledger, command)
     if series is None:
         yield Reject.SERIES_MUST_EXIST
         return
-    auction, expiry_s, lot, step = ledger.auctions.get(series.id), series.expiry.expiry_s, series.step.lot, command.step
+    expiry_s, lot, step = series.expiry.expiry_s, series.step.lot, command.step
+    legs = series.legs if isinstance(series, Combo) else [(series, 1)]
     if expiry_s <= ledger.now_s:
         yield Reject.SERIES_MUST_BE_TRADING
-    if auction is not None and auction.phase != c.AUCTION:
+    held = [ledger.auctions[leg.id].phase for leg, _ in legs if leg.id in ledger.auctions]
+    if any(len(legs) > 1 or phase != c.AUCTION for phase in held):
         yield Reject.SERIES_MUST_TAKE_ORDERS
     if command.qty <= 0:
         yield Reject.QTY_MUST_BE_POSITIVE
     if command.qty % lot:
         yield Reject.QTY_MUST_BE_ON_LOT
-    if command.qty > QTY_MAX:
+    if command.qty * max(abs(ratio) for _, ratio in legs) > QTY_MAX:
         yield Reject.QTY_MUST_FIT
     steps = step > 0 and not (step % lot or command.qty % step or command.minimum % step)
     fits = 0 <= command.minimum <= command.qty and command.side in (c.UNTOLD, c.BUYING, c.SELLING)
@@ -238,6 +273,11 @@ def _quotes(ledger: Ledger, account: int, rfq: int) -> list[Order]:
 # -- answering --------------------------------------------------------------------------------------------------------
 
 
+def broken_order(ledger: Ledger, auth: c.Authorisation) -> list[Reject]:
+    """The rules that an order breaks by itself, for a series or for a combo."""
+    return broken_combo(ledger, auth) if combos.is_for_combo(auth) else broken_by(ledger, auth, SCOPES)
+
+
 def broken_in(request: Request | None, auth: c.Authorisation, filled: int = 0) -> Iterator[Reject]:
     """The rules that an order, of which so much has filled, breaks by the request it names."""
     terms = c.terms_of(auth)
@@ -261,9 +301,9 @@ def quoted(ledger: Ledger, command: c.QuoteRfq, events: Sequence[Event]) -> None
     auth = command.auth
     events = presence.overdue(ledger, auth.account, events)
     request = opened(ledger, auth)
-    broken = [*broken_by(ledger, auth, SCOPES), *_broken_answer(ledger, request, command)]
+    broken = [*broken_order(ledger, auth), *_broken_answer(ledger, request, command)]
     rest = answer(ledger, events, broken, Accepted(ledger.seq), command)
-    account, series = ledger.accounts.get(auth.account), ledger.series.get(auth.series)
+    account, series = ledger.accounts.get(auth.account), subject(ledger, auth.series)
     if not _nothing_more(ledger, rest) or account is None or series is None or request is None:
         return
     order = Order(ledger.seq, account, series, auth)
@@ -310,7 +350,7 @@ def requoted(ledger: Ledger, command: c.RequoteRfq, events: Sequence[Event]) -> 
     auth, order = command.auth, ledger.orders.get(command.order_id)
     events = presence.overdue(ledger, auth.account, events)
     request = opened(ledger, auth)
-    broken = broken_by(ledger, auth, SCOPES)
+    broken = broken_order(ledger, auth)
     if order is not None and order.shelter is not None and order.shelter.name == c.terms_of(auth).protection:
         broken = [rule for rule in broken if rule is not Reject.OPEN_ORDERS_MUST_FIT]  # it has its room already
     broken += _broken_requote(ledger, request, order, command)

@@ -13,6 +13,7 @@ from core_rfqs import (
     accepted,
     ask,
     asking_venue,
+    check,
     ends,
     gone,
     quote,
@@ -28,6 +29,8 @@ from exchange.core import events as e
 from exchange.core.events import CancelReason, Reject, RfqEnd
 from exchange.core.legs import Leg
 from exchange.core.state import decode, encode
+from replay.checker import Checker
+from replay.checker.rules import Rule
 
 LOW, MID, HIGH = (series_named(f"{strike}C") for strike in (61_000, 62_000, 63_000))
 SPREAD = (Leg(LOW, 1), Leg(MID, -1))
@@ -39,8 +42,7 @@ NET = 500 * USDC
 def venue() -> Iterator[Venue]:
     venue = asking_venue(combos=True)
     yield venue
-    venue.check()
-    venue.check_history()
+    check(venue)
 
 
 def told(venue: Venue, legs: tuple[Leg, ...] = SPREAD, **terms: object) -> tuple[int, int]:
@@ -175,3 +177,49 @@ def test_request_ends_before_the_first_of_its_legs(venue: Venue) -> None:
     venue.wait(60)
     assert venue.rejected(request(venue, series=0, legs=calendar)) is Reject.SERIES_MUST_BE_TRADING
     assert list(ends(venue.must(c.Tick())).values()) == [RfqEnd.EXPIRED]
+
+
+def noticed(venue: Venue, change) -> set[Rule]:
+    """What the checker says of a history whose last record tells of other events."""
+    checker = Checker()
+    *before, last = venue.log
+    for record in before:
+        checker.take(record.seq, record.time_ns, record.command, record.events)
+    assert checker.ledger.violations == []
+    checker.take(last.seq, last.time_ns, last.command, tuple(change(list(last.events))))
+    return {violation.rule for violation in checker.ledger.violations}
+
+
+def answered(venue: Venue) -> None:
+    """Two makers fill one acceptance of a spread, one after the other."""
+    rfq, combo = told(venue)
+    for maker, price in ((MAKER, NET), (OTHER, NET + 10 * USDC)):
+        quote(venue, maker, rfq, price, 6 * ONE, series=combo, legs=SPREAD)
+    accept(venue, rfq, NET + 10 * USDC, series=combo, legs=SPREAD)
+
+
+def second_first(events: list) -> list:
+    """The worse quote fills before the better one."""
+    fills = [event for event in events if type(event) is e.Traded]
+    makers = {fills[0].maker_order: fills[2].maker_order, fills[2].maker_order: fills[0].maker_order}
+    return [replace(event, maker_order=makers[event.maker_order]) if event in fills else event for event in events]
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda events: events, None),
+        (second_first, Rule.BEST_PRICE_MUST_GO_FIRST),
+        (lambda events: [*events[:1], replace(events[1], price=events[1].price + 5 * USDC), *events[2:]],
+         Rule.PRICE_MUST_BE_THE_MAKERS),
+        (lambda events: [*events[:2], *events[3:]], Rule.COMBO_MUST_FILL_WHOLE),
+        (lambda events: [event for event in events if type(event) is not e.RfqEnded],
+         Rule.REQUEST_MUST_END_WITH_A_REASON),
+        (lambda events: [replace(event, units=event.units - 50) if getattr(event, "units", 0) else event
+                         for event in events], Rule.REQUEST_MUST_FILL_IN_ITS_STEPS),
+    ],
+)  # fmt: skip
+def test_checker_notices_an_acceptance_of_legs_that_was_altered(venue: Venue, change, rule: Rule | None) -> None:
+    answered(venue)
+    found = noticed(venue, change)
+    assert found == set() if rule is None else rule in found
