@@ -7,13 +7,19 @@ from collections.abc import Sequence
 from heapq import heappop
 
 from exchange.core.commands import Tick
-from exchange.core.events import Applied, Cancelled, CancelReason, Event
+from exchange.core.events import Applied, Cancelled, CancelReason, Event, TimerFired
 from replay.checker import auctions, batches, presence, rfqs
 from replay.checker.admission import settlement_lags
-from replay.checker.bounds import EXPIRED_MAX
+from replay.checker.bounds import EXPIRED_MAX, FIRED_MAX
 from replay.checker.facts import Order
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule
+
+
+def _takes_off(events: Sequence[Event]) -> bool:
+    """Whether orders leave the books, or may in the next tick for a timer that is over already."""
+    fired = sum(type(event) is TimerFired for event in events)
+    return fired >= FIRED_MAX or any(type(event) is Cancelled for event in events)
 
 
 def tick(ledger: Ledger, command: Tick, events: Sequence[Event]) -> None:
@@ -32,7 +38,7 @@ def tick(ledger: Ledger, command: Tick, events: Sequence[Event]) -> None:
         sentence = f"order {late.id} stays though its time has passed"
         ledger.note(Rule.CANCEL_MUST_BE_COMPLETE, sentence, order=late.id, expected=late.expiry_s, actual=ledger.now_s)
     rest = presence.ticked(ledger, events[at:-1])
-    is_quiet = len(rest) == len(events) - 1
+    is_quiet = not _takes_off(events[: len(events) - 1 - len(rest)])
     rest = rfqs.split(ledger, rest)
     if is_quiet and ledger.auctions:
         auctions.moved(ledger, rest, lags=lags)

@@ -5,6 +5,7 @@ Sizes are such that accounts often cannot bear what they are asked for, and pric
 
 from typing import Any
 
+from core_combos import live, worth
 from core_world import TRADERS, Draw, World, happening
 
 from exchange.core import commands as c
@@ -23,7 +24,11 @@ def some_rfq(world: World, pick: int) -> Any:
 def bound(world: World, account: int, rfq: Any, is_buy: bool, lots: int, percent: int, **terms: Any) -> c.Authorisation:
     """An order for a request, at some share of its mark."""
     series, whole = rfq.request.series, terms.pop("whole", False)
-    price = world.price_near(series, percent) if series in world.trading() else 10**6
+    combo = world.state.combos.get(series)
+    if combo is not None:
+        price = worth(world, combo, percent) if combo in live(world) else 0
+    else:
+        price = world.price_near(series, percent) if series in world.trading() else 10**6
     signed = {"terms": c.Terms(rfq=rfq.id, whole=whole)} | terms
     return world.auth(account, series, is_buy, lots * 100, price, **signed)
 
@@ -36,9 +41,14 @@ def asking(world: World, draw: Draw) -> None:
     step, account = LOTS[draw(2)], TRADERS[draw(4)]
     steps, least = 1 + draw(6), draw(3)
     others = tuple(other for other in TRADERS if other != account)
+    combos = live(world) if draw(2) else []
+    combo = combos[draw(9) % len(combos)] if combos else None
+    number, legs = (series[draw(9) % len(series)], ()) if combo is None else (combo.id, ())
+    if combo is not None and draw(2):
+        number, legs = 0, combo.legs
     request = c.OpenRfq(
         account,
-        series[draw(9) % len(series)],
+        number,
         (c.UNTOLD, c.UNTOLD, c.BUYING, c.SELLING)[draw(4)],
         100 * step * steps,
         100 * step,
@@ -46,6 +56,7 @@ def asking(world: World, draw: Draw) -> None:
         world.now_s + (20, 60, 600)[draw(3)],
         others[: draw(3)],
         session=world.some_session(draw(3)),
+        legs=legs,
     )
     world.do(request)
 
