@@ -27,7 +27,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.book import Level
 from exchange.core.state import TREASURY, State, decode, encode
-from exchange.core.state_types import Deal, Due, Kill, QueuedBlock
+from exchange.core.state_types import Deal, Due, Kill, QueuedBlock, Rfq
 from exchange.core.units import QTY_ONE
 
 CALL, HIGHER = series_named("62000C"), series_named("63000C")
@@ -55,6 +55,10 @@ def busy() -> Venue:
     venue.must(c.Place(first, attached=(c.Attached(other),)))
     venue.place(1, HIGHER, True, 1_000, USDC)
     venue.place(2, venue.list_combo((CALL, 1), (HIGHER, -1)), True, 1_000, 10 * USDC)
+    venue.must(c.AdmitMaker(2, is_maker=True))
+    asked = venue.state.seq + 1
+    venue.must(c.OpenRfq(1, CALL, c.UNTOLD, 2_000, 1_000, 0, venue.now_s + 60))
+    venue.must(c.QuoteRfq(venue.auth(2, CALL, False, 2_000, 920 * USDC, terms=c.Terms(rfq=asked))))
     venue.check()
     return venue
 
@@ -217,6 +221,30 @@ def misplace_quote(state: State) -> None:
     state.accounts[1].quotes["front"][0] = next(iter(state.orders.values()))
 
 
+def asked(state: State) -> Rfq:
+    return next(iter(state.rfqs.values()))
+
+
+def lose_a_request(state: State) -> None:
+    del state.rfqs[asked(state).id]
+
+
+def lose_its_quotes(state: State) -> None:
+    state.rfq_quotes.clear()
+
+
+def answer_between_steps(state: State) -> None:
+    next(iter(state.rfq_quotes[asked(state).id].values())).filled += 1
+
+
+def ask_for_what_is_filled(state: State) -> None:
+    asked(state).filled = asked(state).request.qty
+
+
+def fill_between_steps(state: State) -> None:
+    asked(state).filled += 1
+
+
 def forget_a_leg(state: State) -> None:
     state.on_leg[HIGHER].clear()
 
@@ -269,6 +297,11 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (use_mandate_up, "quotes_are_protected"),
     (freeze_group, "quotes_are_protected"),
     (misplace_quote, "quotes_are_protected"),
+    (lose_a_request, "requests_hold_their_quotes"),
+    (lose_its_quotes, "requests_hold_their_quotes"),
+    (answer_between_steps, "requests_hold_their_quotes"),
+    (ask_for_what_is_filled, "requests_have_something_left"),
+    (fill_between_steps, "requests_have_something_left"),
     (forget_a_leg, "combos_are_indexed"),
     (mistake_legs, "combos_are_indexed"),
     (pass_a_combo_over, "no_combo_reached"),
