@@ -66,7 +66,9 @@ class Signatures:
                 return
             finding: Finding | None = None
             match command:
-                case Place() | Amend() | QuoteRfq() | RequoteRfq() | AcceptRfq():
+                case Place():
+                    finding = self._order(record.seq, command.auth, *(other.auth for other in command.attached))
+                case Amend() | QuoteRfq() | RequoteRfq() | AcceptRfq():
                     finding = self._order(record.seq, command.auth)
                 case MassQuote():
                     finding = self._mandate(record.seq, command)
@@ -86,13 +88,17 @@ class Signatures:
             if finding is not None:
                 yield finding
 
-    def _order(self, seq: int, auth: Authorisation) -> Finding | None:
-        self.orders += 1
-        try:
-            found = recover(order_digest(self._orders_domain, order_of(auth)), auth.signature)
-        except SigningError as error:
-            return _unsigned(seq, auth.account, auth.nonce, auth.signer, str(error))
-        return None if found == auth.signer else _unsigned(seq, auth.account, auth.nonce, auth.signer, shown(found))
+    def _order(self, seq: int, *auths: Authorisation) -> Finding | None:
+        """Each order of a command bears a signature of its own; the first that does not hold is the finding."""
+        self.orders += len(auths)
+        for auth in auths:
+            try:
+                found = recover(order_digest(self._orders_domain, order_of(auth)), auth.signature)
+            except SigningError as error:
+                return _unsigned(seq, auth.account, auth.nonce, auth.signer, str(error))
+            if found != auth.signer:
+                return _unsigned(seq, auth.account, auth.nonce, auth.signer, shown(found))
+        return None
 
     def _mandate(self, seq: int, command: MassQuote) -> Finding | None:
         """One signature over all quotes of a message: it holds only if the root follows from what is journaled."""

@@ -32,6 +32,16 @@ def connection(world: World, draw: Draw) -> None:
         world.must(c.EndAllSessions())
 
 
+def lost(world: World, draw: Draw) -> None:
+    """Somebody comes, enters an order that is to leave with the connection, and is lost at once."""
+    account = TRADERS[draw(4)]
+    world.must(c.OpenSession(wallet(account)))
+    session = list(world.state.sessions)[-1]
+    world.must(c.SwitchSession(session, c.SWITCH_ON))
+    world.trade(account, draw(12), draw(2) == 0, 1 + draw(20), 60 + 80 * draw(2), session=session)
+    world.must(c.EndSession(session))
+
+
 def careful(world: World, draw: Draw) -> None:
     world.must(c.SwitchAccount(TRADERS[draw(4)], draw(2) == 0))
 
@@ -56,6 +66,7 @@ def proceeding(world: World, draw: Draw) -> None:
 
 PRESENCE = {
     "connection": (6, connection),
+    "lost": (2, lost),
     "careful": (2, careful),
     "timer": (3, timer),
     "kill_switch": (1, kill_switch),

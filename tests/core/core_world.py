@@ -218,9 +218,10 @@ class World(Venue):
         return self.state.orders[self.order_ids[-1 - pick % len(self.order_ids)]] if self.order_ids else None
 
     def replace(self, pick: int, lots: int, percent: int, **terms: Any) -> tuple[Any, ...]:
-        """Amend some open order."""
+        """Amend some open order; those for combos are amended where combos happen."""
         order = self.some_order(pick)
-        if order is None or self.state.series[order.series].expiry_s <= self.now_s:
+        option = self.state.series.get(order.series) if order is not None else None
+        if option is None or option.expiry_s <= self.now_s:
             return ()
         price = order.price if percent == 0 else self.price_near(order.series, percent)
         old = c.terms_of(self.state.auths[order.auth_id].auth)

@@ -101,6 +101,29 @@ def test_an_order_for_a_combo_that_was_altered_is_found(altered):
     assert findings(combo(**altered)) == [Kind.ORDER_NOT_SIGNED]
 
 
+# -- orders that came with another ----------------------------------------------------------------------------------------
+
+
+def with_exit(**altered: object) -> c.Place:
+    """A signed order for a combo, and one that came along, altered after it was signed."""
+    exit_ = combo(nonce=8, terms=c.Terms(link=c.BRACKET, parent=8))
+    return replace(combo(), attached=(c.Attached(replace(resigned(exit_.auth), **altered)),))
+
+
+def resigned(auth: c.Authorisation) -> c.Authorisation:
+    domain = signing.domain_separator(OPENING.chain_id, OPENING.clearing)
+    return replace(auth, signature=signing.sign(KEY, signing.order_digest(domain, signing.order_of(auth))))
+
+
+def test_an_order_that_came_along_bears_its_own_signature():
+    assert findings(with_exit()) == []
+
+
+@pytest.mark.parametrize("altered", [{"qty": 1}, {"price": 1}, {"terms": None}, {"signature": bytes(65)}])
+def test_an_order_that_came_along_and_was_altered_is_found(altered):
+    assert findings(with_exit(**altered)) == [Kind.ORDER_NOT_SIGNED]
+
+
 # -- commands of the operator ---------------------------------------------------------------------------------------------
 
 STOP = c.SetPhase(c.SERIES, 1 << 16, c.HALTED, 0, 0, "drill", "operator")
