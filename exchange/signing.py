@@ -96,16 +96,15 @@ class SigningError(ValueError):
         self.fault = fault
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trader signs. Prices in 1e-6 USDC per contract, quantity in 1e-4 contract, expiry in seconds.
+class _Common(msgspec.Struct, frozen=True, kw_only=True):
+    """What every order signs, of one series or of a combo. Quantity in 1e-4 contract, expiry in seconds.
 
-    `max_fee` is in 1e-6 USDC per contract; `replaces` is the nonce of the order replaced plus one, 0 for none;
-    `time_in_force` is 0 GTC, 1 IOC, 2 FOK. `terms` is the hash of what only the venue keeps to, such as a display size;
-    32 zero bytes when there are none.
+    `limit_price` and `max_fee` are in 1e-6 USDC per contract; `replaces` is the nonce of the order replaced plus one,
+    0 for none; `time_in_force` is 0 GTC, 1 IOC, 2 FOK. `terms` is the hash of what only the venue keeps to, such as a
+    display size; 32 zero bytes when there are none.
     """
 
     account: int
-    series: int
     is_buy: bool
     quantity: int
     limit_price: int
@@ -119,25 +118,19 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     terms: bytes = NO_TERMS_HASH
 
 
-class ComboOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """What a trader signs for a combo; ``legs`` is their word, see ``exchange.core.legs``. The rest as of ``Order``.
+class Order(_Common, frozen=True, kw_only=True):
+    """What a trader signs for one series, known by its number."""
+
+    series: int
+
+
+class ComboOrder(_Common, frozen=True, kw_only=True):
+    """What a trader signs for a combo; ``legs`` is their word, see ``exchange.core.legs``.
 
     Quantity, price and fee are per unit of the combo. The price has either sign: below zero, the buyer is paid.
     """
 
-    account: int
     legs: int
-    is_buy: bool
-    quantity: int
-    limit_price: int
-    max_fee: int
-    time_in_force: int = 0
-    post_only: bool = False
-    reduce_only: bool = False
-    replaces: int = 0
-    nonce: int
-    expiry: int
-    terms: bytes = NO_TERMS_HASH
 
 
 class BatchHeader(msgspec.Struct, frozen=True, kw_only=True):

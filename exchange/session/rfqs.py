@@ -1,20 +1,20 @@
 """Requests for quotes, as takers and makers ask for them.
 
 The request names the instrument and the steps, so that what is signed is rebuilt from it and from the few numbers of
-the call. Whoever is not asked is answered as if there were no such request. Imports asking, call, trading, dialect.
+the call. Whoever is not asked is answered as if there were no such request. Imports asking, authorising, call, dialect.
 """
 
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from exchange.core import commands as c
-from exchange.core.commands import SCOPE_CANCEL, SCOPE_READ, SCOPE_RFQ, SCOPE_TRADE, Authorisation, Terms
+from exchange.core.commands import SCOPE_CANCEL, SCOPE_READ, SCOPE_RFQ, SCOPE_TRADE, Terms
 from exchange.core.events import Cancelled, Reject, Rejected
 from exchange.core.legs import Legs
 from exchange.core.rfq import LABEL_MAX, MAKERS_MAX, asks
 from exchange.core.rfq_rooms import quotes_of
 from exchange.core.state import State
-from exchange.core.units import U32_MAX, U63_MAX, U64_MAX, Price, Qty
+from exchange.core.units import U32_MAX, U63_MAX, Qty
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.listed import Listed
 from exchange.dialect.names import account_name
@@ -32,13 +32,13 @@ from exchange.dialect.rfqs import (
     trade_object,
 )
 from exchange.publisher.notes import Outcome
+from exchange.session import asking
 from exchange.session.asking import price_of, protection_of, qty_of
+from exchange.session.authorising import Signed, authorised
 from exchange.session.call import Call, account_of
 from exchange.session.combos import canonical_of
 from exchange.session.requests import Params, wrong
-from exchange.session.trading import Signed, recovered
 from exchange.session.work import Read, Submit, Work
-from exchange.signing import order_digest, order_of
 
 LIFE_S: Final = 300  # of a request that does not say when it ends
 LISTED_MAX: Final = 1_000
@@ -182,22 +182,10 @@ def _refusal(outcome: Outcome) -> DialectError | None:
     return next((refuse(event) for event in outcome.events if type(event) is Rejected), None)
 
 
-# -- signing ----------------------------------------------------------------------------------------------------------
+# -- orders in a request ----------------------------------------------------------------------------------------------
 
 
-class Bound(NamedTuple):
-    """What an order in a request says besides its price and quantity."""
-
-    rfq: int
-    listed: Listed
-    is_buy: bool
-    qty: Qty
-    price: Price
-    tif: int
-    terms: Terms
-
-
-def _bound(call: Call, asked: Asked, terms: Terms, tif: int) -> Bound:
+def _order_of(call: Call, asked: Asked, terms: Terms, tif: int) -> asking.Asked:
     """The side, amount and price of a call, in the steps of the request's instrument."""
     params = call.params
     listed = call.desk.by_series[asked.rfq.request.series]
@@ -207,7 +195,17 @@ def _bound(call: Call, asked: Asked, terms: Terms, tif: int) -> Bound:
         raise wrong("legs", "must_be_those_of_the_request")
     priced = params if params.given("price") or len(legs) != 1 else legs[0]
     is_buy = params.choice("direction", ("buy", "sell")) == "buy"
-    return Bound(asked.rfq.id, listed, is_buy, qty_of(params, listed), price_of(priced, listed), tif, terms)
+    return asking.Asked(
+        listed=listed,
+        is_buy=is_buy,
+        qty=qty_of(params, listed),
+        price=price_of(priced, listed),
+        tif=tif,
+        post_only=params.flag("post_only", default=bool(terms.protection)),
+        reduce_only=False,
+        label="",
+        terms=terms,
+    )
 
 
 def _told(legs: list[Params]) -> list[tuple[str, str, int]]:
@@ -222,45 +220,13 @@ def _told_of(listed: Listed, call: Call) -> list[tuple[str, str, int]]:
     return sorted((leg["instrument_name"], leg["direction"], leg["ratio"]) for leg in legs)
 
 
-def _sign(call: Call, bound: Bound) -> Signed:
-    """The ``authorization`` object checked against the call. Raises authorization_required."""
-    params, access = call.params, call.login()
-    if not params.given("authorization"):
-        raise DialectError(Code.AUTHORIZATION_REQUIRED, reason="order_must_be_signed", param="authorization")
-    given = params.object("authorization")
-    account = given.whole("account", high=U32_MAX)
-    access.require(account, _RIGHTS)
-    unsigned = Authorisation(
-        account=account,
-        series=bound.listed.series,
-        is_buy=bound.is_buy,
-        qty=bound.qty,
-        price=bound.price,
-        max_fee=given.whole("max_fee", high=U63_MAX),
-        tif=bound.tif,
-        post_only=params.flag("post_only", default=bool(bound.terms.protection)),
-        reduce_only=False,
-        replaces=given.whole("replaces", 0, high=U64_MAX),
-        nonce=given.whole("nonce", high=U64_MAX),
-        expiry_s=given.whole("expiry", high=U32_MAX),
-        signer=b"",
-        signature=given.blob("signature", bytes_max=65),
-        terms=bound.terms,
-        legs=bound.listed.legs,
-    )
-    venue = call.desk.venue
-    if venue is None:
-        raise DialectError(Code.MAINTENANCE, reason="venue_must_be_configured")
-    return recovered(unsigned, order_digest(venue.domain, order_of(unsigned)))
-
-
-def _quote_of(call: Call, asked: Asked) -> Bound:
+def _quote_of(call: Call, asked: Asked) -> asking.Asked:
     """A maker's order: whole or in any part, perhaps under the protection of a group."""
     params = call.params
     whole = params.choice("execution_instruction", (ANY_PART, WHOLE), ANY_PART) == WHOLE
     terms = Terms(rfq=asked.rfq.id, whole=whole)
     terms = protection_of(params, call.desk.by_series[asked.rfq.request.series], terms)
-    return _bound(call, asked, terms, c.GTC)
+    return _order_of(call, asked, terms, c.GTC)
 
 
 def _no_such(call: Call, rfq_id: int) -> Read:
@@ -281,7 +247,7 @@ def add_block_rfq_quote(call: Call) -> Work:
     if asked is None:
         return _no_such(call, _rfq_id(call.params))
     label = call.params.text("label", "", chars_max=LABEL_MAX)
-    auth = _sign(call, _quote_of(call, asked)).auth
+    auth = authorised(call, call.params, _RIGHTS, _quote_of(call, asked)).auth
     command = c.QuoteRfq(auth, not call.params.flag("disclosed", default=True), label)
     return _quoting(call, command, None)
 
@@ -295,7 +261,7 @@ def edit_block_rfq_quote(call: Call) -> Work:
     if asked is None:
         return _no_such(call, tracked.order.rfq)
     label = call.params.text("label", tracked.order.label, chars_max=LABEL_MAX)
-    auth = _sign(call, _quote_of(call, asked)).auth
+    auth = authorised(call, call.params, _RIGHTS, _quote_of(call, asked)).auth
     return _quoting(call, c.RequoteRfq(tracked.order.id, auth, label), tracked.order.id)
 
 
@@ -376,7 +342,7 @@ def accept_block_rfq(call: Call) -> Work:
         raise DialectError(Code.NOT_IMPLEMENTED, param="time_in_force", rule="An acceptance does not wait for quotes.")
     tif = _TIFS[params.choice("time_in_force", tuple(_TIFS), "fill_or_kill")]
     label = params.text("label", "", chars_max=LABEL_MAX)
-    signed = _sign(call, _bound(call, asked, Terms(rfq=asked.rfq.id), tif))
+    signed = authorised(call, params, _RIGHTS, _order_of(call, asked, Terms(rfq=asked.rfq.id), tif))
     named = params.whole("x_block_rfq_quote_id", 0, high=U63_MAX)
 
     def render(state: State, outcome: Outcome) -> Any:

@@ -1,87 +1,32 @@
-"""Orders: terms read exactly, the signed digest rebuilt from them, the command made, the answer rendered.
+"""Orders: terms read exactly, what was signed checked, the command made, the answer rendered.
 
-Steps are checked before the signature, so that a price off the tick is told as such and not as a bad signature. Whose
-signature may trade for an account is the machine's decision; here only the account must belong to the login.
-Imports call, work, dialect, signing.
+Steps are checked before the signature, so that a price off the tick is told as such and not as a bad signature.
+Imports asking, authorising, call, work, dialect.
 """
 
-from typing import Any, NamedTuple
-
-import msgspec
+from typing import Any
 
 from exchange.core.commands import (
-    NO_TERMS,
     SCOPE_CANCEL,
     SCOPE_TRADE,
     Amend,
     Attached,
-    Authorisation,
     Cancel,
     CancelAll,
     Place,
 )
 from exchange.core.events import Cancelled, Reject, Rejected
 from exchange.core.state import State
-from exchange.core.units import U32_MAX, U63_MAX, U64_MAX
+from exchange.core.units import U64_MAX
 from exchange.dialect.cures import explain, reducing
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.orders import Tracked, order_object, user_combo_trade_object, user_trade_object
 from exchange.publisher import Publisher
 from exchange.publisher.notes import Outcome
-from exchange.session.asking import Asked, asked_of, edited, linked, require_in_time, require_session_end
-from exchange.session.call import Access, Call
-from exchange.session.requests import Params
+from exchange.session.asking import asked_of, edited, linked, require_in_time
+from exchange.session.authorising import Signed, authorised
+from exchange.session.call import Call
 from exchange.session.work import Read, Submit, Work
-from exchange.signing import SigningError, order_digest, order_of, recover
-
-
-class Signed(NamedTuple):
-    """An authorisation with the digest its signature is over."""
-
-    auth: Authorisation
-    digest: bytes
-
-
-def _authorise(call: Call, access: Access, params: Params, asked: Asked) -> Signed:
-    """The ``authorization`` object checked against the terms of the request. Raises authorization_required."""
-    if not params.given("authorization"):
-        raise DialectError(Code.AUTHORIZATION_REQUIRED, reason="order_must_be_signed", param="authorization")
-    given = params.object("authorization")
-    account = given.whole("account", high=U32_MAX)
-    access.require(account, SCOPE_TRADE)
-    unsigned = Authorisation(
-        account=account,
-        series=asked.listed.series,
-        is_buy=asked.is_buy,
-        qty=asked.qty,
-        price=asked.price,
-        max_fee=given.whole("max_fee", high=U63_MAX),
-        tif=asked.tif,
-        post_only=asked.post_only,
-        reduce_only=asked.reduce_only,
-        replaces=given.whole("replaces", 0, high=U64_MAX),
-        nonce=given.whole("nonce", high=U64_MAX),
-        expiry_s=given.whole("expiry", high=U32_MAX),
-        signer=b"",
-        signature=given.blob("signature", bytes_max=65),
-        terms=asked.terms if asked.terms != NO_TERMS else None,
-        legs=asked.listed.legs,
-    )
-    require_session_end(call, asked, unsigned.expiry_s)
-    venue = call.desk.venue
-    if venue is None:
-        raise DialectError(Code.MAINTENANCE, reason="venue_must_be_configured")
-    return recovered(unsigned, order_digest(venue.domain, order_of(unsigned)))
-
-
-def recovered(unsigned: Authorisation, digest: bytes) -> Signed:
-    """The order with whoever signed it. Raises authorization_required for a signature that proves nothing."""
-    try:
-        signer = recover(digest, unsigned.signature)
-    except SigningError as error:
-        raise DialectError(Code.AUTHORIZATION_REQUIRED, reason=error.fault.value, param="signature") from error
-    return Signed(msgspec.structs.replace(unsigned, signer=signer), digest)
-
 
 # -- commands ---------------------------------------------------------------------------------------------------------
 
@@ -97,27 +42,29 @@ def sell(call: Call) -> Work:
 
 
 def _place(call: Call, *, is_buy: bool) -> Work:
-    access, params = call.login(), call.params
+    params = call.params
+    call.login()
     listed = call.instrument()
     require_in_time(call)
     asked = asked_of(params, listed, is_buy=is_buy)
     nonce = params.object("authorization").whole("nonce", 0, high=U64_MAX) if params.given("authorization") else 0
     asked, more = linked(params, asked, nonce)
-    signed = _authorise(call, access, params, asked)
-    attached = tuple(Attached(_authorise(call, access, item, other).auth, other.label) for item, other in more)
+    signed = authorised(call, params, SCOPE_TRADE, asked)
+    attached = tuple(Attached(authorised(call, item, SCOPE_TRADE, other).auth, other.label) for item, other in more)
     return _entering(call, Place(signed.auth, asked.label, attached=attached), signed, None)
 
 
 def edit(call: Call) -> Work:
     """Replace an open order by a newly signed one; what is left out stays as it is."""
-    access, params = call.login(), call.params
+    params = call.params
+    call.login()
     require_in_time(call)
     tracked = _own_order(call, SCOPE_TRADE)
     if isinstance(tracked, Read):
         return tracked
     order = tracked.order
     asked = edited(params, tracked, call.desk.by_series[order.series])
-    signed = _authorise(call, access, params, asked)
+    signed = authorised(call, params, SCOPE_TRADE, asked)
     return _entering(call, Amend(order.id, signed.auth, asked.label), signed, order.id)
 
 
