@@ -21,8 +21,9 @@ from benchmarks import conditions, workload
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.images import decode, digest, encode
 from exchange.core.machine import apply
-from exchange.core.state import State, decode, digest, encode
+from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, USDC_ONE
 
 REPEATS = 7

@@ -11,8 +11,9 @@ from typing import Final
 import msgspec
 
 from exchange.core import risk
+from exchange.core.images import digest
 from exchange.core.margin import Kind as MarginKind
-from exchange.core.state import State, digest
+from exchange.core.state import State
 from exchange.core.state_types import Account, Batch, Order, Series, Trade
 from exchange.core.units import USDC_ONE, Cash, Nanos, Price, Qty
 from replay.engine import Moment, replay

@@ -12,8 +12,9 @@ from exchange import codec
 from exchange.core import invariants
 from exchange.core.commands import AnyCommand, TakeDigest
 from exchange.core.events import AnyEvent, Digested, Event
+from exchange.core.images import digest
 from exchange.core.machine import apply, fold
-from exchange.core.state import State, digest
+from exchange.core.state import State
 from journal.record import Frame, Record
 from replay.findings import Diverged, Finding, Kind, shown
 from replay.frames import Progress, out_of_order, rare_collections, read_frame, whole_frames

@@ -37,7 +37,8 @@ from exchange.core import (
 )
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.state import State, digest
+from exchange.core.images import digest
+from exchange.core.state import State
 from exchange.core.units import Nanos, Seconds, seconds_of
 
 _NOTHING = c.Tick()  # a command that brings no orders of its own

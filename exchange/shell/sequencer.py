@@ -17,8 +17,9 @@ from exchange.core import commands as c
 from exchange.core import implied
 from exchange.core.events import BatchSealed, Event
 from exchange.core.firing import ready, wakes_ns
+from exchange.core.images import encode
 from exchange.core.machine import apply
-from exchange.core.state import State, encode
+from exchange.core.state import State
 from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.shell.clock import Clock
 from exchange.shell.inbox import Inbox, Query, Submission

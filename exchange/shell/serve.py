@@ -18,7 +18,8 @@ import structlog
 
 from exchange.core import commands as c
 from exchange.core.events import Cancelled, PhaseChanged, Rejected, Traded, Uncrossed
-from exchange.core.state import State, digest
+from exchange.core.images import digest
+from exchange.core.state import State
 from exchange.core.units import TWAP_SECONDS, Nanos, Price, Seconds, seconds_of
 from exchange.shell import devmarket
 from exchange.shell.chain import ChainError, ChainUnavailable, DevControls, checksum, to_address

@@ -14,7 +14,8 @@ import msgspec
 import structlog
 
 from exchange import codec
-from exchange.core.state import State, decode, digest
+from exchange.core.images import decode, digest
+from exchange.core.state import State
 from journal import Snapshot, Store, Tree, latest, write_snapshot
 
 KEPT: Final = 2

@@ -11,10 +11,11 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import invariants
+from exchange.core.images import decode, digest, encode
 from exchange.core.legs import Leg
 from exchange.core.machine import apply, fold
 from exchange.core.pricing import marks_of
-from exchange.core.state import State, decode, digest, encode
+from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, U64_MAX, WAD, series_of
 
 T0 = 1_786_910_400  # 2026-08-16T20:00Z, a half hour

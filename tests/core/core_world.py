@@ -19,9 +19,10 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import invariants, risk, settlement
+from exchange.core.images import decode, digest, encode
 from exchange.core.machine import apply, fold
 from exchange.core.margin import Kind
-from exchange.core.state import State, decode, digest, encode
+from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, WAD
 
 WINDOW = 1_800

@@ -21,8 +21,9 @@ from exchange import codec
 from exchange.core import backlog, equilibrium, orders, phases, uncross
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.images import decode, digest, encode
 from exchange.core.machine import apply
-from exchange.core.state import State, decode, digest, encode
+from exchange.core.state import State
 from exchange.core.state_types import Underlying
 
 STEPS = Underlying(0, "X", 1, 1, 5, 100)  # a tick of one below a hundred, five from there on

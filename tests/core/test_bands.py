@@ -11,7 +11,7 @@ from test_scenarios import scenarios_of
 from exchange.core import bands, matching
 from exchange.core import commands as c
 from exchange.core.black76 import averaging_years, black76_mark
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 from exchange.core.units import WAD, mul_div_up
 
 SCENARIOS = scenarios_of(Path(__file__).parent / "scenarios" / "bands.txt")

@@ -12,8 +12,9 @@ from core_world import World
 from exchange.core import blocks, fees, keyroom, ledger, risk, settlement
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.images import decode, encode
 from exchange.core.invariants import InvariantBroken
-from exchange.core.state import State, decode, encode
+from exchange.core.state import State
 from exchange.core.units import premium_of
 
 NOTICED = (AssertionError, InvariantBroken, Refused, KeyError)

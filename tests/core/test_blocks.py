@@ -12,7 +12,7 @@ from core_world import World
 from exchange.core import backlog, fees
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 from exchange.core.units import NO_EXPIRY
 
 A, B, D = 1, 2, 3

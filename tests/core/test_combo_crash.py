@@ -11,8 +11,9 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import implied, invariants
+from exchange.core.images import decode, encode
 from exchange.core.machine import apply
-from exchange.core.state import State, decode, encode
+from exchange.core.state import State
 
 LOW, MID = series_named("61000C"), series_named("62000C")
 LOT, WAITING = 100, 6

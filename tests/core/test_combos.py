@@ -11,8 +11,8 @@ from exchange.core import events as e
 from exchange.core import implied, risk
 from exchange.core.commands import Protection
 from exchange.core.events import CancelReason, Reject
+from exchange.core.images import decode, encode
 from exchange.core.legs import Leg
-from exchange.core.state import decode, encode
 from exchange.core.units import QTY_ONE
 
 LOT = 100

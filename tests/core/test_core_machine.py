@@ -35,8 +35,9 @@ from exchange import codec
 from exchange.core import backlog, purging, risk, uncross
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.images import decode, encode, image
 from exchange.core.machine import apply, decide
-from exchange.core.state import TREASURY, State, decode, encode, image
+from exchange.core.state import TREASURY, State
 from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 
 LOT, TICK = 100, 5 * 10**6

@@ -14,8 +14,8 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import risk
 from exchange.core.events import Reject
+from exchange.core.images import encode
 from exchange.core.margin import Kind, expiry_requirement
-from exchange.core.state import encode
 from exchange.dialect import cures
 
 LOT = 100

@@ -9,7 +9,7 @@ from exchange.core import commands as c
 from exchange.core import deadlines
 from exchange.core import events as e
 from exchange.core.events import CancelReason, Reject
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 
 CALL = series_named("62000C")
 FAR = 2**32 - 2  # ahead of everything, and not "never"

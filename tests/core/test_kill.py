@@ -9,7 +9,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import invariants, purging
 from exchange.core.events import CancelReason, Reject
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 from exchange.core.units import NO_EXPIRY
 
 CALL = series_named("62000C")

@@ -9,9 +9,10 @@ from exchange.core import parameters as p
 from exchange.core import risk
 from exchange.core.black76 import black76_mark
 from exchange.core.greeks import black76_greeks
+from exchange.core.images import decode, digest, encode
 from exchange.core.margin import Kind
 from exchange.core.risk_models.venue_set import PORTFOLIO
-from exchange.core.state import State, decode, digest, encode
+from exchange.core.state import State
 from exchange.core.state_types import Account
 from exchange.core.units import QTY_ONE, WAD
 

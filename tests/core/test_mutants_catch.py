@@ -26,7 +26,8 @@ from exchange.core import (
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.book import Level
-from exchange.core.state import TREASURY, State, decode, encode
+from exchange.core.images import decode, encode
+from exchange.core.state import TREASURY, State
 from exchange.core.state_types import Deal, Due, Kill, QueuedBlock, Rfq
 from exchange.core.units import QTY_ONE
 

@@ -14,7 +14,7 @@ from core_world import SEEN_WITHIN, WINDOW, World
 from exchange.core import admission, offbook
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 
 A, B, D = 1, 2, 3
 CALL, PUT = series_named("62000C"), series_named("62000P")

@@ -8,7 +8,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import operating
 from exchange.core.events import Reject
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 
 CALL = series_named("62000C")
 STOP = c.SetPhase(c.SERIES, CALL, c.HALTED, 0, 0, "test", "operator")

@@ -15,9 +15,9 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import parameters as p
 from exchange.core.events import Reject
+from exchange.core.images import decode, encode
 from exchange.core.risk_models.soundness import SCENARIOS_MAX, broken
 from exchange.core.risk_models.venue_set import PORTFOLIO
-from exchange.core.state import decode, encode
 from exchange.core.units import WAD
 
 

@@ -9,7 +9,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import presence, purging
 from exchange.core.events import CancelReason, Reject
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 
 CALL, PUT = series_named("62000C"), series_named("62000P")
 LATER = 1_000 * USDC

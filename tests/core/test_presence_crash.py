@@ -9,8 +9,9 @@ from core_venue import USDC, Venue, series_named, standard_venue, wallet
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core import invariants, purging
+from exchange.core.images import decode, encode
 from exchange.core.machine import apply
-from exchange.core.state import State, decode, encode
+from exchange.core.state import State
 
 CALL = series_named("62000C")
 ORDERS = 7

@@ -31,7 +31,7 @@ from exchange.core import admission
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.events import CancelReason, Figure, Reject
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 
 R = Reject
 

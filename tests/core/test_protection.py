@@ -38,7 +38,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import protection
 from exchange.core.events import CancelReason, Figure, Reject
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 
 FIGURES = [
     ({"qty": 12 * LOT}, Figure.QTY, 16 * LOT, 12 * LOT),

@@ -19,8 +19,8 @@ from test_protection import BOUNDS, burst, quoting_venue, shelter
 
 from exchange.core import admission, protection, quoting, risk, sweep
 from exchange.core import commands as c
+from exchange.core.images import decode, encode
 from exchange.core.invariants import InvariantBroken
-from exchange.core.state import decode, encode
 
 NOTICED = (AssertionError, InvariantBroken, Refused, KeyError)
 

@@ -31,7 +31,7 @@ from exchange.core import admission, quoting
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.events import CancelReason, Reject
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 from exchange.core.units import U63_MAX
 
 R = Reject

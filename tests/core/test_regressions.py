@@ -9,8 +9,8 @@ from exchange.core import budget, settlement
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.events import CancelReason, Reject
+from exchange.core.images import decode, encode
 from exchange.core.machine import apply
-from exchange.core.state import decode, encode
 from exchange.core.units import CASH_MAX, NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 
 CALL = series_named("62000C")

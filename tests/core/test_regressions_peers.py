@@ -34,8 +34,9 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.events import CancelReason, Reject
+from exchange.core.images import decode, digest, encode
 from exchange.core.machine import apply
-from exchange.core.state import State, decode, digest, encode
+from exchange.core.state import State
 from exchange.session.limits import Bucket, Limits
 from exchange.shell.feeds import RoundRefused, check
 

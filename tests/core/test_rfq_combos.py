@@ -27,8 +27,8 @@ from msgspec.structs import replace
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.events import CancelReason, Reject, RfqEnd
+from exchange.core.images import decode, encode
 from exchange.core.legs import Leg
-from exchange.core.state import decode, encode
 from replay.checker import Checker
 from replay.checker.rules import Rule
 

@@ -12,9 +12,10 @@ from core_venue import USDC, Venue, series_named
 
 from exchange import codec
 from exchange.core import invariants
+from exchange.core.images import encode
 from exchange.core.legs import Leg
 from exchange.core.machine import apply
-from exchange.core.state import State, encode
+from exchange.core.state import State
 from journal import Chain, Record, SqliteSettings, SqliteStore, encode_record
 from journal.startup import anchor_path
 from journal.wal import wal_path

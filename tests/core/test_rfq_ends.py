@@ -35,7 +35,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import rfq as rfqs
 from exchange.core.events import CancelReason, Reject, RfqEnd
-from exchange.core.state import decode, encode
+from exchange.core.images import decode, encode
 
 
 @pytest.fixture

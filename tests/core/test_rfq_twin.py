@@ -33,8 +33,8 @@ from naive_rfq import Fill, NaiveRfqs
 from exchange.core import admission, machine, orders, purging, rfq, rfq_accept, rfq_rooms, sweep
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.images import decode, encode
 from exchange.core.invariants import InvariantBroken
-from exchange.core.state import decode, encode
 from exchange.core.state_types import Order
 
 STEPS = 80

@@ -8,9 +8,10 @@ from core_venue import USDC, Venue, series_named, standard_venue
 
 from exchange.core import risk
 from exchange.core import stress as stressing
+from exchange.core.images import digest
 from exchange.core.liquidation import LiquidationTerms, Positions, covers, merged, value_of
 from exchange.core.margin import Kind
-from exchange.core.state import TREASURY, State, digest
+from exchange.core.state import TREASURY, State
 from exchange.core.stress import (
     Aftermath,
     Backing,

@@ -8,8 +8,8 @@ from core_venue import USDC, Venue, configuration, series_named, standard_venue
 from exchange.core import admission, firing
 from exchange.core import commands as c
 from exchange.core.events import Accepted, Amended, Parked, Reject, Rested, Triggered
+from exchange.core.images import decode, digest, encode
 from exchange.core.listing import TAKER_DELAY_MAX
-from exchange.core.state import decode, digest, encode
 
 DELAY = 50_000_000
 CALL = series_named("62000C")

@@ -19,7 +19,8 @@ from e2e_serve import Serving, Told, Trader, audit, entries, untrue
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import BatchSealed, Traded
-from exchange.core.state import State, digest
+from exchange.core.images import digest
+from exchange.core.state import State
 from exchange.shell.anvil import Anvil, AnvilUnavailable
 from exchange.shell.devmarket import DEPOSIT, EXPIRIES, STRIKES
 from exchange.shell.wallet import Venue

@@ -19,11 +19,11 @@ from core_venue import BTC, HALF_HOUR, T0, USDC, Venue  # noqa: E402
 
 from exchange import codec  # noqa: E402
 from exchange.core.black76 import Pricer  # noqa: E402
+from exchange.core.images import digest  # noqa: E402
 from exchange.core.pricing import marks_of  # noqa: E402
 from exchange.core.risk_models.arrays import RiskRound, Terms  # noqa: E402
 from exchange.core.risk_models.grid import Sheet  # noqa: E402
 from exchange.core.risk_models.venue_set import PORTFOLIO  # noqa: E402
-from exchange.core.state import digest  # noqa: E402
 from exchange.core.units import WAD, years_of  # noqa: E402
 from exchange.quant.pricer import VectorPricer  # noqa: E402
 

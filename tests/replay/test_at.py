@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exchange.core import margin_views, risk
+from exchange.core.images import digest
 from exchange.core.margin import Kind
-from exchange.core.state import digest
 from replay import at
 from replay.__main__ import main
 from replay.engine import Moment

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from exchange import codec
-from exchange.core.state import digest
+from exchange.core.images import digest
 from journal import SqliteStore, Writer, encode_record
 from journal.damage import Damage
 from replay.engine import Moment, Replayer, replay, steps

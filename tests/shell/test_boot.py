@@ -7,8 +7,9 @@ from exchange import codec
 from exchange.core import commands as c
 from exchange.core.black76 import SCALAR
 from exchange.core.events import Applied, Event, Reject, Rejected
+from exchange.core.images import digest
 from exchange.core.machine import apply
-from exchange.core.state import State, digest
+from exchange.core.state import State
 from exchange.quant.pricer import VectorPricer
 from exchange.shell.boot import GENESIS, Diverged, boot
 from journal import Damage, Damaged, MemoryStore, Record, Tree, Writer, encode_record

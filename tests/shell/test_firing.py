@@ -10,8 +10,9 @@ from shell_bench import turns
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import Rested, Triggered
+from exchange.core.images import digest
 from exchange.core.pricing import marks_of
-from exchange.core.state import State, digest
+from exchange.core.state import State
 from exchange.core.units import WAD
 from exchange.shell.boot import GENESIS, boot
 from exchange.shell.clock import ManualClock

@@ -7,7 +7,7 @@ from shell_bench import AUTH, CANCEL, DOMAIN, KEY, PLACE, TICK, opened, turns
 
 from exchange.core import commands as c
 from exchange.core.events import Rejected
-from exchange.core.state import digest
+from exchange.core.images import digest
 from exchange.shell.boot import boot
 from exchange.shell.deploy import FEES, STANDARD
 from exchange.shell.sequencer import Halted, Overloaded

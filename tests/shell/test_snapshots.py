@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from exchange import codec
-from exchange.core.state import decode, digest, encode
+from exchange.core.images import decode, digest, encode
 from exchange.shell import snapshots
 from exchange.shell.boot import GENESIS, boot
 from exchange.shell.clock import ManualClock

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from shell_bench import AUTH, CANCEL, PLACE, TICK, Bench, opened, turns
 
 from exchange.core import commands as c
-from exchange.core.state import digest
+from exchange.core.images import digest
 from exchange.shell import sequencer
 from exchange.shell.boot import boot
 from exchange.shell.deploy import FEES, STANDARD
