@@ -4,27 +4,37 @@ Owns the moment's spelling and the view of a state that people and programs read
 the units of the machine, or a name; views of equal states are equal. Imports the engine and core.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from exchange import codec
 from exchange.core import risk
+from exchange.core.commands import ObserveBlock
+from exchange.core.events import Rejected
 from exchange.core.images import digest
 from exchange.core.margin import Kind as MarginKind
+from exchange.core.phases import phase_of
 from exchange.core.state import State
 from exchange.core.state_types import Account, Batch, Order, Series, Trade
 from exchange.core.units import USDC_ONE, Cash, Nanos, Price, Qty
-from replay.engine import Moment, replay
+from replay.engine import END, Moment, replay
 from replay.findings import CannotRun
-from replay.frames import Progress
+from replay.frames import Progress, read_frame, whole_frames
+from replay.limits import LimitsView, limits_of
 from replay.margins import MarginView, margin_of
 
 DEPTH: Final = 10
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NANOS_FROM: Final = 10**15
 """A bare number this large is a time in nanoseconds (from January 1970, eleven days in), a smaller one a seq."""
+_BLOCK: Final = "block:"
+_BLOCK_TAG: Final = codec.encode_command(ObserveBlock(0, 0, b""))[1]
+"""The second byte of an encoded command is its tag: other commands need not be decoded."""
+PHASES: Final = ("continuous", "auction", "uncrossing", "halted", "closed")
 
 
 class BookView(msgspec.Struct, kw_only=True):
@@ -38,6 +48,7 @@ class BookView(msgspec.Struct, kw_only=True):
     open_interest: Qty
     volume: Qty
     last_price: Price
+    phase: str = PHASES[0]
 
 
 class AccountView(msgspec.Struct, kw_only=True):
@@ -52,7 +63,8 @@ class AccountView(msgspec.Struct, kw_only=True):
     maintenance_margin: Cash | None
     positions: dict[str, Qty]
     open_orders: list[int]
-    margin: MarginView | None = None  # only where one account was asked for
+    margin: MarginView | None = None  # this and the next only where one account was asked for
+    limits: LimitsView | None = None
 
 
 class MirrorView(msgspec.Struct, kw_only=True):
@@ -67,7 +79,12 @@ class MirrorView(msgspec.Struct, kw_only=True):
 
 
 class StateView(msgspec.Struct, kw_only=True):
-    """The venue at a moment. ``time`` is ISO 8601 in UTC; ``digest`` covers the whole state, not only what is shown."""
+    """The venue at a moment. ``time`` is ISO 8601 in UTC; ``digest`` covers the whole state, not only what is shown.
+
+    ``block`` is the last block of the chain whose facts are in it, None before the first. Of settlement: ``unsettled``
+    trades are not final on chain, those below ``first_unsealed`` are in one of the ``batches``, and ``fixings`` maps an
+    expiry that is fixed here, not yet on chain, to its round.
+    """
 
     seq: int
     time_ns: Nanos
@@ -81,6 +98,47 @@ class StateView(msgspec.Struct, kw_only=True):
     unsettled: list[Trade]
     batches: list[Batch]
     mirror: MirrorView
+    block: int | None = None
+    first_unsealed: int = 1
+    fixings: dict[int, int] = {}
+
+
+def moment_of(path: Path, text: str) -> Moment:
+    """The moment that a text names in a journal: as ``parse_moment``, or the end, or what was known at a block.
+
+    At a block the journal stands as after the last record that says that the chain was in sight up to that block or
+    one before it: by then every fact up to there is in, and none after it. Raises CannotRun, Diverged.
+    """
+    if text == "end":
+        return END
+    return _at_block(path, text) if text.startswith(_BLOCK) else parse_moment(text)
+
+
+def _at_block(path: Path, text: str) -> Moment:
+    number = text.removeprefix(_BLOCK)
+    if not (number.isascii() and number.isdigit()):
+        raise CannotRun(f"{text!r} names no block: write block:123")
+    wanted, found, newest = int(number), None, -1
+    for seq, block in _blocks(path):
+        newest = max(newest, block)
+        if block > wanted:
+            break
+        found = seq
+    if found is None or newest < wanted:
+        known = f"it was in sight up to block {newest}" if newest >= 0 else "the chain was never in sight"
+        first = ", from a later one on" if newest >= wanted else ""
+        raise CannotRun(f"the journal does not reach block {wanted} of the chain: {known}{first}")
+    return Moment(seq=found)
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, int]]:
+    """Records that say how far the chain was in sight: seq and block, in order. A refused one says nothing."""
+    for frame in whole_frames(path):
+        for record in read_frame(frame):
+            if len(record.command) > 1 and record.command[1] == _BLOCK_TAG:
+                command, (event, *_) = codec.decode_command(record.command), codec.decode_events(record.events)
+                if isinstance(command, ObserveBlock) and not isinstance(event, Rejected):
+                    yield record.seq, command.number
 
 
 def parse_moment(text: str) -> Moment:
@@ -129,6 +187,9 @@ def view(state: State, *, account: int | None = None, series: str | None = None,
         unsettled=[each for each in state.trades.values() if _concerns(each, account) and only in (None, each.series)],
         batches=list(state.batches.values()),
         mirror=_mirror(state, account, only),
+        block=None if state.block is None else state.block.number,
+        first_unsealed=state.first_unsealed,
+        fixings=dict(sorted(state.fixings.items())),
     )
 
 
@@ -174,6 +235,7 @@ def _book(state: State, series: Series, depth: int) -> BookView:
         open_interest=series.open_interest,
         volume=series.volume,
         last_price=series.last_price,
+        phase=PHASES[phase_of(state, series.id)],
     )
 
 
@@ -190,6 +252,7 @@ def _account(state: State, account: Account, *, in_full: bool) -> AccountView:
         positions=_named(state, account.positions),
         open_orders=sorted(account.orders),
         margin=margin_of(state, account, names) if in_full else None,
+        limits=limits_of(state, account) if in_full else None,
     )
 
 

@@ -5,14 +5,15 @@ Owns all wording for terminals. Tables and progress bars need rich, which is imp
 """
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from exchange.core.state_types import Order
-from replay.at import AccountView, BookView, StateView
+from replay.at import AccountView, BookView, StateView, iso
 from replay.checker import Report as Check
 from replay.frames import Progress
+from replay.limits import LimitsView
 from replay.margins import GreeksView, MarginView, PortfolioView
 from replay.reconcile import Report as Reconciliation
 from replay.reconcile import Verdict
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 SHOWN_MAX: Final = 50
 WIDTH_PIPED: Final = 160
 ACCOUNT_HEADS: Final = ("account", "cash", "held", "initial", "maintenance", "open orders")
-BOOK_HEADS: Final = ("series", "bids", "asks", "mark", "open interest", "volume")
+BOOK_HEADS: Final = ("series", "phase", "bids", "asks", "mark", "open interest", "volume")
 SCENARIO_HEADS: Final = ("forward x", "vol", "weight", "loss", "")
+KEY_HEADS: Final = ("key", "may", "until (s)", "notional", "spend")
+GROUP_HEADS: Final = ("group", "filled", "delta", "fills", "frozen until")
 ORDER_HEADS: Final = ("order", "account", "series", "side", "price", "filled", "of")
 
 
@@ -109,7 +112,8 @@ def print_state(view: StateView, *, narrow: bool) -> None:
     console = _console()
     phase = "open" if view.is_open else "halted"
     console.print(f"seq {view.seq:,} at {view.time}, {phase}, round {view.round_id}", highlight=False)
-    console.print(f"digest {view.digest}", highlight=False)
+    seen = "none" if view.block is None else f"{view.block:,}"
+    console.print(f"digest {view.digest}, block {seen}", highlight=False)
     accounts = [_account_row(each) for each in view.accounts]
     console.print(_table("Accounts (USDC)", ACCOUNT_HEADS, accounts))
     held = [(each.account, name, _qty(qty)) for each in view.accounts for name, qty in each.positions.items()]
@@ -118,6 +122,9 @@ def print_state(view: StateView, *, narrow: bool) -> None:
     for told in (each.margin for each in view.accounts):
         if told is not None:
             _print_margin(console, told)
+    for bounds in (each.limits for each in view.accounts):
+        if bounds is not None:
+            _print_limits(console, bounds)
     if narrow:
         names = {each.series: each.name for each in view.books}
         console.print(_table("Open orders", ORDER_HEADS, [_order_row(each, names) for each in view.orders]))
@@ -151,6 +158,43 @@ def _print_margin(console: Any, told: MarginView) -> None:
         console.print(_table(f"Scenarios of {each.name}", SCENARIO_HEADS, _scenario_rows(each.portfolio)))
 
 
+def _print_limits(console: Any, told: LimitsView) -> None:
+    """What bounds one account: a line for each switch and timer, a table for its keys and one for its groups."""
+    for kill in told.kills:
+        who = "the operator" if kill.by_operator else "its owner"
+        console.print(f"kill switch of the {kill.reaches} pulled by {who}: {kill.cause}", highlight=False)
+    if told.timer_ns is not None:
+        console.print(f"timer: all orders leave at {iso(told.timer_ns)} unless it is set again", highlight=False)
+    if told.blocks_awaited:
+        console.print(f"no orders: {told.blocks_awaited} block(s) queued on the contracts", highlight=False)
+    keys = [
+        (
+            each.key[:12],
+            " ".join(each.scopes),
+            each.expiry_s,
+            f"{_cash(each.notional_used)} of {_bound(_cash, each.notional)}",
+            f"{_cash(each.spend_used)} of {_bound(_cash, each.spend)}",
+        )
+        for each in told.keys
+    ]
+    console.print(_table("Session keys", KEY_HEADS, keys))
+    groups = [
+        (
+            each.name,
+            f"{_qty(each.filled_qty)} of {_bound(_qty, each.qty)}",
+            f"{_qty(each.filled_delta)} of {_bound(_qty, each.delta)}",
+            f"{each.filled_count} of {_bound(str, each.count)}",
+            iso(each.frozen_until_ns) if each.is_frozen else "",
+        )
+        for each in told.groups
+    ]
+    console.print(_table("Protection", GROUP_HEADS, groups))
+
+
+def _bound(told: Callable[[int], str], value: int) -> str:
+    return told(value) if value else "any"
+
+
 def _greeks(each: GreeksView) -> tuple[int, ...]:
     return (each.delta, each.gamma, each.vega, each.theta)
 
@@ -169,7 +213,7 @@ def _account_row(each: AccountView) -> tuple[Any, ...]:
 
 def _book_row(each: BookView) -> tuple[Any, ...]:
     depths = (_depth(each.bids), _depth(each.asks))
-    return (each.name, *depths, _cash(each.mark), _qty(each.open_interest), _qty(each.volume))
+    return (each.name, each.phase, *depths, _cash(each.mark), _qty(each.open_interest), _qty(each.volume))
 
 
 def _order_row(each: Order, names: dict[int, str]) -> tuple[Any, ...]:

@@ -1,0 +1,155 @@
+"""Commands that judge a journal: ``verify``, ``check``, ``reconcile``, ``receipts``."""
+
+import argparse
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from replay import terminal
+from replay.checker import check
+from replay.cli.common import CLEAN, FOUND, add, emit, manifest, manifest_path, print_json
+from replay.engine import END, replay
+from replay.findings import CannotRun
+from replay.reconcile import Report as Reconciliation
+from replay.reconcile import reconcile
+from replay.source import open_source
+from replay.verify import verify
+
+
+def add_to(commands: Any) -> None:
+    """The commands of this module and their arguments."""
+    _add_verify(commands)
+    text = "Hold every record to spread, price-time priority and conservation, by books of the checker's own."
+    add(commands, "check", _check, text)
+    _add_reconcile(commands)
+    _add_receipts(commands)
+
+
+def _add_verify(commands: Any) -> None:
+    text = "Check the chain, re-execute every record, compare events, digests and invariants."
+    command = add(commands, "verify", _verify, text)
+    command.add_argument("--anchor", type=Path, help="the head's anchor; by default the one beside the journal")
+    command.add_argument("--signatures", action="store_true", help="check who signed every order and oracle round")
+    command.add_argument("--manifest", type=Path, help="deployment file that names the oracle signers")
+    command.add_argument(
+        "--no-fold", dest="fold", action="store_false", help="leave out the second state folded from the events"
+    )
+
+
+def _add_reconcile(commands: Any) -> None:
+    command = add(commands, "reconcile", _reconcile, "Compare the end of a journal with the contracts.")
+    command.add_argument("--chain", required=True, help="URL of a node, or the file of an embedded chain")
+    command.add_argument("--manifest", type=Path, help="deployment file; by default the one beside the journal")
+    command.add_argument("--block", type=int, help="the block to read; by default the one the journal has reached")
+
+
+def _add_receipts(commands: Any) -> None:
+    text = "Compare a file of receipts with each other and the journal; print what takes the operator's bond."
+    command = add(commands, "receipts", _receipts, text)
+    command.add_argument("receipts", type=Path, help="the file a client saved")
+    command.add_argument("--chain", help="URL of a node, or the file of an embedded chain: adds the settled batches")
+    command.add_argument("--manifest", type=Path, help="deployment file; by default the one beside the journal")
+    command.add_argument("--reporter", help="address that will report a lie: prints the calls to send")
+
+
+def _verify(options: argparse.Namespace) -> int:
+    signers = _signers(options) if options.signatures else ()
+    total = open_source(options.journal, options.anchor).last_seq
+    with terminal.progress(total, not options.json) as progress:
+        report = verify(
+            options.journal,
+            anchor=options.anchor,
+            signatures=options.signatures,
+            oracle_signers=signers,
+            folding=options.fold,
+            progress=progress,
+        )
+    emit(options, {"ok": report.ok, **msgspec.structs.asdict(report)}, lambda: terminal.verification(report))
+    return CLEAN if report.ok else FOUND
+
+
+def _signers(options: argparse.Namespace) -> tuple[bytes, ...]:
+    """The oracle signers of the deployment, when its file is there."""
+    path = manifest_path(options)
+    if options.manifest is None and not path.is_file():
+        return ()
+    from exchange.signing import from_hex  # noqa: PLC0415 - plain verify does without secp256k1
+
+    return tuple(from_hex(signer) for signer in manifest(path).signers)
+
+
+def _check(options: argparse.Namespace) -> int:
+    with terminal.progress(open_source(options.journal).last_seq, not options.json) as progress:
+        report = check(options.journal, progress)
+    emit(options, {"ok": report.ok, **msgspec.structs.asdict(report)}, lambda: terminal.checking(report))
+    return CLEAN if report.ok else FOUND
+
+
+def _reconcile(options: argparse.Namespace) -> int:
+    with terminal.progress(open_source(options.journal).last_seq, not options.json) as progress:
+        state = replay(options.journal, END, progress)
+    report = asyncio.run(_read_chain(options, state))
+    if options.json:
+        print_json({"ok": report.ok, "settled": report.settled, **msgspec.structs.asdict(report)})
+    else:
+        terminal.print_reconciliation(report)
+    return CLEAN if report.ok else FOUND
+
+
+async def _read_chain(options: argparse.Namespace, state: Any) -> Reconciliation:
+    from exchange.shell.chain import ChainError  # noqa: PLC0415 - only this command needs a chain
+    from replay.anchors import batch_roots  # noqa: PLC0415
+    from replay.contracts import ChainView, open_contracts  # noqa: PLC0415
+
+    roots = batch_roots(options.journal)
+    try:
+        async with open_contracts(options.chain, manifest(manifest_path(options))) as contracts:
+            if options.block is not None:
+                view = ChainView(contracts, options.block)
+            else:
+                view = await ChainView.at_action(contracts, state.mirror.action_id)
+            return await reconcile(state, view, roots)
+    except ChainError as error:
+        raise CannotRun(f"the chain cannot be read: {error}") from error
+
+
+def _receipts(options: argparse.Namespace) -> int:
+    from exchange.evidence import EvidenceError, decode_file  # noqa: PLC0415 - only this command needs secp256k1
+    from replay.receipts import check as compare  # noqa: PLC0415
+
+    try:
+        kept = decode_file(options.receipts.read_bytes())
+    except (OSError, EvidenceError) as error:
+        raise CannotRun(f"{options.receipts} is not a file of receipts: {error}") from error
+    if options.chain is not None:
+        kept = msgspec.structs.replace(kept, statements=(*kept.statements, *asyncio.run(_settled(options))))
+    report = compare(options.journal, kept)
+    shown = [_reveal(proof, kept.domain(), options.reporter) for proof in report.proofs]
+    document = {"ok": report.ok, **msgspec.structs.asdict(report), "proofs": shown}
+    emit(options, document, lambda: terminal.receipts(report, shown))
+    return CLEAN if report.ok else FOUND
+
+
+async def _settled(options: argparse.Namespace) -> Any:
+    """Headers of the batches on the contracts."""
+    from exchange.shell.chain import ChainError  # noqa: PLC0415 - only with a chain
+    from replay.contracts import open_contracts  # noqa: PLC0415
+    from replay.headers import signed_headers  # noqa: PLC0415
+
+    try:
+        async with open_contracts(options.chain, manifest(manifest_path(options))) as contracts:
+            return await signed_headers(contracts)
+    except ChainError as error:
+        raise CannotRun(f"the chain cannot be read: {error}") from error
+
+
+def _reveal(proof: Any, domain: bytes, reporter: str | None) -> Any:
+    from exchange.signing import SigningError, from_hex  # noqa: PLC0415
+    from replay.calls import reveal  # noqa: PLC0415
+
+    try:
+        return reveal(proof, domain, from_hex(reporter) if reporter is not None else None)
+    except SigningError as error:
+        raise CannotRun(f"{reporter} is no address: {error}") from error
