@@ -134,6 +134,9 @@ class Revert(StrEnum):
     LEAF_SAME = "leaf_same"
     PROOF_WRONG = "proof_wrong"
     NOTHING_OWED = "nothing_owed"
+    # Treasury
+    PART_UNKNOWN = "part_unknown"
+    TREASURY_TRANSFER = "treasury_transfer"
     # Fixed-point mathematics: no argument that the venue's prices and times can lead to
     EXP_DOMAIN = "exp_domain"
     LN_DOMAIN = "ln_domain"

@@ -66,8 +66,12 @@ class ChainView:
         batch_id, *_ = await self._contracts.clearing.call("last_batch", block=self._block)
         return int(batch_id)
 
+    async def vault_held(self) -> Cash:
+        """Tokens the vault took in by deposits and has not paid out."""
+        return int(await self._contracts.vault.call("held", block=self._block))
+
     async def vault_balance(self) -> Cash:
-        """Tokens the vault holds."""
+        """Tokens the vault has, gifts included."""
         vault = self._contracts.vault.address
         return int(await self._contracts.usdc.call("balanceOf", vault, block=self._block))
 

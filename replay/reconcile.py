@@ -30,8 +30,12 @@ class ContractView(Protocol):
         """The newest batch settled."""
         ...
 
+    async def vault_held(self) -> Cash:
+        """Tokens the vault took in by deposits and has not paid out."""
+        ...
+
     async def vault_balance(self) -> Cash:
-        """Tokens the vault holds."""
+        """Tokens the vault has, gifts included."""
         ...
 
     async def account_cash(self, account: int) -> Cash:
@@ -110,7 +114,9 @@ async def reconcile(state: State, view: ContractView, roots: Mapping[int, bytes]
     judge = _Judge(state.mirror.action_id, chain_action)
     judge.value("action_id", 0, state.mirror.action_id, chain_action)
     judge.value("batch_id", 0, state.mirror.batch_id, await view.batch_id())
-    judge.value("vault", 0, state.mirror.vault, await view.vault_balance())
+    held = await view.vault_held()
+    judge.value("vault", 0, state.mirror.vault, held)
+    judge.tokens(held, await view.vault_balance())
     for account in sorted(state.accounts.keys() | state.mirror.cash.keys() | {TREASURY}):
         judge.value("cash", account, state.mirror.cash.get(account, 0), await view.account_cash(account))
         judge.positions(account, state.mirror.positions.get(account, {}), await view.positions(account))
@@ -142,6 +148,15 @@ class _Judge:
         self.items.append(
             Item(what=what, key=key, journal=journal, chain=chain, verdict=verdict, sentence=sentence, series=series)
         )
+
+    def tokens(self, held: Cash, balance: Cash) -> None:
+        """The vault has at least the tokens its books say; what came without a deposit is the treasury's."""
+        verdict, sentence = Verdict.MATCHED, ""
+        if balance < held:
+            verdict, sentence = Verdict.MISMATCH, f"the token took {held - balance} from the vault that accounts own"
+        elif balance > held:
+            sentence = f"{balance - held} came without a deposit; skim() sends it to the treasury"
+        self.items.append(Item(what="tokens", key=0, journal=held, chain=balance, verdict=verdict, sentence=sentence))
 
     def positions(self, account: int, journal: dict[int, Qty], chain: dict[int, Qty]) -> None:
         """Compare an account's positions, series by series; one item says that there are none on either side."""

@@ -86,18 +86,21 @@ event OperatorSet:
 
 
 BLOCKS: public(immutable(address))
+TREASURY: public(immutable(address))
 
 
 @deploy
-def __init__(settings: state.Settings, blocks: address):
+def __init__(settings: state.Settings, blocks: address, treasury: address):
     """
     @param settings Those of the Clearing that runs this code.
     @param blocks Code of block trades, deployed under the same settings.
+    @param treasury Receives the fees.
     """
     state.__init__(settings)
     if staticcall Blocks(blocks).TERMS() != state.TERMS:
         fail.because("office_settings")
     BLOCKS = blocks
+    TREASURY = treasury
 
 
 @external
@@ -133,6 +136,19 @@ def credit(account: uint32, amount: uint256):
         fail.because("amount_range")
     portfolio.add_cash(convert(account, uint256), convert(amount, int256))
     log Deposited(action_id=actions.next(), account=account, amount=amount)
+
+
+@external
+@nonreentrant
+def remit_fees():
+    """
+    @notice Pay the treasury what account 0 has: settled fees, and whole units that rounding left over. Anyone. No
+            account has anything to wait for: nothing of theirs depends on it.
+    """
+    fees: int256 = portfolio.cash(0)
+    if fees <= 0:
+        fail.because("nothing_owed")
+    exits.pay_out(0, TREASURY, convert(fees, uint256))
 
 
 @external

@@ -3,7 +3,7 @@
 @title Vault
 @license Apache-2.0
 @notice Sole custodian of the collateral. Tokens enter by `deposit`, which credits an account in Clearing, and
-        leave only when Clearing releases them.
+        leave only when Clearing releases them. Tokens that came by any other way are the treasury's.
 @dev Amounts in 1e-6 USDC.
 @custom:kill The guardian may pause deposits or lower their cap. Nothing here can stop a release.
 """
@@ -25,22 +25,30 @@ event CapChanged:
 event ClearingSet:
     clearing: address
 
+event Skimmed:
+    amount: uint256
+
 TOKEN: public(immutable(address))
 GUARDIAN: public(immutable(address))
+TREASURY: public(immutable(address))
 
+# Tokens that accounts and the treasury own by the books of Clearing.
+held: public(uint256)
 clearing: public(address)
 cap: public(uint256)
 paused: public(bool)
 
 
 @deploy
-def __init__(token: address, guardian: address, cap: uint256):
+def __init__(token: address, guardian: address, treasury: address, cap: uint256):
     """
     @param guardian May pause deposits, change their cap, and name Clearing once.
+    @param treasury Receives what nobody deposited.
     @param cap Most tokens the vault accepts in all.
     """
     TOKEN = token
     GUARDIAN = guardian
+    TREASURY = treasury
     self.cap = cap
 
 
@@ -85,11 +93,13 @@ def deposit(account: uint32, amount: uint256):
     assert not self.paused, "vault_paused"
     assert amount > 0, "amount_zero"
     before: uint256 = staticcall Token(TOKEN).balanceOf(self)
-    assert before + amount <= self.cap, "vault_cap"
+    # Not the balance: a gift must not close the door on those who come after.
+    assert self.held + amount <= self.cap, "vault_cap"
     moved: bool = extcall Token(TOKEN).transferFrom(msg.sender, self, amount, default_return_value=True)
     assert moved, "vault_transfer"
     # A token that takes a fee or lies would leave accounts richer than the vault.
     assert staticcall Token(TOKEN).balanceOf(self) - before == amount, "vault_delta"
+    self.held += amount
     extcall Clearing(self.clearing).credit(account, amount)
 
 
@@ -100,5 +110,20 @@ def release(receiver: address, amount: uint256):
     @notice Pay out. Only Clearing, which has already debited the account.
     """
     assert msg.sender == self.clearing, "only_clearing"
+    self.held -= amount
     moved: bool = extcall Token(TOKEN).transfer(receiver, amount, default_return_value=True)
     assert moved, "vault_transfer"
+
+
+@external
+@nonreentrant
+def skim():
+    """
+    @notice Send the treasury what arrived without a deposit. Anyone; what accounts own stays.
+    """
+    balance: uint256 = staticcall Token(TOKEN).balanceOf(self)
+    assert balance > self.held, "nothing_owed"
+    amount: uint256 = balance - self.held
+    moved: bool = extcall Token(TOKEN).transfer(TREASURY, amount, default_return_value=True)
+    assert moved, "vault_transfer"
+    log Skimmed(amount=amount)

@@ -127,7 +127,7 @@ def finalise_withdrawal(
     if self._free(key, round_id, hashes, sheets) < convert(amount, int256):
         fail.because("account_margin")
     self.requests[key] = 0
-    self._pay(account, amount)
+    self.pay_out(account, accounts.owner_of(account), amount)
 
 
 @external
@@ -184,7 +184,7 @@ def finalise_exit(
         if free <= 0:
             fail.because("nothing_free")
     if free > 0:
-        self._pay(account, convert(free, uint256))
+        self.pay_out(account, accounts.owner_of(account), convert(free, uint256))
 
 
 @internal
@@ -208,7 +208,10 @@ def _free(
 
 
 @internal
-def _pay(account: uint32, amount: uint256):
+def pay_out(account: uint32, receiver: address, amount: uint256):
+    """
+    @notice Debit an account and have the vault pay. Whoever calls has checked that it may leave.
+    """
     portfolio.add_cash(convert(account, uint256), -convert(amount, int256))
     log Withdrawn(action_id=actions.next(), account=account, amount=amount)
-    extcall Vault(VAULT).release(accounts.owner_of(account), amount)
+    extcall Vault(VAULT).release(receiver, amount)

@@ -12,7 +12,7 @@ import msgspec
 
 from exchange.core.commands import Configure, FeeSchedule, StandardModel
 from exchange.core.units import USDC_ONE, WAD, Cash, Nanos, Seconds, Wad
-from exchange.shell.chain import Address, Chain, checksum, to_address
+from exchange.shell.chain import ZERO_ADDRESS, Address, Chain, checksum, to_address
 from exchange.shell.contract import Contract, artifact
 from exchange.shell.sender import Sender
 
@@ -48,6 +48,15 @@ class Bond(msgspec.Struct, frozen=True, kw_only=True):
     notice_s: Seconds = 7 * 86_400
 
 
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """Shares of the venue's income in wad, together one."""
+
+    insurance: Wad = 50 * _CENT
+    stakers: Wad = 25 * _CENT
+    reserve: Wad = 15 * _CENT
+    operator: Wad = 10 * _CENT
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Rules fixed at deployment. Times in seconds but for the taker delay, the vault's cap in 1e-6 USDC.
 
@@ -64,6 +73,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     vault_cap: Cash = 10**18
     taker_delay_ns: Nanos = 0
     bond: Bond = Bond()
+    split: Split = Split()
     fees: FeeSchedule = FEES
     standard: StandardModel = STANDARD
 
@@ -79,6 +89,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     margin: str
     clearing: str
     operators: str
+    treasury: str
     operator: str
     signers: list[str]
     terms: Terms
@@ -130,19 +141,18 @@ class Contracts:
         self.margin = self._bind("Margin", deployment.margin)
         self.clearing = self._bind("Clearing", deployment.clearing)
         self.operators = self._bind("Operators", deployment.operators)
+        self.treasury = self._bind("Treasury", deployment.treasury)
 
     def _bind(self, name: str, address: str) -> Contract:
         return Contract(self.chain, to_address(address), artifact(name).interface)
 
 
-async def deploy(chain: Chain, operator: Sender, signers: list[Address], treasury: Address, terms: Terms) -> Deployment:
-    """Deploy the contracts for development; the operator governs and guards them, and posts its bond.
-
-    ``treasury`` receives what a slashed operator loses beyond the reporter's share.
-    """
+async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: Terms) -> Deployment:
+    """Deploy the contracts for development; the operator governs and guards them, and posts its bond."""
     first = await chain.block("latest")
     usdc = await _create(operator, "TestUSDC")
-    vault = await _create(operator, "Vault", usdc, operator.address, terms.vault_cap)
+    treasury = await _treasury(operator, usdc, terms.split)
+    vault = await _create(operator, "Vault", usdc, operator.address, treasury, terms.vault_cap)
     oracle = await _create(operator, "Oracle", sorted(signers))
     margin = await _create(operator, "Margin", msgspec.structs.astuple(terms.standard))
     settings = (
@@ -160,7 +170,7 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], treasur
         terms.fees.cap,
     )
     blocks = await _create(operator, "Blocks", settings, terms.block_band)
-    office = await _create(operator, "Office", settings, blocks)
+    office = await _create(operator, "Office", settings, blocks, treasury)
     clearing = await _create(operator, "Clearing", settings, office)
     await _call(operator, "Vault", vault, "set_clearing", clearing)
     operators = await _bonded(operator, usdc, clearing, treasury, terms)
@@ -173,10 +183,17 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], treasur
         margin=checksum(margin),
         clearing=checksum(clearing),
         operators=checksum(operators),
+        treasury=checksum(treasury),
         operator=checksum(operator.address),
         signers=checksum_all(signers),
         terms=terms,
     )
+
+
+async def _treasury(operator: Sender, usdc: Address, split: Split) -> Address:
+    """The treasury; what nobody is named for yet waits in it."""
+    receivers = (ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS, operator.address)
+    return await _create(operator, "Treasury", usdc, operator.address, msgspec.structs.astuple(split), receivers)
 
 
 async def _bonded(operator: Sender, usdc: Address, clearing: Address, treasury: Address, terms: Terms) -> Address:

@@ -438,10 +438,10 @@ async def _deployment(
         raise SetupRefused(f"{path.name} is missing, which says where the contracts of this journal are")
     if await chain.balance(sender.address) < WEALTH_WEI // 2:
         await controls.fund(sender.address, WEALTH_WEI)
-    signers, treasury = [address_of(key) for key in keys.signers], address_of(dev_key("treasury"))
+    signers = [address_of(key) for key in keys.signers]
     delay_ns = settings.terms.taker_delay_ns if settings.taker_delay_ns is None else settings.taker_delay_ns
     terms = msgspec.structs.replace(settings.terms, taker_delay_ns=delay_ns)
-    made = await deploy(chain, sender, signers, treasury, terms)
+    made = await deploy(chain, sender, signers, terms)
     made.save(path)
     return made
 

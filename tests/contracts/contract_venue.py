@@ -16,7 +16,7 @@ from eth_hash.auto import keccak
 
 from exchange import calldata, signing
 from exchange.calldata import Round, Sheet, SignedOrder, SpotWord, Trade
-from exchange.shell.chain import Address, Receipt, Reverted
+from exchange.shell.chain import ZERO_ADDRESS, Address, Receipt, Reverted
 from exchange.shell.contract import LocalContract, artifact, deploy_local
 from exchange.shell.devchain import DevChain
 from exchange.signing import BatchHeader, Order
@@ -83,10 +83,12 @@ def book_state(venue: Venue) -> dict[Address, dict[int, int]]:
     return {contract.address: dict(storage.get(contract.address, {})) for contract in venue.contracts}
 
 
-def deploy_clearing(chain: DevChain, deployer: bytes, settings: tuple[Any, ...]) -> tuple[LocalContract, LocalContract]:
+def deploy_clearing(
+    chain: DevChain, deployer: bytes, settings: tuple[Any, ...], treasury: Address = ZERO_ADDRESS
+) -> tuple[LocalContract, LocalContract]:
     """Office, which runs Blocks, and the Clearing that runs it."""
     blocks = deploy_local(chain, deployer, artifact("Blocks"), settings, BLOCK_BAND)
-    office = deploy_local(chain, deployer, artifact("Office"), settings, blocks.address)
+    office = deploy_local(chain, deployer, artifact("Office"), settings, blocks.address, treasury)
     return office, deploy_local(chain, deployer, artifact("Clearing"), settings, office.address)
 
 
@@ -99,6 +101,7 @@ class Venue:
     fee_cap: int = 125 * 10**15
     parameters: tuple[int, ...] = tuple(value * 10**16 for value in MAINNET)
     vault_cap: int = 10**15
+    split: tuple[int, ...] = tuple(part * 10**16 for part in (50, 25, 15, 10))
     signers: tuple[str, ...] = ("signer a", "signer b", "signer c", "signer d", "signer e")
     rounds: dict[int, Round] = field(default_factory=dict)
     strikes: dict[int, tuple[int, bool]] = field(default_factory=dict)
@@ -111,14 +114,17 @@ class Venue:
         self.chain = DevChain(genesis_time_s=GENESIS, allocation=allocation)
         operator = key("operator")
         self.token = deploy_local(self.chain, operator, artifact("TestUSDC"))
-        self.vault = deploy_local(
-            self.chain, operator, artifact("Vault"), self.token.address, address("guardian"), self.vault_cap
+        at, nobody = self.token.address, (ZERO_ADDRESS,) * 4
+        self.treasury = deploy_local(
+            self.chain, operator, artifact("Treasury"), at, address("governor"), self.split, nobody
         )
+        custody = (at, address("guardian"), self.treasury.address, self.vault_cap)
+        self.vault = deploy_local(self.chain, operator, artifact("Vault"), *custody)
         ascending = sorted(address(name) for name in self.signers)
         self.oracle = deploy_local(self.chain, operator, artifact("Oracle"), ascending)
         self.margin = deploy_local(self.chain, operator, artifact("Margin"), self.parameters)
         self.settings = self._settings()
-        self.office, self.clearing = deploy_clearing(self.chain, operator, self.settings)
+        self.office, self.clearing = deploy_clearing(self.chain, operator, self.settings, self.treasury.address)
         self.send("guardian", self.vault, "set_clearing", self.clearing.address)
         self.domain = signing.domain_separator(self.chain.chain_id, self.clearing.address)
         self.oracle_domain = signing.domain_separator(self.chain.chain_id, self.oracle.address)
@@ -142,7 +148,7 @@ class Venue:
 
     @property
     def contracts(self) -> tuple[LocalContract, ...]:
-        return self.token, self.vault, self.oracle, self.margin, self.office, self.clearing
+        return self.token, self.treasury, self.vault, self.oracle, self.margin, self.office, self.clearing
 
     @property
     def now(self) -> int:

@@ -550,7 +550,7 @@ def test_office_runs_no_blocks_made_under_other_settings(m):
     others = (address("third"), *venue.settings[1:])
     blocks = deploy_local(venue.chain, key("operator"), artifact("Blocks"), others, BLOCK_BAND)
     with pytest.raises(Reverted, match=Revert.OFFICE_SETTINGS):
-        deploy_local(venue.chain, key("operator"), artifact("Office"), venue.settings, blocks.address)
+        deploy_local(venue.chain, key("operator"), artifact("Office"), venue.settings, blocks.address, bytes(20))
     with pytest.raises(Reverted, match=Revert.PARAMETER_RANGE):
         deploy_local(venue.chain, key("operator"), artifact("Blocks"), others, 10**18 + 1)
 

@@ -44,6 +44,7 @@ class ClearingMachine(RuleBasedStateMachine):
         self.fixings: dict[int, int] = {}
         self.settled: dict[int, dict[int, None]] = {}
         self.orders: list[SignedOrder] = []
+        self.gifts = self.income = 0
         for name in ("anna", "boris", "clara", "dmitri"):
             player = self.venue.open(name, 300_000 * USDC)
             self.players.append(player)
@@ -304,6 +305,28 @@ class ClearingMachine(RuleBasedStateMachine):
         self.cash[account] -= amount
         self.outside[account] += amount
 
+    # -- what anybody may do with the venue's income ------------------------------------------------------------
+
+    @rule()
+    def remit(self) -> None:
+        """Settled fees leave for the treasury: all of them, and nothing when there are none."""
+        outcome = self.venue.refusal("keeper", self.venue.clearing, "remit_fees")
+        assert outcome == ("accepted" if self.cash[0] else Revert.NOTHING_OWED)
+        self.income += self.cash[0]
+        self.cash[0] = 0
+
+    @rule(amount=st.integers(1, 10 * USDC))
+    def send_straight_to_the_vault(self, amount: int) -> None:
+        self.venue.send("third", self.venue.token, "mint", self.venue.vault.address, amount)
+        self.gifts += amount
+
+    @rule()
+    def skim(self) -> None:
+        outcome = self.venue.refusal("keeper", self.venue.vault, "skim")
+        assert outcome == ("accepted" if self.gifts else Revert.NOTHING_OWED)
+        self.income += self.gifts
+        self.gifts = 0
+
     # -- what time does ----------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from((1, 30, WINDOW, 600)))
@@ -354,10 +377,12 @@ class ClearingMachine(RuleBasedStateMachine):
 
     @invariant()
     def cash_and_claims_are_the_tokens_in_the_vault(self) -> None:
-        tokens = Fraction(self.venue.token.call("balanceOf", self.venue.vault.address))
+        tokens = Fraction(self.venue.vault.call("held"))
         claims = sum(self._claim(account, expiry_id) for account in self.cash for expiry_id in self.fixings)
         dust = sum(Fraction(self.venue.clearing.call("dust_of", expiry_id), 10**4) for expiry_id in self.fixings)
         assert sum(self.cash.values()) + claims + dust == tokens
+        assert self.venue.token.call("balanceOf", self.venue.vault.address) == tokens + self.gifts
+        assert self.venue.token.call("balanceOf", self.venue.treasury.address) == self.income
 
     @invariant()
     def positions_sum_to_zero(self) -> None:

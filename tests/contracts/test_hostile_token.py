@@ -19,7 +19,8 @@ class Custody(Court):
     def __init__(self) -> None:
         super().__init__(hostile_token())
         operator = key("operator")
-        self.vault = deploy_local(self.chain, operator, artifact("Vault"), self.token.address, address("governor"), CAP)
+        custody = (self.token.address, address("governor"), address("treasury"), CAP)
+        self.vault = deploy_local(self.chain, operator, artifact("Vault"), *custody)
         parameters = tuple(value * 10**16 for value in (15, 13, 9, 9, 9, 120, 110, 105, 55, 100, 99, 200))
         margin = deploy_local(self.chain, operator, artifact("Margin"), parameters)
         times = (60, 3600, 120, 120)

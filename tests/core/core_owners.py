@@ -59,6 +59,16 @@ def expiry_paid(world: World, draw: Draw) -> None:
     world.pay_expiries()
 
 
+def fees_remitted(world: World, draw: Draw) -> None:
+    """Anyone may send the treasury's cash out of Clearing: all of it, and nothing when there is none."""
+    del draw
+    treasury = world.chain.accounts[0]
+    if treasury.cash > 0:
+        fees, treasury.cash = treasury.cash, 0
+        world.chain.vault -= fees
+        world.happen(c.ObserveWithdrawal, 0, fees)
+
+
 def listed(world: World, draw: Draw) -> None:
     world.list_next(HALF_HOUR * (2 + draw(4)))
 
@@ -82,6 +92,7 @@ OWNERS = {
     "thrift": (4, thrift),
     "nonce_cancelled": (2, nonce_cancelled),
     "expiry_paid": (2, expiry_paid),
+    "fees_remitted": (1, fees_remitted),
     "listed": (2, listed),
     "digest_taken": (1, digest_taken),
     "snapshot": (2, snapshot),

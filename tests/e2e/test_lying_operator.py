@@ -131,7 +131,8 @@ async def slashed_by(settings: Settings, call: dict[str, Any]) -> tuple[int, int
         await sent(chain, Sender(chain, REPORTER), contracts, call)
         *_, is_frozen = await contracts.operators.call("bonds", bytes.fromhex(deployment.operator[2:]))
         assert is_frozen
-        owed = [await contracts.operators.call("owed", address_of(key)) for key in (REPORTER, dev_key("treasury"))]
+        receivers = (address_of(REPORTER), contracts.treasury.address)
+        owed = [await contracts.operators.call("owed", receiver) for receiver in receivers]
         await chain.revert(snapshot)
     return owed[0], owed[1]
 

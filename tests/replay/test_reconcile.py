@@ -19,6 +19,7 @@ class Contracts:
         self.mirror = copy.deepcopy(state.mirror)
         self.roots = dict(roots or {})
         self.block = 7
+        self.gift = 0
 
     async def head(self):
         return self.block
@@ -29,8 +30,11 @@ class Contracts:
     async def batch_id(self):
         return self.mirror.batch_id
 
-    async def vault_balance(self):
+    async def vault_held(self):
         return self.mirror.vault
+
+    async def vault_balance(self):
+        return self.mirror.vault + self.gift
 
     async def account_cash(self, account):
         return self.mirror.cash.get(account, 0)
@@ -177,6 +181,18 @@ async def test_a_deposit_that_a_reorganisation_took_back_shows_in_vault_and_cash
     report = await reconcile(final, contracts)
     wrong = {(item.what, item.key) for item in report.items if item.verdict is Verdict.REORGED}
     assert wrong == {("action_id", 0), ("vault", 0), ("cash", 5)}
+
+
+@pytest.mark.parametrize(("gift", "verdict"), [(5, Verdict.MATCHED), (-1, Verdict.MISMATCH)])
+async def test_tokens_beyond_the_books_are_said_and_missing_ones_are_wrong(final, gift, verdict):
+    """A gift belongs to the treasury and is no difference; a token that takes one unit back is."""
+    contracts = Contracts(final)
+    contracts.gift = gift
+    report = await reconcile(final, contracts)
+    (tokens,) = [item for item in report.items if item.what == "tokens"]
+    assert (tokens.verdict, tokens.chain - tokens.journal) == (verdict, gift)
+    assert str(abs(gift)) in tokens.sentence
+    assert report.settled is (verdict is Verdict.MATCHED)
 
 
 async def test_journal_roots_are_compared_with_what_batches_anchored(sample, final):

@@ -60,6 +60,7 @@ def deployment_of(venue) -> Deployment:
         "oracle": venue.oracle,
         "margin": venue.margin,
         "clearing": venue.clearing,
+        "treasury": venue.treasury,
     }
     return Deployment(
         chain_id=venue.chain.chain_id,
@@ -195,7 +196,7 @@ async def test_the_command_line_compares_a_journal_with_a_chain_file(recorded, c
     path, chain_file, venue, (ann, *_), node = recorded
     code, told = await _in_thread(reconciled, path, chain_file, capsys)
     assert (code, told["ok"], told["settled"]) == (0, True, True)
-    assert {item["what"] for item in told["items"]} == {"action_id", "batch_id", "vault", "cash", "positions"}
+    assert {item["what"] for item in told["items"]} == {"action_id", "batch_id", "vault", "tokens", "cash", "positions"}
 
     venue.deposit(ann, USDC)
     head = venue.chain.head.number
