@@ -20,10 +20,10 @@ Progress: TypeAlias = Callable[[int], None]
 """Told the last seq done, once per frame."""
 
 
-def whole_frames(path: Path) -> Iterator[Frame]:
+def whole_frames(path: Path, from_frame: int = 1) -> Iterator[Frame]:
     """Frames as they follow one another. Raises Diverged at the first damage that no crash explains, CannotRun."""
     due_seq = 1
-    for item in open_source(path).scan():
+    for item in open_source(path).scan(from_frame):
         if isinstance(item, Frame):
             due_seq = item.last_seq + 1
             yield item

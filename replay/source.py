@@ -34,9 +34,9 @@ class Source(NamedTuple):
     anchor: Path | None
     last_seq: int
 
-    def scan(self) -> Iterator[Frame | ChainFinding]:
-        """Every whole frame and every damage, in storage order and constant memory."""
-        return scan(self.path, genesis=GENESIS, anchor=self.anchor, schemas=SCHEMAS)
+    def scan(self, from_frame: int = 1) -> Iterator[Frame | ChainFinding]:
+        """Every whole frame from a number on and every damage, in storage order and constant memory."""
+        return scan(self.path, genesis=GENESIS, anchor=self.anchor, schemas=SCHEMAS, from_frame=from_frame)
 
 
 def open_source(path: Path, anchor: Path | None = None) -> Source:
