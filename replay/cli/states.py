@@ -1,4 +1,4 @@
-"""Commands that show states: ``at``, ``diff``, ``stress``."""
+"""Commands that show states and how they came about: ``at``, ``diff``, ``explain``, ``stress``."""
 
 import argparse
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from exchange.core.state import State
-from replay import at, compare, stress, terminal
+from replay import at, compare, explain, stress, terminal
 from replay.cli.common import CLEAN, FOUND, MOMENT, add, emit, print_json
 from replay.findings import CannotRun
 from replay.source import open_source
@@ -21,6 +21,7 @@ def add_to(commands: Any) -> None:
     command.add_argument("--series", help="only this series, by name or number")
     command.add_argument("--depth", type=int, default=at.DEPTH, help="levels of each book (%(default)s)")
     _add_diff(commands)
+    _add_explain(commands)
     text = "Show who would fail under a grid of shocks, in which order, and who would pay."
     command = add(commands, "stress", _stress, text)
     command.add_argument("moment", help=MOMENT)
@@ -37,6 +38,13 @@ def _add_diff(commands: Any) -> None:
     command.add_argument("b", nargs="?", help="the other moment; with --other the same one, if left out")
     command.add_argument("--other", type=Path, metavar="JOURNAL", help="take the other state from this journal")
     command.add_argument("--under", default="", metavar="PATH", help="only this part of the state, such as accounts.3")
+
+
+def _add_explain(commands: Any) -> None:
+    text = "Tell why an order, a fill or a refusal came about, each step with the record that proves it."
+    command = add(commands, "explain", _explain, text)
+    command.add_argument("what", choices=explain.SUBJECTS, help="what is to be explained")
+    command.add_argument("number", type=int, help="the order's or trade's number; of a refusal, the seq of its record")
 
 
 def _state_at(options: argparse.Namespace, path: Path, text: str) -> State:
@@ -65,6 +73,14 @@ def _diff(options: argparse.Namespace) -> int:
     report = compare.report_of((str(options.journal), a), (str(second), b), options.under)
     emit(options, {"equal": report.equal, **msgspec.structs.asdict(report)}, lambda: compare.lines(report))
     return CLEAN if report.equal else FOUND
+
+
+def _explain(options: argparse.Namespace) -> int:
+    total = open_source(options.journal).last_seq
+    with terminal.progress(total, not options.json) as progress:
+        told = explain.explain(options.journal, options.what, options.number, progress)
+    emit(options, told, lambda: explain.lines(told))
+    return CLEAN
 
 
 def _stress(options: argparse.Namespace) -> int:
