@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from replay.cli import audit, divergences, states
+from replay.cli import audit, divergences, exports, states
 from replay.cli.common import COULD_NOT_RUN, FOUND, print_json
 from replay.findings import CannotRun, Diverged
 
@@ -44,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog="Exit codes: 0 clean, 1 something was found, 2 the audit could not be carried out.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for family in (audit, states, divergences):
+    for family in (audit, states, divergences, exports):
         family.add_to(commands)
     return parser
 
