@@ -1,6 +1,7 @@
-"""Commands that show states and how they came about: ``at``, ``diff``, ``explain``, ``stress``."""
+"""Commands that show states and how they came about: ``at``, ``diff``, ``explain``, ``shell``, ``stress``."""
 
 import argparse
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import msgspec
 
 from exchange.core.state import State
 from replay import at, compare, explain, stress, terminal
-from replay.cli.common import CLEAN, FOUND, MOMENT, add, emit, print_json
+from replay.cli.common import CLEAN, COULD_NOT_RUN, FOUND, MOMENT, add, emit, print_json
 from replay.findings import CannotRun
+from replay.shell import Shell
 from replay.source import open_source
 
 
@@ -22,6 +24,9 @@ def add_to(commands: Any) -> None:
     command.add_argument("--depth", type=int, default=at.DEPTH, help="levels of each book (%(default)s)")
     _add_diff(commands)
     _add_explain(commands)
+    text = "Walk through a journal record by record: next, prev, goto, until, watch, show; a script comes on stdin."
+    command = add(commands, "shell", _shell, text)
+    command.add_argument("--at", default="0", metavar="MOMENT", help=f"where to begin: {MOMENT} (%(default)s)")
     text = "Show who would fail under a grid of shocks, in which order, and who would pay."
     command = add(commands, "stress", _stress, text)
     command.add_argument("moment", help=MOMENT)
@@ -81,6 +86,15 @@ def _explain(options: argparse.Namespace) -> int:
         told = explain.explain(options.journal, options.what, options.number, progress)
     emit(options, told, lambda: explain.lines(told))
     return CLEAN
+
+
+def _shell(options: argparse.Namespace) -> int:
+    open_source(options.journal)
+    walk = Shell(options.journal, sys.stdin, as_json=options.json)
+    walk.begin(options.at)
+    if walk.found:
+        return FOUND
+    return COULD_NOT_RUN if walk.failed and not sys.stdin.isatty() else CLEAN
 
 
 def _stress(options: argparse.Namespace) -> int:
