@@ -81,6 +81,7 @@ class _Uncross:
         self.bids: list[Order] = []
         self.asks: list[Order] = []
         self.partial = False  # there may be more orders to come than were looked at
+        self.exhausted = False  # it took too many passes: the next record looks again
 
     def decide(self) -> list[Event]:
         """Take out who cannot trade, find the price or go on at it, fill, and open when nothing is left to fill."""
@@ -105,7 +106,7 @@ class _Uncross:
         if not self._still_crossed(None):
             return [phases.after_uncross(self.state, self.auction)]
         assert fixed or moves  # a crossed book trades, or somebody in it cannot
-        return [phases.again(self.state, self.auction)] if fixed else []
+        return [phases.again(self.state, self.auction)] if fixed and not self.exhausted else []
 
     def _gather(self) -> None:
         """Orders that some price could fill, less what one owner has on both sides; whose time is over has gone before.
@@ -151,9 +152,11 @@ class _Uncross:
         """The price at which everybody counted can be filled, and those fills; who cannot is removed on the way.
 
         None if nothing trades, or if that took too many passes: then those found so far go, and the next record looks.
-        Where each pass trips another bound, the quotes tripped last go with them: so every record takes some out.
+        What bounds cut is looked for anew without whoever could not be filled, so it follows from those who are left.
+        Where every pass trips another bound, the quotes tripped last go: so every record takes some out.
         """
         tripped: dict[int, Qty] = {}
+        able = True
         for _ in range(PASSES_MAX):
             bids, asks = self._offers(self.bids), self._offers(self.asks)
             found = _at(fixed, bids, asks) if fixed else self._equilibrium(bids, asks)
@@ -161,12 +164,18 @@ class _Uncross:
                 return None
             pairs = self._pairs(found.price, SWEEP_MAX if fixed else WHOLE)
             pairs.run(bids, asks)
+            if pairs.unable:
+                able = False
+                self.removed |= pairs.unable
+                self.caps.clear()
+                continue
             tripped = {key: qty for key, qty in pairs.cut().items() if self.caps.get(key) != qty}
-            if not pairs.unable and not tripped:
+            if not tripped:
                 return found, pairs
-            self.removed |= pairs.unable
             self.caps |= tripped
-        self.removed |= dict.fromkeys(tripped, CancelReason.SWEEP_BOUND)
+        self.exhausted = True
+        if able:
+            self.removed |= dict.fromkeys(tripped, CancelReason.SWEEP_BOUND)
         return None
 
     def _pairs(self, price: Price, limit: int) -> "Pairs":

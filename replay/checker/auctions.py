@@ -1,24 +1,23 @@
 """How an auction ends: at the price that trades most, in price-time order on both sides, leaving nobody out.
 
-The price is looked for again, among all steps between best offer and best bid: most volume, then least surplus, then
-nearest the mark, then the lower. Fills must pair who stands first on one side with who stands first on the other.
-Who was taken out before, for want of margin or fee, is taken as journaled. Imports the words of the journal, phases,
+The price is looked for again, with what bounds leave of quotes. Fills must pair who stands first on one side with who
+stands first on the other. That somebody was taken out before for want of margin is taken as journaled; for a fee, or
+the limits of a key, that it was at a price that was not taken. Imports the words of the journal, clearing, phases,
 matching and the ledger.
 """
 
-from bisect import bisect_right
 from collections import deque
 from collections.abc import Sequence
-from itertools import accumulate, pairwise
-from typing import Final, NamedTuple
+from itertools import islice
+from typing import Final
 
 from exchange.core.commands import AUCTION, CANCEL_MAKER, CANCEL_TAKER, UNCROSSING
 from exchange.core.events import Cancelled, CancelReason, Event, PhaseChanged, Traded, Uncrossed
-from replay.checker import fills, keys, phases, quotes
+from replay.checker import clearing, fills, keys, phases, quotes
 from replay.checker.admission import room
 from replay.checker.bounds import CHANGES_MAX, SWEEP_MAX
-from replay.checker.facts import Account, Auction, Order, Series, Underlying
-from replay.checker.ladder import Ladder
+from replay.checker.clearing import Share
+from replay.checker.facts import Account, Auction, Order, Series
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Taken
 
@@ -28,52 +27,6 @@ TRUSTED: Final = {
     CancelReason.KEY_LIMIT: Taken.AUCTION_KEY,
     CancelReason.POSITIONS_BOUND: Taken.POSITIONS_BOUND,
 }
-
-
-class Clearing(NamedTuple):
-    """Where an auction clears; ``surplus`` is what is bid for less what is offered there."""
-
-    price: int
-    volume: int
-    surplus: int
-
-
-class Share(NamedTuple):
-    """An order that takes part, with how much of it does."""
-
-    order: Order
-    qty: int
-
-
-def clearing(bids: Sequence[tuple[int, int]], asks: Sequence[tuple[int, int]], step: Underlying, near: int) -> Clearing:
-    """The best of all prices between the best offer and the best bid; both sides from best to worst and crossing.
-
-    What is bid for and offered changes at named prices only: between two of them the step nearest the mark stands for
-    all.
-    """
-    demand_at, demanded = [-price for price, _ in bids], [0, *accumulate(qty for _, qty in bids)]
-    supply_at, supplied = [price for price, _ in asks], [0, *accumulate(qty for _, qty in asks)]
-    low, high = asks[0][0], bids[0][0]
-    named = sorted({price for price, _ in (*bids, *asks) if low <= price <= high})
-    tried = named + [_between(below, above, step, near) for below, above in pairwise(named)]
-    found = []
-    for price in dict.fromkeys(tried):
-        demand = demanded[bisect_right(demand_at, -price)]
-        supply = supplied[bisect_right(supply_at, price)]
-        found.append(Clearing(price, min(demand, supply), demand - supply))
-    return min(found, key=lambda at: (-at.volume, abs(at.surplus), abs(at.price - near), at.price))
-
-
-def _between(below: int, above: int, step: Underlying, near: int) -> int:
-    """The price on a step strictly between two others that is nearest a third; ``below`` when there is none."""
-    first, last = below + step.tick_at(below), above - step.tick_at(above - 1)
-    if first > last:
-        return below
-    if not first < near < last:
-        return first if near <= first else last
-    tick = step.tick_at(near)
-    under = near - near % tick
-    return under if near - under <= under + tick - near else under + tick
 
 
 # -- a tick -----------------------------------------------------------------------------------------------------------
@@ -160,32 +113,57 @@ class Uncross:
         self.moved: dict[int, Account] = {}
         self.owners: dict[bytes, list[Order]] = {}
         self.price = auction.price
+        self.reach = (self.price, self.price)  # prices at which the auction may end
+        self.restless = False  # quotes give way because their bounds leave no price in peace
+        self.trusts = False  # somebody is taken out for a reason that only the machine knows
         self.queues: tuple[deque[Share], deque[Share]] = (deque(), deque())
-        self.looked = 0
+        self.partial = False  # there are more orders than one record looks at
         self.tripped: list[Event] = []
 
     def follow(self, events: Sequence[Event]) -> None:
         """Some are taken out, a price is found, orders fill, reduce-only orders with nothing to reduce go, it opens."""
+        ledger = self.ledger
+        self._look()
         at = next((place for place, event in enumerate(events) if type(event) is not Cancelled), len(events))
-        if any(event.reason is CancelReason.SELF_TRADE for event in events[:at]):  # type: ignore[attr-defined]
+        gone = [event for event in events[:at] if type(event) is Cancelled]
+        if any(event.reason is CancelReason.SELF_TRADE for event in gone):
             self._group_owners()
-        for event in events[:at]:
-            self._taken_out(event)  # type: ignore[arg-type]
+        barred = [event for event in gone if event.reason is not CancelReason.SWEEP_BOUND]
+        for event in barred:
+            self._why_taken_out(event)
+        for event in barred:
+            ledger.end(event.order_id, event.remaining)
+        self._given_up([event for event in gone if event.reason is CancelReason.SWEEP_BOUND])
         rest = list(events[at:])
         if self.removed >= SWEEP_MAX or (not rest and self.removed):
-            return self._only(rest)
-        self.queues = (self._shares(self.option.bids), self._shares(self.option.asks))
-        if not self.price and not self._priced(rest):
+            return self._goes_on(rest)
+        if self.price:
+            self.queues = clearing.shares(self.option, price=self.price)
+        elif not self._priced(rest):
             return None
-        self.looked = max(len(queue) for queue in self.queues)
         while rest and type(rest[0]) is Traded:
             self._traded(rest.pop(0))  # type: ignore[arg-type]
             if self.tripped:
                 self._trips(rest)
         while rest and type(rest[0]) is Cancelled:
-            fills.linger(self.ledger, rest.pop(0), self.moved, self.option)  # type: ignore[arg-type]
-        fills.none_lingers(self.ledger, self.moved.values(), self.option)
+            fills.linger(ledger, rest.pop(0), self.moved, self.option)  # type: ignore[arg-type]
+        fills.none_lingers(ledger, self.moved.values(), self.option)
         return self._finish(rest)
+
+    def _look(self) -> None:
+        """Which prices the auction may end at, and whether one record looks at everybody who could trade there."""
+        bids, asks = self.option.bids, self.option.asks
+        if self.price:
+            sides = [clearing.reaching(ladder.in_turn(), self.price) for ladder in (bids, asks)]
+            self.partial = any(sum(1 for _ in islice(side, 2 * SWEEP_MAX)) == 2 * SWEEP_MAX for side in sides)
+        elif (bid := bids.first()) is not None and (ask := asks.first()) is not None:
+            self.reach = (ask.price, bid.price)
+
+    def _goes_on(self, rest: list[Event]) -> None:
+        """A record may end after those it takes out: it is full, or another price would have been looked for."""
+        if self.removed < SWEEP_MAX and not self.trusts and not self.restless:
+            _stays(self.ledger, self.option.id)
+        self._only(rest)
 
     def _only(self, rest: list[Event]) -> None:
         if rest:
@@ -193,17 +171,44 @@ class Uncross:
 
     # -- who takes part -----------------------------------------------------------------------------------------------
 
-    def _taken_out(self, event: Cancelled) -> None:
+    def _why_taken_out(self, event: Cancelled) -> None:
         self.removed += 1
         ledger, order = self.ledger, self.ledger.orders.get(event.order_id)
-        if order is not None:
-            reason = event.reason
-            if reason in TRUSTED and (reason is not CancelReason.KEY_LIMIT or keys.bound_of(order) is not None):
-                ledger.take(TRUSTED[reason])
-            elif order.series is not self.option or not self._cannot_trade(order, reason):
-                sentence = f"order {order.id} is taken out of the auction of series {self.option.id} without a reason"
-                ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=order.id, actual=reason)
-        ledger.end(event.order_id, event.remaining)
+        if order is not None and not (order.series is self.option and self._why(order, event.reason)):
+            sentence = f"order {order.id} is taken out of the auction of series {self.option.id} without a reason"
+            ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=order.id, actual=event.reason)
+
+    def _why(self, order: Order, reason: CancelReason) -> bool:
+        if reason not in TRUSTED:
+            return self._cannot_trade(order, reason)
+        self.trusts = True
+        self.ledger.take(TRUSTED[reason])
+        if reason is CancelReason.FEE:
+            return fills.may_cost_too_much(self.ledger, order, self.reach[1])
+        if reason is CancelReason.KEY_LIMIT:
+            return self._may_be_beyond(order)
+        low, high = self.reach
+        return order.price >= low if order.is_buy else order.price <= high
+
+    def _may_be_beyond(self, order: Order) -> bool:
+        """Whether a key's orders in the auction could be more than it may do, at the highest price there may be."""
+        ladder = self.option.bids if order.is_buy else self.option.asks
+        same = [each for each in ladder.in_turn() if each.account is order.account and _of_one_key(each, order)]
+        return keys.may_be_beyond(self.ledger, same, self.reach[1])
+
+    def _given_up(self, events: Sequence[Cancelled]) -> None:
+        """Quotes go whose bounds leave no price in peace; nobody else's part is in doubt then."""
+        self.restless = bool(events)
+        if not events:
+            return
+        restless = {} if self.trusts or self.price else clearing.due(self.ledger, self.option).restless
+        self.removed += len(events)
+        told = [event.order_id for event in events]
+        if told != sorted(restless)[: len(told)] or (len(told) < len(restless) and self.removed < SWEEP_MAX):
+            sentence = f"quotes give way in the auction of series {self.option.id}, and it has a price"
+            self.ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, expected=sorted(restless), actual=told)
+        for event in events:
+            self.ledger.end(event.order_id, event.remaining)
 
     def _cannot_trade(self, order: Order, reason: CancelReason) -> bool:
         if reason is CancelReason.EXPIRED:
@@ -233,43 +238,18 @@ class Uncross:
             for order in ladder.in_turn():
                 self.owners.setdefault(order.account.owner, []).append(order)
 
-    def _shares(self, ladder: Ladder) -> deque[Share]:
-        """Who takes part on one side in price-time order: all of an order, of a reduce-only one what it can close.
-
-        It closes what is left once the better orders of its account on this side have filled.
-        """
-        across = self.option.asks if ladder is self.option.bids else self.option.bids
-        facing = across.first()
-        ahead: dict[int, int] = {}
-        shares: deque[Share] = deque()
-        if facing is None:
-            return shares
-        limit = self.price or facing.price
-        for order in ladder.in_turn():
-            if order.price < limit if order.is_buy else order.price > limit:
-                break
-            qty, account = order.left, order.account
-            if order.reduce_only:
-                qty = min(qty, max(order.reducible() - ahead.get(account.id, 0), 0))
-            ahead[account.id] = ahead.get(account.id, 0) + qty
-            if qty:
-                shares.append(Share(order, qty))
-        return shares
-
     # -- the price ----------------------------------------------------------------------------------------------------
 
     def _priced(self, rest: list[Event]) -> bool:
         """The price that is due, and whether the auction goes on to fill at it."""
         ledger, option, auction = self.ledger, self.option, self.auction
-        bids, asks = ([(share.order.price, share.qty) for share in side] for side in self.queues)
-        if not bids or not asks or bids[0][0] < asks[0][0]:
+        due = clearing.due(ledger, option)
+        self.queues = (due.bids, due.asks)
+        if due.clearing is None and not due.restless:
             self._finish(rest)
             return False
-        due = clearing(bids, asks, option.step, option.mark)
-        extended = phases.extension(ledger, option, auction, due.price)
+        extended = phases.extension(ledger, option, auction, due.clearing.price) if due.clearing is not None else None
         event = rest.pop(0) if rest else None
-        if extended is None and type(event) is PhaseChanged and self._quoted():
-            extended = phases.extension(ledger, option, auction, -1)
         if extended is not None and type(event) is PhaseChanged:
             phases.expect(ledger, event, extended)
             self._only(rest)
@@ -277,22 +257,14 @@ class Uncross:
         if type(event) is not Uncrossed or event.series != option.id:
             _stays(ledger, option.id)
             return False
-        if extended is not None and not (event.price != due.price and self._quoted()):
+        if extended is not None:
             ledger.note(Rule.PHASE_MUST_FOLLOW, "an auction ends at a price outside the band", expected=extended)
-        if (event.price, event.volume, event.surplus) != due and not self._quoted():
+        if (event.price, event.volume, event.surplus) != due.clearing:
             sentence = f"series {option.id} uncrosses at another price than trades most (price, volume, surplus)"
             actual = (event.price, event.volume, event.surplus)
-            ledger.note(Rule.AUCTION_MUST_CLEAR_AT_BEST, sentence, expected=tuple(due), actual=actual)
+            ledger.note(Rule.AUCTION_MUST_CLEAR_AT_BEST, sentence, expected=due.clearing, actual=actual)
         auction.phase, auction.price, auction.volume = UNCROSSING, event.price, event.volume
         self.price = event.price
-        self.queues = (self._shares(option.bids), self._shares(option.asks))
-        return True
-
-    def _quoted(self) -> bool:
-        """Whether quotes take part: what their protection cuts may move the price, which is then taken as journaled."""
-        if all(share.order.group_of_quotes is None for side in self.queues for share in side):
-            return False
-        self.ledger.take(Taken.AUCTION_QUOTE)
         return True
 
     # -- fills --------------------------------------------------------------------------------------------------------
@@ -322,13 +294,13 @@ class Uncross:
         """Both must be the first of their sides, and trade all that both take part with."""
         ledger, (bids, asks) = self.ledger, self.queues
         bid, ask = (maker, taker) if maker.is_buy else (taker, maker)
-        due = self._due(bid, ask)
+        due = self._pair(bids, asks)
         if due is None or (bid, ask) != due[:2]:
             rule, first = self._passed_over(due, bid, ask)
             sentence = f"trade {event.trade_id} of an auction is not between those who stand first"
             expected = due and (due[0].id, due[1].id)
             ledger.note(rule, sentence, order=first, expected=expected, actual=(bid.id, ask.id))
-        elif event.qty != due[2] and not (event.qty < due[2] and self._capped(bid, ask)):
+        elif event.qty != due[2]:
             sentence = f"trade {event.trade_id} of an auction is not for as much as both take part with"
             ledger.note(Rule.FILL_MUST_BE_WHOLE, sentence, order=maker.id, expected=due[2], actual=event.qty)
         for queue, order in ((bids, bid), (asks, ask)):
@@ -345,23 +317,6 @@ class Uncross:
             kept = [share for share in queue if share.order.id in self.ledger.orders]
             queue.clear()
             queue.extend(kept)
-
-    def _due(self, bid: Order, ask: Order) -> tuple[Order, Order, int] | None:
-        """The pair whose turn it is. A quote may take part with less than it shows, where its protection will take it
-        off for what others fill: that it had its part is taken as journaled.
-        """
-        bids, asks = self.queues
-        for queue, order in ((bids, bid), (asks, ask)):
-            while queue and queue[0].order is not order and queue[0].order.group_of_quotes is not None:
-                queue.popleft()
-                self.ledger.take(Taken.AUCTION_QUOTE)
-        return self._pair(bids, asks)
-
-    def _capped(self, bid: Order, ask: Order) -> bool:
-        if bid.group_of_quotes is None and ask.group_of_quotes is None:
-            return False
-        self.ledger.take(Taken.AUCTION_QUOTE)
-        return True
 
     def _pair(self, bids: deque[Share], asks: deque[Share]) -> tuple[Order, Order, int] | None:
         if not bids or not asks:
@@ -409,7 +364,7 @@ class Uncross:
         elif event is not None:
             sentence = f"{type(event).__name__} does not follow from an auction"
             ledger.note(Rule.EVENTS_MUST_FIT, sentence, actual=event)
-        elif self.removed + self.filled < SWEEP_MAX and room(ledger) > 0 and self.looked < 2 * SWEEP_MAX:
+        elif self.removed + self.filled < SWEEP_MAX and room(ledger) > 0 and not self.partial:
             _stays(ledger, option.id)
         self._only(rest)
 
@@ -422,3 +377,7 @@ def _consume(queue: deque[Share], order: Order, qty: int) -> None:
             else:
                 queue[place] = Share(order, share.qty - qty)
             return
+
+
+def _of_one_key(one: Order, other: Order) -> bool:
+    return one.signed.signer == other.signed.signer

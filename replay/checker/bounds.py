@@ -16,6 +16,8 @@ ATTACHED_MAX: Final = 2
 """Orders that come along with another."""
 CHANGES_MAX: Final = 1_000
 """Series that one record moves from phase to phase without a trade."""
+PASSES_MAX: Final = 16
+"""Prices that one record looks for while bounds cut quotes."""
 CALL_MAX_S: Final = 86_400
 """Seconds of an auction."""
 BLOCK_S: Final = 12

@@ -45,13 +45,21 @@ class Entry:
             return broken  # it is judged when it enters
         if taker.reduce_only and not taker.reducible():
             broken.append(Reject.REDUCE_ONLY_MUST_REDUCE)
-        if meeting.first() is not None and not meeting.bends:
-            if taker.post_only:
-                if not taker.slides or meeting.slid_price() <= 0:
-                    broken.append(Reject.POST_ONLY_MUST_NOT_CROSS)
-            elif taker.series.id not in self.ledger.auctions:
-                broken += settlement_lags(self.ledger)
-        return broken
+        return broken if meeting.bends else broken + self._on_meeting(meeting)
+
+    def _on_meeting(self, meeting: Meeting) -> list[Reject]:
+        """Rules that an order breaks by coming within reach of somebody."""
+        taker = meeting.taker
+        if meeting.first() is None:
+            return []
+        if taker.post_only:
+            return [] if taker.slides and meeting.slid_price() > 0 else [Reject.POST_ONLY_MUST_NOT_CROSS]
+        return [] if taker.series.id in self.ledger.auctions else settlement_lags(self.ledger)
+
+    def broken_if_unbent(self) -> list[Reject]:
+        """Rules that an order breaks unless its band ends before whom it would meet; that is taken as journaled."""
+        meeting = self.meeting
+        return self._on_meeting(meeting) if meeting is not None and meeting.bends else []
 
     def may_fill(self) -> bool:
         """Whether the book holds as much as the order must fill, if everybody in its reach can bear it."""
@@ -220,6 +228,9 @@ def _answer(ledger: Ledger, entry: Entry, events: Sequence[Event], broken: list[
 
 def _refused(ledger: Ledger, entry: Entry, event: Rejected, broken: list[Reject]) -> None:
     if event.reason in broken:
+        return
+    if event.reason in entry.broken_if_unbent():
+        ledger.take(Taken.BAND)
         return
     why = RESTS_ON.get(event.reason)
     if why is None or not why(ledger, entry):

@@ -37,5 +37,11 @@ def most(max_fee: int, qty: int) -> int:
     return _up(max_fee * qty, QTY_ONE)
 
 
+def may_be_beyond(schedule: FeeSchedule, index: int, price: int, max_fee: int) -> bool:
+    """Whether some quantity at this price could cost maker or taker more than was signed for it."""
+    dearest = min(max(schedule.taker_rate, schedule.maker_rate) * index, schedule.cap * price)
+    return dearest * QTY_ONE > max_fee * RISK_ONE
+
+
 def _up(dividend: int, divisor: int) -> int:
     return -(-dividend // divisor)

@@ -31,6 +31,14 @@ def charges(ledger: Ledger, series: Series, price: int, qty: int) -> tuple[int, 
     return (index, taker, fees.of_maker(config.fees, index, price, qty, taker))
 
 
+def may_cost_too_much(ledger: Ledger, order: Order, price: int) -> bool:
+    """Whether some part of an order could be charged more than it signed, at no more than this price."""
+    config, round_ = ledger.config, ledger.round
+    if config is None or round_ is None:
+        return False
+    return fees.may_be_beyond(config.fees, round_.spots[order.series.underlying], price, order.max_fee)
+
+
 def check_charges(ledger: Ledger, event: Traded, maker: Order, taker: Order) -> None:
     """The fees are those of schedule and index, and no more than both signed."""
     due = charges(ledger, taker.series, event.price, event.qty)

@@ -5,11 +5,12 @@ A key registered anew begins with what it has signed and no final batch holds. I
 and the ledger.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from exchange.core.commands import Authorisation, ObserveKey
 from exchange.core.events import Reject, Traded
 from exchange.core.units import QTY_ONE, premium_of
+from replay.checker import fees
 from replay.checker.facts import Bound, Order, Series, Weight
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule
@@ -64,6 +65,21 @@ def beyond(order: Order, price: int, qty: int, fee: int) -> bool:
     notional, spend = bound.used[0] + weight.notional, bound.used[1] + weight.spend
     dear = (bound.notional and notional > bound.notional) or (bound.spend and spend > bound.spend)
     return bool(dear) or not bound.names(order.series.underlying)
+
+
+def may_be_beyond(ledger: Ledger, orders: Sequence[Order], price: int) -> bool:
+    """Whether orders of one key, filled lot by lot at no more than this price, could be more than it may do."""
+    bound, config, round_ = bound_of(orders[0]) if orders else None, ledger.config, ledger.round
+    if bound is None or config is None or round_ is None:
+        return False
+    notional, spend = bound.used
+    for order in orders:
+        fee = fees.of_taker(config.fees, round_.spots[order.series.underlying], price, order.left)
+        weight = weigh(order, price, order.left, fee)
+        notional += weight.notional
+        spend += weight.spend + 2 * (order.left // order.series.step.lot)  # each fill rounds premium and fee up
+    dear = (bound.notional and notional > bound.notional) or (bound.spend and spend > bound.spend)
+    return bool(dear) or not bound.names(orders[0].series.underlying)
 
 
 def weigh(order: Order, price: int, qty: int, fee: int) -> Weight:

@@ -22,6 +22,12 @@ class Sums:
     def __init__(self) -> None:
         self.qty = self.delta = self.vega = self.count = 0
 
+    def copied(self) -> "Sums":
+        """The same figures, to add to apart from these."""
+        other = Sums()
+        other.qty, other.delta, other.vega, other.count = self.qty, self.delta, self.vega, self.count
+        return other
+
     def add(self, signed: QuoteLeaf | Terms, bought: int) -> None:
         """One fill of a quote, or of another order that its group protects; ``bought`` is below zero when it sold."""
         self.qty += abs(bought)
@@ -50,9 +56,9 @@ class Mandate:
         self.covered = group.bounds.covered
         self.sums = Sums()
 
-    def reached(self) -> bool:
-        """Whether the budget is used up."""
-        sums = self.sums
+    def reached(self, sums: Sums | None = None) -> bool:
+        """Whether the budget is used up, by what has filled or by other sums."""
+        sums = sums if sums is not None else self.sums
         return _reached(self.signed, sums.qty, abs(sums.delta), abs(sums.vega), sums.count) is not None
 
 
@@ -60,9 +66,8 @@ class Group:
     """Quotes of a maker that are protected together: its bounds, what filled of late, and the quotes that stand."""
 
     __slots__ = (
-        "_before",
         "_record",
-        "_sums",
+        "_window",
         "account",
         "bounds",
         "frozen_until_ns",
@@ -79,8 +84,7 @@ class Group:
         self.quotes: dict[tuple[int, bool], int] = {}  # series and side -> order
         self.orders: dict[int, None] = {}  # that are no quotes
         self._record = 0
-        self._before: tuple[int, int, int, int, int, int, int] = (0,) * 7
-        self._sums = Sums()
+        self._window = Window(bounds, [])
 
     def is_frozen(self, now_ns: int) -> bool:
         """Whether it takes no quotes: frozen, or its window is still full."""
@@ -96,30 +100,46 @@ class Group:
 
     def tripped(self, now_ns: int) -> tuple[Figure, int, int] | None:
         """The bound that what filled within the interval has reached."""
-        return self._figure(_span(self.within(now_ns)), Sums(), 0)
+        return self.window(now_ns).reached()
 
     def add(self, seq: int, now_ns: int, signed: QuoteLeaf | Terms, bought: int) -> tuple[Figure, int, int] | None:
-        """Count one fill of a record; the bound it brings the group to.
-
-        Net figures are looked at from every moment of the window on: whichever fills roll out of it first, what is left
-        has not been beyond its bound.
-        """
+        """Count one fill of a record; the bound it brings the group to."""
         if self._record != seq:
-            self.moments = self.within(now_ns)
-            self._record, self._before, self._sums = seq, _span(self.moments), Sums()
+            self._record, self._window, self.moments = seq, self.window(now_ns), self.within(now_ns)
         if not self.moments or self.moments[-1].time_ns != now_ns:
             self.moments.append(Moment(now_ns))
         self.moments[-1].add(signed, bought)
-        self._sums.add(signed, bought)
-        return self._figure(self._before, self._sums, 1)
+        return self._window.add(signed, bought)
 
-    def _figure(
-        self, before: tuple[int, int, int, int, int, int, int], now: Sums, more: int
-    ) -> tuple[Figure, int, int] | None:
-        qty, count, moments, delta_low, delta_high, vega_low, vega_high = before
+    def window(self, now_ns: int) -> "Window":
+        """What filled within the interval, with nothing of this record."""
+        return Window(self.bounds, self.within(now_ns))
+
+
+class Window:
+    """What counts for a group in one record, on top of what filled within its interval before.
+
+    Net figures are looked at from every moment of the window on: whichever fills roll out of it first, what is left
+    has not been beyond its bound.
+    """
+
+    __slots__ = ("_before", "_bounds", "_now")
+
+    def __init__(self, bounds: Protection, moments: list[Moment]) -> None:
+        self._bounds, self._before, self._now = bounds, _span(moments), Sums()
+
+    def add(self, signed: QuoteLeaf | Terms, bought: int) -> tuple[Figure, int, int] | None:
+        """Count one fill; the bound it brings the group to."""
+        self._now.add(signed, bought)
+        return self.reached(1)
+
+    def reached(self, more: int = 0) -> tuple[Figure, int, int] | None:
+        """The bound that is reached, with ``more`` moments than were there before."""
+        qty, count, moments, delta_low, delta_high, vega_low, vega_high = self._before
+        now = self._now
         delta = max(delta_high + now.delta, -delta_low - now.delta)
         vega = max(vega_high + now.vega, -vega_low - now.vega)
-        found = _reached(self.bounds, qty + now.qty, delta, vega, count + now.count)
+        found = _reached(self._bounds, qty + now.qty, delta, vega, count + now.count)
         if found is None and moments + more >= MOMENTS_MAX:
             return Figure.COUNT, moments + more, MOMENTS_MAX
         return found

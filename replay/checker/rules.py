@@ -92,9 +92,8 @@ class Taken(StrEnum):
     MARGIN = "margin"  # orders refused, and orders cancelled in a sweep, for want of margin
     POSITIONS_BOUND = "positions_bound"  # orders cancelled because one more position would not fit a transaction
     FILL_OR_KILL = "fill_or_kill"  # refused although the book had enough: some of it could not bear the fill
-    AUCTION_FEE = "auction_fee"  # orders taken out of an auction for fees at a price that was not taken in the end
-    AUCTION_KEY = "auction_key"  # orders of limited keys taken out of an auction: what its fills would have used
-    AUCTION_QUOTE = "auction_quote"  # quotes that take part in an auction with less than they show, and its price then
+    AUCTION_FEE = "auction_fee"  # orders taken out of an auction for a fee: at which price that was found
+    AUCTION_KEY = "auction_key"  # orders of limited keys taken out of an auction: at which price and fills
     VOLATILITY = "volatility"  # auctions begun although the band held enough: some of it could not bear the fill
     BAND = "band"  # prices refused, or bent, for the edge of a band that the surface makes
     TRIGGER = "trigger"  # which waiting order is due, and that it may wait

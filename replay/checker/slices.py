@@ -20,6 +20,13 @@ class Slice(NamedTuple):
     makers: list[tuple[int, Order, int]]  # place of the leg, maker, quantity
     value: int
 
+    def beside(self, maker: Order) -> int:
+        """What orders of its account fill in its leg before the last turn of a maker, its own turns among them."""
+        turns = [at for at, (_, order, _) in enumerate(self.makers) if order is maker]
+        before = self.makers[: turns[-1]] if turns else []
+        same = ((order.account, order.series) == (maker.account, maker.series) for _, order, _ in before)
+        return sum(qty for (_, _, qty), alike in zip(before, same, strict=True) if alike)
+
     def may_clash(self) -> bool:
         """Whether two in it stand under the protection of one group, and may not be able to fill together."""
         makers = [maker for _, maker, _ in self.makers if maker.group_of_quotes is not None]

@@ -335,7 +335,7 @@ class Together:
             stood = [self.own(), *(order for _, order, _ in part.makers if part is not None)] if part else [self.own()]
             reduced = maker.place is None and maker.reduce_only and not maker.reducible()
             holds = maker in stood or reduced or (part is not None and part.may_clash())
-            holds = holds and self._may_go(maker, reason)
+            holds = holds and self._may_go(maker, reason, part)
             if not holds:
                 sentence = (
                     f"order {maker.id} is taken out of the way of order {self.taker.id}, and {reason} does not hold"
@@ -343,7 +343,7 @@ class Together:
                 ledger.note(Rule.CANCEL_MUST_HAVE_A_REASON, sentence, order=maker.id, actual=reason)
         ledger.end(event.order_id, event.remaining)
 
-    def _may_go(self, maker: Order, reason: CancelReason) -> bool:
+    def _may_go(self, maker: Order, reason: CancelReason, part: Slice | None) -> bool:
         if reason in BEYOND:
             self.ledger.take(Taken.COMBO)
             return True
@@ -353,7 +353,7 @@ class Together:
         if reason is CancelReason.EXPIRED:
             return maker.expiry_s <= self.ledger.now_s
         if reason is CancelReason.REDUCE_ONLY:
-            return maker.reduce_only and not maker.reducible()
+            return maker.reduce_only and maker.reducible() <= (part.beside(maker) if part is not None else 0)
         return reason in presence.dooms(self.ledger, maker)
 
     def _rested(self, event: Rested) -> None:

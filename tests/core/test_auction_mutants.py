@@ -187,7 +187,7 @@ MUTANTS: tuple[tuple[Any, str, str, str], ...] = (
     (U, "_stale", "<= 0", "< -1"),
     (U, "_fills", "min(record_room, backlog.room(self.state))", "record_room"),
     (U, "_still_crossed", "best[0] >= best[1]", "False"),
-    (U, "_without_trades", "[phases.again(self.state, self.auction)] if fixed else []", "[]"),
+    (U, "_without_trades", "[phases.again(self.state, self.auction)] if fixed and not self.exhausted else []", "[]"),
     (U, "decide", "if not fixed:", "if False:"),
     (P, "_fill", "sorted((bid, ask), key=_age)", "(bid, ask)"),
     (P, "_borne", "return None if risk", "return after if risk"),

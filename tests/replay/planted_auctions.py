@@ -59,7 +59,7 @@ def another_price_trades_as_much_and_is_nearer(story: Story) -> None:
     story.rest(1, "buy", 920)
     story.rest(3, "sell", 890)
     story.venue.wait(30)
-    story.change(c.Tick(), lambda events: tuple(_priced(event, 901 * USDC) for event in events))
+    story.change(c.Tick(), lambda events: tuple(priced(event, 901 * USDC) for event in events))
 
 
 @planted(Rule.AUCTION_MUST_CLEAR_AT_BEST)
@@ -199,7 +199,7 @@ def an_order_is_refused_for_a_phase_that_is_over(story: Story) -> None:
     story.plant(story.order("buy", 900), e.Rejected(Reject.SERIES_MUST_TAKE_ORDERS))
 
 
-def _priced(event: Any, price: int) -> Any:
+def priced(event: Any, price: int) -> Any:
     return msgspec.structs.replace(event, price=price) if type(event) in (e.Uncrossed, e.Traded) else event
 
 

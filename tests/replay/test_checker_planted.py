@@ -7,6 +7,7 @@ thing that is found must be the rule that was broken.
 import planted_auctions
 import planted_blocks
 import planted_books
+import planted_bounded
 import planted_combos
 import planted_makers
 import planted_matching
@@ -23,6 +24,7 @@ from replay.checker.rules import Rule
 assert {
     planted_auctions,
     planted_blocks,
+    planted_bounded,
     planted_books,
     planted_combos,
     planted_makers,

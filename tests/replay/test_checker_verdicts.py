@@ -30,7 +30,7 @@ from exchange.core.units import WAD
 from replay.__main__ import main
 from replay.checker import Checker, bounds, check
 from replay.checker import fees as fees_again
-from replay.checker.auctions import clearing
+from replay.checker.clearing import clearing
 from replay.checker.facts import Account, Expiry, Order, Series, Underlying
 from replay.checker.ladder import Ladder
 from replay.checker.ledger import FINDINGS_MAX
