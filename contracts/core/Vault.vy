@@ -5,7 +5,8 @@
 @notice Sole custodian of the collateral. Tokens enter by `deposit`, which credits an account in Clearing, and
         leave only when Clearing releases them. Tokens that came by any other way are the treasury's.
 @dev Amounts in 1e-6 USDC.
-@custom:kill The guardian may pause deposits or lower their cap. Nothing here can stop a release.
+@custom:kill The guardian may lower the cap of deposits, or pause them for a while, and not again for as long. Nothing here
+             can stop a release.
 """
 
 interface Token:
@@ -17,7 +18,10 @@ interface Clearing:
     def credit(account: uint32, amount: uint256): nonpayable
 
 event Paused:
-    paused: bool
+    until: uint256
+
+event GuardianSet:
+    guardian: address
 
 event CapChanged:
     cap: uint256
@@ -28,26 +32,34 @@ event ClearingSet:
 event Skimmed:
     amount: uint256
 
+# Seconds for which deposits can be paused. Who must add margin can wait no longer for somebody to relent.
+PAUSE: public(constant(uint256)) = 3 * 86_400
+
 TOKEN: public(immutable(address))
-GUARDIAN: public(immutable(address))
+GOVERNOR: public(immutable(address))
+DEPLOYER: public(immutable(address))
 TREASURY: public(immutable(address))
 
 # Tokens that accounts and the treasury own by the books of Clearing.
 held: public(uint256)
 clearing: public(address)
 cap: public(uint256)
-paused: public(bool)
+guardian: public(address)
+paused_until: public(uint256)
 
 
 @deploy
-def __init__(token: address, guardian: address, treasury: address, cap: uint256):
+def __init__(token: address, governor: address, guardian: address, treasury: address, cap: uint256):
     """
-    @param guardian May pause deposits, change their cap, and name Clearing once.
+    @param governor May change the cap and the guardian.
+    @param guardian May pause deposits and lower the cap.
     @param treasury Receives what nobody deposited.
     @param cap Most tokens the vault accepts in all.
     """
     TOKEN = token
-    GUARDIAN = guardian
+    GOVERNOR = governor
+    DEPLOYER = msg.sender
+    self.guardian = guardian
     TREASURY = treasury
     self.cap = cap
 
@@ -55,9 +67,9 @@ def __init__(token: address, guardian: address, treasury: address, cap: uint256)
 @external
 def set_clearing(clearing: address):
     """
-    @notice Name the one contract that may release tokens. Works once; there is no second Clearing.
+    @notice Name the one contract that may release tokens. Only the deployer, once; there is no second Clearing.
     """
-    assert msg.sender == GUARDIAN, "only_guardian"
+    assert msg.sender == DEPLOYER, "only_deployer"
     assert self.clearing == empty(address), "clearing_set"
     assert clearing != empty(address), "clearing_set"
     self.clearing = clearing
@@ -67,21 +79,45 @@ def set_clearing(clearing: address):
 @external
 def set_cap(cap: uint256):
     """
-    @notice Change the most tokens the vault accepts. Tokens above a lowered cap stay and may leave.
+    @notice Change the most tokens the vault accepts; the guardian only lowers it. Tokens above a lowered cap stay and
+            may leave.
     """
-    assert msg.sender == GUARDIAN, "only_guardian"
+    assert msg.sender == GOVERNOR or (msg.sender == self.guardian and cap <= self.cap), "only_governor"
     self.cap = cap
     log CapChanged(cap=cap)
 
 
 @external
-def set_paused(paused: bool):
+def pause():
     """
-    @notice Stop or resume deposits. Exits are not asked.
+    @notice Stop deposits for three days. Only the guardian, and not again for three days after that.
     """
-    assert msg.sender == GUARDIAN, "only_guardian"
-    self.paused = paused
-    log Paused(paused=paused)
+    assert msg.sender == self.guardian, "only_guardian"
+    last: uint256 = self.paused_until
+    assert last == 0 or block.timestamp >= last + PAUSE, "pause_early"
+    self.paused_until = block.timestamp + PAUSE
+    log Paused(until=block.timestamp + PAUSE)
+
+
+@external
+def resume():
+    """
+    @notice End a pause. Only the guardian.
+    """
+    assert msg.sender == self.guardian, "only_guardian"
+    assert block.timestamp < self.paused_until, "pause_over"
+    self.paused_until = block.timestamp
+    log Paused(until=block.timestamp)
+
+
+@external
+def set_guardian(guardian: address):
+    """
+    @notice Replace the guardian. Only the governor.
+    """
+    assert msg.sender == GOVERNOR, "only_governor"
+    self.guardian = guardian
+    log GuardianSet(guardian=guardian)
 
 
 @external
@@ -90,7 +126,7 @@ def deposit(account: uint32, amount: uint256):
     """
     @notice Move `amount` of the caller's tokens into the vault and credit it to `account`, whoever owns it.
     """
-    assert not self.paused, "vault_paused"
+    assert block.timestamp >= self.paused_until, "vault_paused"
     assert amount > 0, "amount_zero"
     before: uint256 = staticcall Token(TOKEN).balanceOf(self)
     # Not the balance: a gift must not close the door on those who come after.

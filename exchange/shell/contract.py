@@ -87,6 +87,10 @@ class Interface:
         """Calldata of a call."""
         return self._functions[name, len(args)].encode(args)
 
+    def selector(self, name: str, count: int) -> bytes:
+        """The four bytes that call a function of ``count`` arguments."""
+        return self._functions[name, count].selector
+
     def decode(self, name: str, output: bytes, count: int = 0) -> Any:
         """The value a function returned; `count` is its number of arguments."""
         return self._functions[name, count].decode(output)

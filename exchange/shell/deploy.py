@@ -1,7 +1,7 @@
 """Putting the clearing layer on a chain, and remembering where it is.
 
 Owns the terms a venue is opened under, the order of deployment, and the deployment file kept beside the journal.
-Contracts are immutable: another venue is another deployment. Imports chain, contract, sender, core.
+Contracts are immutable: another venue is another deployment. Imports governed, chain, contract, sender, core.
 """
 
 import os
@@ -12,6 +12,7 @@ import msgspec
 
 from exchange.core.commands import Configure, FeeSchedule, StandardModel
 from exchange.core.units import USDC_ONE, WAD, Cash, Nanos, Seconds, Wad
+from exchange.shell import governed
 from exchange.shell.chain import ZERO_ADDRESS, Address, Chain, checksum, to_address
 from exchange.shell.contract import Contract, artifact
 from exchange.shell.sender import Sender
@@ -57,6 +58,19 @@ class Split(msgspec.Struct, frozen=True, kw_only=True):
     operator: Wad = 10 * _CENT
 
 
+class Government(msgspec.Struct, frozen=True, kw_only=True):
+    """How parameters are changed. The supply in 1e-18 tokens, shares in wad, times in seconds."""
+
+    supply: str = str(10**9 * WAD)  # as text: it does not fit the integers of a file
+    threshold: Wad = WAD // 100
+    quorum: Wad = 20 * _CENT
+    majority: Wad = 2 * WAD // 3
+    voting_s: Seconds = 3 * 86_400
+    delay_s: Seconds = 2 * 86_400
+    grace_s: Seconds = 7 * 86_400
+    cooldown_s: Seconds = 7 * 86_400
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Rules fixed at deployment. Times in seconds but for the taker delay, the vault's cap in 1e-6 USDC.
 
@@ -74,6 +88,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     taker_delay_ns: Nanos = 0
     bond: Bond = Bond()
     split: Split = Split()
+    government: Government = Government()
     fees: FeeSchedule = FEES
     standard: StandardModel = STANDARD
 
@@ -90,6 +105,10 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     clearing: str
     operators: str
     treasury: str
+    token: str
+    staking: str
+    governor: str
+    guardian: str
     operator: str
     signers: list[str]
     terms: Terms
@@ -142,38 +161,30 @@ class Contracts:
         self.clearing = self._bind("Clearing", deployment.clearing)
         self.operators = self._bind("Operators", deployment.operators)
         self.treasury = self._bind("Treasury", deployment.treasury)
+        self.token = self._bind("Token", deployment.token)
+        self.staking = self._bind("Staking", deployment.staking)
+        self.governor = self._bind("Governor", deployment.governor)
 
     def _bind(self, name: str, address: str) -> Contract:
         return Contract(self.chain, to_address(address), artifact(name).interface)
 
 
-async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: Terms) -> Deployment:
-    """Deploy the contracts for development; the operator governs and guards them, and posts its bond."""
+async def deploy(chain: Chain, operator: Sender, signers: list[Address], guardian: Address, terms: Terms) -> Deployment:
+    """Deploy the contracts for development. The operator pays, owns the whole supply at first, and posts its bond."""
     first = await chain.block("latest")
     usdc = await _create(operator, "TestUSDC")
-    treasury = await _treasury(operator, usdc, terms.split)
-    vault = await _create(operator, "Vault", usdc, operator.address, treasury, terms.vault_cap)
+    token, staking, governor = await _government(operator, usdc, guardian, terms.government)
+    receivers = (ZERO_ADDRESS, staking, ZERO_ADDRESS, operator.address)
+    shares = msgspec.structs.astuple(terms.split)
+    treasury = await _create(operator, "Treasury", usdc, governor, shares, receivers)
+    vault = await _create(operator, "Vault", usdc, governor, guardian, treasury, terms.vault_cap)
     oracle = await _create(operator, "Oracle", sorted(signers))
     margin = await _create(operator, "Margin", msgspec.structs.astuple(terms.standard))
-    settings = (
-        operator.address,
-        operator.address,
-        vault,
-        oracle,
-        margin,
-        terms.settlement_window_s,
-        terms.operator_timeout_s,
-        terms.max_round_age_s,
-        terms.exit_round_age_s,
-        terms.fees.taker_rate,
-        terms.fees.maker_rate,
-        terms.fees.cap,
-    )
-    blocks = await _create(operator, "Blocks", settings, terms.block_band)
-    office = await _create(operator, "Office", settings, blocks, treasury)
-    clearing = await _create(operator, "Clearing", settings, office)
+    clearing = await _clearing(operator, (governor, operator.address, vault, oracle, margin), treasury, terms)
     await _call(operator, "Vault", vault, "set_clearing", clearing)
     operators = await _bonded(operator, usdc, clearing, treasury, terms)
+    ruled = governed.kinds(governor, clearing=clearing, vault=vault, treasury=treasury)
+    await _call(operator, "Governor", governor, "set_kinds", ruled)
     return Deployment(
         chain_id=chain.chain_id,
         first_block=first.number,
@@ -184,16 +195,41 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], terms: 
         clearing=checksum(clearing),
         operators=checksum(operators),
         treasury=checksum(treasury),
+        token=checksum(token),
+        staking=checksum(staking),
+        governor=checksum(governor),
+        guardian=checksum(guardian),
         operator=checksum(operator.address),
         signers=checksum_all(signers),
         terms=terms,
     )
 
 
-async def _treasury(operator: Sender, usdc: Address, split: Split) -> Address:
-    """The treasury; what nobody is named for yet waits in it."""
-    receivers = (ZERO_ADDRESS, ZERO_ADDRESS, ZERO_ADDRESS, operator.address)
-    return await _create(operator, "Treasury", usdc, operator.address, msgspec.structs.astuple(split), receivers)
+async def _government(
+    operator: Sender, usdc: Address, guardian: Address, terms: Government
+) -> tuple[Address, Address, Address]:
+    """Token, staking and governor; what can be changed is said once its targets are there."""
+    token = await _create(operator, "Token", int(terms.supply), operator.address)
+    staking = await _create(operator, "Staking", token, usdc, terms.cooldown_s)
+    rules = (terms.threshold, terms.quorum, terms.majority, terms.voting_s, terms.delay_s, terms.grace_s)
+    return token, staking, await _create(operator, "Governor", staking, guardian, rules)
+
+
+async def _clearing(operator: Sender, roles: tuple[Address, ...], treasury: Address, terms: Terms) -> Address:
+    """Clearing and the code that it runs; ``roles`` are the addresses at the head of its settings."""
+    settings = (
+        *roles,
+        terms.settlement_window_s,
+        terms.operator_timeout_s,
+        terms.max_round_age_s,
+        terms.exit_round_age_s,
+        terms.fees.taker_rate,
+        terms.fees.maker_rate,
+        terms.fees.cap,
+    )
+    blocks = await _create(operator, "Blocks", settings, terms.block_band)
+    office = await _create(operator, "Office", settings, blocks, treasury)
+    return await _create(operator, "Clearing", settings, office)
 
 
 async def _bonded(operator: Sender, usdc: Address, clearing: Address, treasury: Address, terms: Terms) -> Address:

@@ -441,7 +441,7 @@ async def _deployment(
     signers = [address_of(key) for key in keys.signers]
     delay_ns = settings.terms.taker_delay_ns if settings.taker_delay_ns is None else settings.taker_delay_ns
     terms = msgspec.structs.replace(settings.terms, taker_delay_ns=delay_ns)
-    made = await deploy(chain, sender, signers, terms)
+    made = await deploy(chain, sender, signers, address_of(dev_key("guardian")), terms)
     made.save(path)
     return made
 

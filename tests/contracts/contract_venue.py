@@ -102,6 +102,8 @@ class Venue:
     parameters: tuple[int, ...] = tuple(value * 10**16 for value in MAINNET)
     vault_cap: int = 10**15
     split: tuple[int, ...] = tuple(part * 10**16 for part in (50, 25, 15, 10))
+    governor: Address = field(default_factory=lambda: address("governor"))
+    chain: DevChain | None = None
     signers: tuple[str, ...] = ("signer a", "signer b", "signer c", "signer d", "signer e")
     rounds: dict[int, Round] = field(default_factory=dict)
     strikes: dict[int, tuple[int, bool]] = field(default_factory=dict)
@@ -111,28 +113,26 @@ class Venue:
     def __post_init__(self) -> None:
         # Players of the first hour have ether from genesis; a later grant would take a block of its own.
         allocation = {address(name): 10**6 * ETHER for name in ("operator", "guardian", "governor", "keeper")}
-        self.chain = DevChain(genesis_time_s=GENESIS, allocation=allocation)
+        self.chain = self.chain or DevChain(genesis_time_s=GENESIS, allocation=allocation)
         operator = key("operator")
         self.token = deploy_local(self.chain, operator, artifact("TestUSDC"))
         at, nobody = self.token.address, (ZERO_ADDRESS,) * 4
-        self.treasury = deploy_local(
-            self.chain, operator, artifact("Treasury"), at, address("governor"), self.split, nobody
-        )
-        custody = (at, address("guardian"), self.treasury.address, self.vault_cap)
+        self.treasury = deploy_local(self.chain, operator, artifact("Treasury"), at, self.governor, self.split, nobody)
+        custody = (at, self.governor, address("guardian"), self.treasury.address, self.vault_cap)
         self.vault = deploy_local(self.chain, operator, artifact("Vault"), *custody)
         ascending = sorted(address(name) for name in self.signers)
         self.oracle = deploy_local(self.chain, operator, artifact("Oracle"), ascending)
         self.margin = deploy_local(self.chain, operator, artifact("Margin"), self.parameters)
         self.settings = self._settings()
         self.office, self.clearing = deploy_clearing(self.chain, operator, self.settings, self.treasury.address)
-        self.send("guardian", self.vault, "set_clearing", self.clearing.address)
+        self.send("operator", self.vault, "set_clearing", self.clearing.address)
         self.domain = signing.domain_separator(self.chain.chain_id, self.clearing.address)
         self.oracle_domain = signing.domain_separator(self.chain.chain_id, self.oracle.address)
         self.next_nonce = 0
 
     def _settings(self) -> tuple[Any, ...]:
         return (
-            address("governor"),
+            self.governor,
             address("operator"),
             self.vault.address,
             self.oracle.address,

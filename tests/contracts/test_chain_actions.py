@@ -303,26 +303,59 @@ def test_leaving_may_be_called_off(market):
 
 def test_a_pause_stops_deposits_and_no_exit(market):
     venue, account = market.venue, market.taker.account
-    assert venue.refusal("maker", venue.vault, "set_paused", True) == Revert.ONLY_GUARDIAN
-    venue.send("guardian", venue.vault, "set_paused", True)
+    for who in ("maker", "governor", "operator"):
+        assert venue.refusal(who, venue.vault, "pause") == Revert.ONLY_GUARDIAN
+        assert venue.refusal(who, venue.vault, "resume") == Revert.ONLY_GUARDIAN
+    venue.send("guardian", venue.vault, "pause")
     with pytest.raises(Reverted, match=Revert.VAULT_PAUSED):
         venue.deposit(market.taker, 1)
     venue.send("taker", venue.clearing, "request_exit", account)
     venue.chain.set_time(venue.now + WINDOW)
     venue.send("keeper", venue.clearing, "finalise_exit", account, 0, b"", b"")
     assert venue.token.call("balanceOf", address("taker")) == 200_000 * USDC + 1
-    venue.send("guardian", venue.vault, "set_paused", False)
+    venue.send("guardian", venue.vault, "resume")
     venue.deposit(market.taker, 1)
+    assert venue.refusal("guardian", venue.vault, "resume") == Revert.PAUSE_OVER
 
 
-def test_the_vault_has_a_cap(market):
+def test_a_pause_ends_by_itself_and_does_not_come_back_at_once(market):
+    """A guardian that has lost its key, or its mind, keeps nobody from adding margin for more than three days of six."""
+    venue, pause_s = market.venue, market.venue.vault.call("PAUSE")
+    venue.send("guardian", venue.vault, "pause")
+    until = venue.vault.call("paused_until")
+    assert until == venue.now + pause_s
+    assert venue.refusal("guardian", venue.vault, "pause") == Revert.PAUSE_EARLY
+    venue.chain.set_time(until - 60)
+    with pytest.raises(Reverted, match=Revert.VAULT_PAUSED):
+        venue.deposit(market.taker, 1)
+    venue.chain.set_time(until)
+    venue.deposit(market.taker, 1)
+    venue.chain.set_time(until + pause_s - 60)
+    assert venue.refusal("guardian", venue.vault, "pause") == Revert.PAUSE_EARLY
+    venue.chain.set_time(until + pause_s)
+    venue.send("guardian", venue.vault, "pause")
+
+
+def test_the_vault_has_a_cap_that_its_guardian_only_lowers(market):
     venue = market.venue
     held = venue.token.call("balanceOf", venue.vault.address)
-    assert venue.refusal("maker", venue.vault, "set_cap", 0) == Revert.ONLY_GUARDIAN
+    for who in ("maker", "operator"):
+        assert venue.refusal(who, venue.vault, "set_cap", 0) == Revert.ONLY_GOVERNOR
     venue.send("guardian", venue.vault, "set_cap", held + 10)
+    assert venue.refusal("guardian", venue.vault, "set_cap", held + 11) == Revert.ONLY_GOVERNOR
     with pytest.raises(Reverted, match=Revert.VAULT_CAP):
         venue.deposit(market.taker, 11)
     venue.deposit(market.taker, 10)
+    venue.send("governor", venue.vault, "set_cap", held + 20)
+    venue.deposit(market.taker, 10)
+
+
+def test_the_governor_replaces_the_guardian_of_the_vault(market):
+    venue = market.venue
+    assert venue.refusal("guardian", venue.vault, "set_guardian", address("third")) == Revert.ONLY_GOVERNOR
+    venue.send("governor", venue.vault, "set_guardian", address("third"))
+    assert venue.refusal("guardian", venue.vault, "pause") == Revert.ONLY_GUARDIAN
+    venue.send("third", venue.vault, "pause")
 
 
 def test_deposits_that_are_refused(market):
@@ -343,8 +376,9 @@ def test_the_doors_between_the_contracts_are_locked(market):
     for who in ("operator", "guardian", "governor", "taker"):
         assert venue.refusal(who, venue.vault, "release", address(who), 1) == Revert.ONLY_CLEARING
         assert venue.refusal(who, venue.clearing, "credit", market.taker.account, 1) == Revert.ONLY_VAULT
-    assert venue.refusal("guardian", venue.vault, "set_clearing", address("taker")) == Revert.CLEARING_SET
-    assert venue.refusal("taker", venue.vault, "set_clearing", address("taker")) == Revert.ONLY_GUARDIAN
+    assert venue.refusal("operator", venue.vault, "set_clearing", address("taker")) == Revert.CLEARING_SET
+    for who in ("guardian", "governor", "taker"):
+        assert venue.refusal(who, venue.vault, "set_clearing", address("taker")) == Revert.ONLY_DEPLOYER
 
 
 def test_the_governor_may_replace_the_operator(market):

@@ -19,14 +19,14 @@ class Custody(Court):
     def __init__(self) -> None:
         super().__init__(hostile_token())
         operator = key("operator")
-        custody = (self.token.address, address("governor"), address("treasury"), CAP)
+        custody = (self.token.address, address("governor"), address("guardian"), address("treasury"), CAP)
         self.vault = deploy_local(self.chain, operator, artifact("Vault"), *custody)
         parameters = tuple(value * 10**16 for value in (15, 13, 9, 9, 9, 120, 110, 105, 55, 100, 99, 200))
         margin = deploy_local(self.chain, operator, artifact("Margin"), parameters)
         times = (60, 3600, 120, 120)
         settings = (address("governor"), address("operator"), self.vault.address, bytes(20), margin.address, *times)
         _, self.ledger = deploy_clearing(self.chain, operator, (*settings, 0, 0, 0))
-        self.vault.send(key("governor"), "set_clearing", self.ledger.address, gas=GAS)
+        self.vault.send(key("operator"), "set_clearing", self.ledger.address, gas=GAS)
         self.ledger.send(key("other"), "open_account", gas=GAS)
         self.token.send(key("other"), "mint", address("other"), 10 * AMOUNT)
 

@@ -65,8 +65,7 @@ def deployment_of(venue) -> Deployment:
     return Deployment(
         chain_id=venue.chain.chain_id,
         first_block=0,
-        operators=checksum(bytes(20)),
-        operator=checksum(bytes(20)),
+        **dict.fromkeys(("operators", "operator", "token", "staking", "governor", "guardian"), checksum(bytes(20))),
         signers=[],
         terms=Terms(),
         **{name: checksum(contract.address) for name, contract in addresses.items()},

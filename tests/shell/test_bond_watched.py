@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from shell_floor import START_S, Floor, opened
+from shell_polity import decreed
 from structlog.testing import capture_logs
 
 from exchange.shell.clock import ManualClock
@@ -35,12 +36,9 @@ async def test_a_bond_that_is_asked_back_is_noticed(tmp_path):
     """In office it could only ask for what is beyond the minimum; out of office for all, and then the alarm goes."""
     async with opened(settings(tmp_path, Bond(posted=100, minimum=60))) as floor:
         venue, contracts = floor.venue, floor.venue.contracts
-        for asked, message in (
-            (contracts.clearing, ("set_operator", b"\x01" * 20)),
-            (contracts.operators, ("request_withdrawal", 50)),
-        ):
-            data = asked.encode(*message)
-            await venue.sender.included(await venue.sender.submit(asked.address, data))
+        await decreed(floor, "operator", 1)
+        data = contracts.operators.encode("request_withdrawal", 50)
+        await venue.sender.included(await venue.sender.submit(contracts.operators.address, data))
         (told,) = await looked_at(floor)
     assert told == {
         "event": "operator_not_bonded",
