@@ -46,8 +46,9 @@ class Worker:
         self.images = image_module()
         self.state = importlib.import_module("exchange.core.state").State()
         self.fields: list[str] = []
-        self.plain = False
+        self.plain = self.in_turn = False
         self.records: list[tuple[int, int, bytes, bytes]] = []
+        self.caused: list[bytes] = []
         self.mark = self.ended = self.images.encode(self.state)
 
     def hello(self) -> dict[str, Any]:
@@ -60,17 +61,24 @@ class Worker:
             "fields": list(self.images.StateImage.__struct_fields__),
         }
 
-    def agree(self, fields: list[str], plain: bool) -> dict[str, Any]:
-        """Digests cover these fields of the state; with ``plain`` events are compared without fields at defaults."""
-        self.fields, self.plain = fields, plain
+    def agree(self, fields: list[str], plain: bool, in_turn: bool = False) -> dict[str, Any]:
+        """Digests cover these fields of the state; with ``plain`` events are compared without fields at defaults.
+
+        ``in_turn``: whichever batch the chain is said to have settled, it is the oldest of those that wait here.
+        """
+        self.fields, self.plain, self.in_turn = fields, plain, in_turn
         return {}
 
     def take(self, records: list[tuple[int, int, bytes, bytes]]) -> dict[str, Any]:
         """Execute records that follow; what each caused as a hash, and the digest of the state after the last."""
-        self.mark, self.records = self.ended, records
+        self.mark, self.records, self.caused = self.ended, records, []
         told = self._run(len(records), [len(records)])
         self.ended = b"" if told["stopped"] else self.images.encode(self.state)
         return told
+
+    def outcomes(self) -> dict[str, Any]:
+        """The events of the records taken last, as this version writes them."""
+        return {"events": self.caused}
 
     def again(self, first: int, until: int, every: int) -> dict[str, Any]:
         """Execute the first ``until`` of the same records once more: digests from ``first`` on, one in ``every``."""
@@ -85,7 +93,7 @@ class Worker:
         seq, time_ns, command, _ = self.records[place]
         told = {"before": before, "after": None, "events": None, "stopped": ""}
         try:
-            decoded = self.codec.decode_command(command)
+            decoded = self._decoded(command)
             events = self.apply(self.state, seq, time_ns, decoded)
         except FAULTS as error:
             return told | {"command": None, "stopped": _said(error)}
@@ -102,19 +110,22 @@ class Worker:
         wanted = dict.fromkeys(digests_at)
         for place, (seq, time_ns, command, _) in enumerate(self.records[:until], 1):
             try:
-                events = self.apply(self.state, seq, time_ns, self.codec.decode_command(command))
+                events = self.apply(self.state, seq, time_ns, self._decoded(command))
             except FAULTS as error:
                 stopped = _said(error)
                 break
-            hashes += sha256(self._encoded(events)).digest()[:HASH_BYTES]
+            encoded = bytes(self.codec.encode_events(events))
+            self.caused.append(encoded)
+            hashes += sha256(_plainly(events) if self.plain else encoded).digest()[:HASH_BYTES]
             if place in wanted:
                 digests.append(self._digest())
         return {"hashes": bytes(hashes), "digests": digests, "stopped": stopped}
 
-    def _encoded(self, events: Any) -> bytes:
-        if not self.plain:
-            return bytes(self.codec.encode_events(events))
-        return msgspec.json.encode([_plain(event) for event in events])
+    def _decoded(self, data: bytes) -> Any:
+        command = self.codec.decode_command(data)
+        if self.in_turn and type(command).__name__ == "ObserveBatch" and self.state.batches:
+            return msgspec.structs.replace(command, batch_id=next(iter(self.state.batches)))
+        return command
 
     def _digest(self) -> bytes:
         image = self.images.image(self.state)
@@ -122,6 +133,10 @@ class Worker:
 
     def _named_state(self) -> Any:
         return self.named(self.images.image(self.state))
+
+
+def _plainly(events: Any) -> bytes:
+    return msgspec.json.encode([_plain(event) for event in events])
 
 
 def _plain(event: Any) -> list[Any]:

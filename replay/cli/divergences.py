@@ -1,4 +1,4 @@
-"""Commands that find where two things part: ``bisect``."""
+"""Commands that set one course of events against another: ``bisect``, ``whatif``."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from replay import divergence, terminal, versions
+from replay import changes, divergence, terminal, versions, whatif
 from replay.cli.common import CLEAN, FOUND, add, emit
 from replay.engines import HERE, code_at
 from replay.findings import CannotRun
@@ -21,6 +21,31 @@ def add_to(commands: Any) -> None:
     text = "a worktree, a folder with the packages, or an interpreter; once: against this version; twice: those two"
     command.add_argument("--code", action="append", default=[], type=Path, metavar="PATH", help=text)
     command.add_argument("--save", type=Path, metavar="DIR", help="write the states around the record here")
+    _add_whatif(commands)
+
+
+def _add_whatif(commands: Any) -> None:
+    text = "Run a journal with something changed: outcomes that differ, money per account, and what was not re-decided."
+    command = add(commands, "whatif", _whatif, text)
+    text = "another parameter, a field of the command that opened the venue: fees.taker_rate=0"
+    command.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", help=text)
+    text = "another field of one command: 812:auth.qty=500"
+    command.add_argument("--change", action="append", default=[], metavar="SEQ:PATH=VALUE", help=text)
+    command.add_argument("--drop", action="append", default=[], type=int, metavar="SEQ", help="leave a command out")
+    text = "put a command in after a record, like another one but for some fields: 812:700,auth.nonce=9000"
+    command.add_argument("--add", action="append", default=[], metavar="AFTER:LIKE[,PATH=VALUE]", help=text)
+    command.add_argument("--code", type=Path, metavar="PATH", help="another version of the code, as in bisect")
+
+
+def _whatif(options: argparse.Namespace) -> int:
+    asked = changes.parse(options.set, options.change, options.drop, options.add)
+    code = HERE if options.code is None else code_at(options.code)
+    if not asked.count and options.code is None:
+        raise CannotRun("nothing is changed: say what with --set, --change, --drop, --add or --code")
+    with terminal.progress(open_source(options.journal).last_seq, not options.json) as progress:
+        report = whatif.whatif(options.journal, asked, code, progress)
+    emit(options, {"same": report.same, **msgspec.structs.asdict(report)}, lambda: whatif.lines(report))
+    return CLEAN if report.same else FOUND
 
 
 def _bisect(options: argparse.Namespace) -> int:
