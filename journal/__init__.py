@@ -8,7 +8,17 @@ library, msgspec and aiosqlite.
 
 from journal.anchor import Anchor, AnchorUnreadable, read_anchor
 from journal.damage import Damage, Damaged, Finding, Verifier, locate, require, verify
-from journal.merkle import Tree, prove_inclusion, root_of, verify_inclusion
+from journal.merkle import (
+    Tree,
+    consistency_ranges,
+    inclusion_ranges,
+    prove_consistency,
+    prove_inclusion,
+    root_of,
+    roots_of,
+    verify_consistency,
+    verify_inclusion,
+)
 from journal.reader import read_records, scan
 from journal.record import (
     Chain,
@@ -69,21 +79,26 @@ __all__ = [
     "Writer",
     "Written",
     "compute_head",
+    "consistency_ranges",
     "decode_record",
     "encode_record",
     "genesis_head",
+    "inclusion_ranges",
     "latest",
     "leaf_hash",
     "leaf_hashes",
     "locate",
+    "prove_consistency",
     "prove_inclusion",
     "read_anchor",
     "read_records",
     "read_snapshot",
     "require",
     "root_of",
+    "roots_of",
     "scan",
     "verify",
+    "verify_consistency",
     "verify_inclusion",
     "write_snapshot",
 ]

@@ -1,11 +1,12 @@
 """The RFC 6962 tree over record leaf hashes, so that one record can be proved to a stranger by a few hashes.
 
-Owns the incremental tree, inclusion proofs and their verification. Pure; standard library only. Leaves are
+Owns the incremental tree, inclusion and consistency proofs and their verification. Pure; standard library only. Leaves are
 the hashes of `journal.record.leaf_hash`; the root over the first n is what a settlement batch anchors.
 """
 
 from collections.abc import Iterable, Sequence
 from hashlib import sha256
+from typing import TypeAlias
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
@@ -66,21 +67,73 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return tree.root()
 
 
-def prove_inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
-    """The sibling hashes from leaf `index` up to the root of `leaves`. Raises `IndexError` outside."""
-    if not 0 <= index < len(leaves):
-        raise IndexError(f"leaf {index} of {len(leaves)}")
-    proof: list[bytes] = []
-    low, high = 0, len(leaves)
+Range: TypeAlias = tuple[int, int]
+"""Leaves from the first number up to, not including, the second."""
+
+
+def inclusion_ranges(index: int, size: int) -> list[Range]:
+    """Whose roots prove leaf `index` in a tree of `size`: siblings from the leaf up. Raises `IndexError` outside."""
+    if not 0 <= index < size:
+        raise IndexError(f"leaf {index} of {size}")
+    ranges: list[Range] = []
+    low, high = 0, size
     while high - low > 1:
         middle = low + _split(high - low)
         if index < middle:
-            proof.append(root_of(leaves[middle:high]))
+            ranges.append((middle, high))
             high = middle
         else:
-            proof.append(root_of(leaves[low:middle]))
+            ranges.append((low, middle))
             low = middle
-    return proof[::-1]
+    return ranges[::-1]
+
+
+def consistency_ranges(old: int, new: int) -> list[Range]:
+    """Whose roots prove that a tree of `new` leaves goes on from its first `old` (RFC 6962, 2.1.2).
+
+    Raises `IndexError` unless `0 < old <= new`.
+    """
+    if not 0 < old <= new:
+        raise IndexError(f"a tree of {new} leaves does not go on from {old}")
+    ranges: list[Range] = []
+    low, high, whole = 0, new, True
+    while old != high - low:
+        middle = low + _split(high - low)
+        if old <= middle - low:
+            ranges.append((middle, high))
+            high = middle
+        else:
+            ranges.append((low, middle))
+            old, low, whole = old - (middle - low), middle, False
+    return [*([] if whole else [(low, high)]), *ranges[::-1]]
+
+
+def roots_of(leaves: Iterable[bytes], wanted: Iterable[Range]) -> dict[Range, bytes]:
+    """The roots of ranges, in one pass over all leaves and the memory of the trees under way."""
+    waiting = sorted(dict.fromkeys(wanted))[::-1]
+    growing: list[tuple[Range, Tree]] = []
+    found: dict[Range, bytes] = {}
+    for at, leaf in enumerate(leaves):
+        while waiting and waiting[-1][0] == at:
+            growing.append((waiting.pop(), Tree()))
+        for _, tree in growing:
+            tree.append(leaf)
+        if any(high == at + 1 for (_, high), _ in growing):
+            found |= {(low, high): tree.root() for (low, high), tree in growing if high == at + 1}
+            growing = [each for each in growing if each[0][1] > at + 1]
+    if waiting or growing:
+        raise IndexError("the leaves end before a range does")
+    return found
+
+
+def prove_inclusion(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """The sibling hashes from leaf `index` up to the root of `leaves`. Raises `IndexError` outside."""
+    return [root_of(leaves[low:high]) for low, high in inclusion_ranges(index, len(leaves))]
+
+
+def prove_consistency(leaves: Sequence[bytes], old: int) -> list[bytes]:
+    """The hashes that show that the tree over `leaves` goes on from its first `old`. Raises `IndexError`."""
+    return [root_of(leaves[low:high]) for low, high in consistency_ranges(old, len(leaves))]
 
 
 def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
@@ -99,6 +152,32 @@ def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes],
             node = node_hash(node, sibling)
         index, last = index >> 1, last >> 1
     return last == 0 and node == root
+
+
+def verify_consistency(old: int, new: int, proof: Sequence[bytes], old_root: bytes, new_root: bytes) -> bool:
+    """Whether `proof` shows that the tree of `new` leaves goes on from that of `old` (RFC 9162, 2.1.4.2)."""
+    if not 0 < old <= new:
+        return False
+    if old == new:
+        return not proof and old_root == new_root
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    if not path:
+        return False
+    first, last = old - 1, new - 1
+    while first & 1:
+        first, last = first >> 1, last >> 1
+    before = after = path[0]
+    for node in path[1:]:
+        if last == 0:
+            return False
+        if first & 1 or first == last:
+            before, after = node_hash(node, before), node_hash(node, after)
+            while not first & 1 and first:
+                first, last = first >> 1, last >> 1
+        else:
+            after = node_hash(after, node)
+        first, last = first >> 1, last >> 1
+    return last == 0 and before == old_root and after == new_root
 
 
 def _split(size: int) -> int:
