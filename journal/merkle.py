@@ -1,7 +1,7 @@
 """The RFC 6962 tree over record leaf hashes, so that one record can be proved to a stranger by a few hashes.
 
-Owns the incremental tree, inclusion and consistency proofs and their verification. Pure; standard library only. Leaves are
-the hashes of `journal.record.leaf_hash`; the root over the first n is what a settlement batch anchors.
+Owns the incremental tree, proofs of inclusion and of consistency, and their verification. Pure; standard library
+only. Leaves are the hashes of `journal.record.leaf_hash`; the root over the first n is what a settlement batch anchors.
 """
 
 from collections.abc import Iterable, Sequence
