@@ -61,8 +61,8 @@ class Flow:
         signed: SignedOrder = self.venue.sign(ComboOrder(legs=pack(of), **(fields | {"limit_price": 0})))
         return signed
 
-    def shared_makers(self, trades: int) -> Workload:
-        """One resting order for every four trades, as many takers as trades."""
+    def shared_makers(self, trades: int, more: int = 0) -> Workload:
+        """One resting order for every four trades, as many takers as trades; of the resting orders ``more`` is left."""
         makers = max(1, trades // 4)
         orders: list[Entry] = []
         fills: list[Trade] = []
@@ -71,7 +71,7 @@ class Flow:
             side = 1 if self.turn % 2 else -1
             series = self.series[self.turn * 5 % len(self.series)]
             player = self.players[maker % ACCOUNTS]
-            orders.append(self.order(player, series, side * 4 * LOT))
+            orders.append(self.order(player, series, side * (4 * LOT + more)))
             at = len(orders) - 1
             for taker in range(min(4, trades)):
                 other = self.players[(maker + 1 + 7 * taker + self.turn) % (ACCOUNTS - 1)]
@@ -183,6 +183,7 @@ def main() -> None:
     print(f"first touch, 128 trades: {first_gas:,} gas, {first_gas // 128:,} per trade")
     print(f"{'trades':>6} {'orders':>6} {'accounts':>8} {'gas':>12} {'per trade':>10}  workload")
     table(venue, flow.shared_makers, (1, 8, 64, 128), "4 takers to a maker")
+    table(venue, lambda size: flow.shared_makers(size, more=1), (128,), "4 takers to a maker, of whose order a part is left")
     table(venue, flow.distinct, (1, 8, 64, 128), "all orders distinct")
     for mandates, fills in ((1, 64), (8, 64), (32, 32)):
         name = f"quotes under {mandates} new mandates of 256, each filled once"

@@ -90,7 +90,8 @@ def estimated(case: Case) -> int:
     state.accounts[BUYER].positions = held
     state.accounts[SELLER].expect(case.closing(), 1)
     draft = budget.Draft(state)
-    draft.add([_signed(number, case.closing()) for number in (BUYER, SELLER)], [])
+    both = [_signed(number, case.closing()) for number in (BUYER, SELLER)]
+    draft.add(both, both)
     return draft.total()
 
 

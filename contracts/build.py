@@ -62,11 +62,11 @@ def is_current(path: Path, digest: str) -> bool:
 def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
     """ABI, bytecode and sizes of one contract. Raises CodeTooLargeError beyond the limit of EIP-170, LayoutError."""
     output, size = _compile(path, root)
-    layout = output["layout"]["storage_layout"] if path.stem in PARTS else {}
+    layout = _kept(output)
     abi = list(output["abi"])
     for name in PARTS.get(path.stem, ()):
         part, _ = _compile(path.with_stem(name), root)
-        if part["layout"]["storage_layout"] != layout:
+        if _kept(part) != layout:
             raise LayoutError(f"{name} and {path.stem} do not lay out storage alike")
         abi += [entry for entry in part["abi"] if entry["type"] != "constructor" and entry not in abi]
     return {
@@ -75,6 +75,12 @@ def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
         "runtime_size": size,
         "compiler": f"vyper {_version()} -O gas --evm-version {EVM_VERSION}",
     }
+
+
+def _kept(output: dict[str, Any]) -> tuple[Any, Any]:
+    """Where a contract keeps what lasts, and what lasts for a transaction."""
+    layout = output["layout"]
+    return layout.get("storage_layout"), layout.get("transient_storage_layout")
 
 
 def _version() -> str:

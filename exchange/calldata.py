@@ -35,7 +35,7 @@ MAX_SHEETS = 64  # of a round
 MAX_SHEET_WORDS = 512  # of one call, all its sheets together
 MAX_GROUPS = 64  # of an expiry; four series each
 MAX_SPOTS = 32  # of a round
-DEAD_LANE = 2**32 - 1  # fill lane of an order that another has replaced
+OVER = 2**32 - 1  # what is said to be filled of an order that is filled whole or replaced; no quantity is as large
 SHEET_HEAD_WORDS = 2
 
 _CALL_BIT = 1 << 63
@@ -283,7 +283,7 @@ def encode_order(signed: SignedOrder, place: int = 0) -> bytes:
 
 
 def _terms_word(order: Order | ComboOrder, series: int, limit: int) -> int:
-    if order.quantity >= DEAD_LANE:
+    if order.quantity >= OVER:
         raise EncodingError("quantity", f"{order.quantity} does not fit a fill lane")
     return (
         fit("account", order.account, 32) << 224
@@ -348,7 +348,7 @@ def _at(field: str, annex: bytes, place: int) -> bytes:
 def encode_quote(quote: SignedQuote, number: int, place: int) -> bytes:
     """Four words of a quote; see contracts/core/quotes.vy. `number` of its mandate, `place` of its proof, from 1."""
     leaf, mandate = quote.leaf, quote.mandate
-    if leaf.qty >= DEAD_LANE or len(quote.proof) > MAX_PROOF:
+    if leaf.qty >= OVER or len(quote.proof) > MAX_PROOF:
         raise EncodingError("quote", f"quantity {leaf.qty}, {len(quote.proof)} hashes")
     first = (
         fit("account", mandate.account, 32) << 224
@@ -389,7 +389,7 @@ def encode_mandate(mandate: QuoteMandate, root: bytes) -> bytes:
 
 def encode_trade(trade: Trade) -> bytes:
     """The word of a trade."""
-    if not 0 < trade.quantity < DEAD_LANE:
+    if not 0 < trade.quantity < OVER:
         raise EncodingError("quantity", f"{trade.quantity} does not fit a fill lane")
     word = (
         fit("maker", trade.maker, 16) << 240

@@ -15,6 +15,7 @@ from core import rounds
 from core import state
 from lib import eip712
 from lib import fail
+from lib import refusals
 
 initializes: state
 initializes: batches[actions := actions, state := state]
@@ -22,7 +23,7 @@ uses: actions
 uses: blocktrades
 uses: rounds
 
-exports: (state.TERMS, blocktrades.block_queued)
+exports: (state.TERMS, blocktrades.block_queued, refusals.reason_of)
 
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512

@@ -20,9 +20,9 @@ from core import quotes
 from core import rounds
 from core import state
 from lib import eip712
-from lib import fail
 from lib import fees
 from lib import lanes
+from lib import refusals
 
 initializes: state
 initializes: batches[actions := actions, state := state]
@@ -74,7 +74,7 @@ def __init__(settings: state.Settings, office: address):
     """
     state.__init__(settings)
     if staticcall Office(office).TERMS() != state.TERMS:
-        fail.because("office_settings")
+        raise "office_settings"
     OFFICE = office
 
 
@@ -109,7 +109,7 @@ def settle_signed(
     domain: bytes32 = eip712.separator()
     batches.check(batch, domain, keccak256(body), operator_r, operator_vs)
     if len(body) == 0 or len(body) & 31 != 0:
-        fail.because("batch_format")
+        refusals.because(refusals.BATCH_FORMAT)
     # Signed with the body: whoever sends it must not be able to move the border between trades and annex.
     counts: uint256 = extract32(body, len(body) - 32, output_type=uint256)
     order_count: uint256 = counts & MASK_16
@@ -117,9 +117,9 @@ def settle_signed(
     annex: uint256 = unsafe_add(order_count << 7, trade_count << 5)
     mandate_count: uint256 = counts >> 32
     if order_count > MAX_ORDERS or trade_count > MAX_TRADES or mandate_count > MAX_MANDATES:
-        fail.because("batch_format")
+        refusals.because(refusals.BATCH_FORMAT)
     if annex + mandate_count * MANDATE_BYTES >= len(body):
-        fail.because("batch_format")
+        refusals.because(refusals.BATCH_FORMAT)
     oldest: uint256 = block.timestamp - actions.window()
 
     # Mandates before anything that fills under them. In ascending order none can be there twice.
@@ -130,7 +130,7 @@ def settle_signed(
         before: uint256 = head
         head = extract32(body, at, output_type=uint256)
         if m != 0 and head >> 160 <= before >> 160:
-            fail.because("mandate_sequence")
+            refusals.because(refusals.MANDATE_SEQUENCE)
         spent[m] = staticcall Rules(self).check_mandate(
             domain,
             head,
@@ -160,7 +160,7 @@ def settle_signed(
         maker: uint256 = trade >> 240
         taker: uint256 = (trade >> 224) & MASK_16
         if maker >= order_count or taker >= order_count:
-            fail.because("batch_format")
+            refusals.because(refusals.BATCH_FORMAT)
         maker_terms: uint256 = extract32(body, maker << 7, output_type=uint256)
         taker_terms: uint256 = extract32(body, taker << 7, output_type=uint256)
         # One leg of a combo is matched like any trade, under words of its own.
@@ -172,16 +172,16 @@ def settle_signed(
                 pair = sides
                 lanes_left = extract32(body, (taker << 7) + 64, output_type=uint256)
                 if both and extract32(body, (maker << 7) + 64, output_type=uint256) != lanes_left:
-                    fail.because("series_mismatch")
+                    refusals.because(refusals.SERIES_MISMATCH)
                 units = trade & MASK_32
                 leg_left = units * orders.size_of(lanes_left)
                 paid = 0
                 halves = empty(int256[2])
                 most = empty(int256[2])
             if pair != sides or (trade >> 160) & MASK_64 > leg_left:
-                fail.because("combo_legs")
+                refusals.because(refusals.COMBO_LEGS)
             if (taker_terms | (maker_terms if both else 0)) & REDUCE_ONLY != 0:
-                fail.because("order_reduce_only")
+                refusals.because(refusals.ORDER_REDUCE_ONLY)
             taker_terms = orders.leg_of(taker_terms, lanes_left)
             if both:
                 maker_terms = orders.leg_of(maker_terms, lanes_left)
@@ -193,7 +193,7 @@ def settle_signed(
                 greeks: uint256 = extract32(body, (maker << 7) + 64, output_type=uint256)
                 m: uint256 = greeks & MASK_16
                 if m >= mandate_count:
-                    fail.because("quote_proof")
+                    refusals.because(refusals.QUOTE_PROOF)
                 budget: uint256 = extract32(body, annex + m * MANDATE_BYTES + 32, output_type=uint256)
                 spent[m] = quotes.count(spent[m], budget, maker_terms, greeks, (trade >> 160) & MASK_64)
             at: uint256 = maker
@@ -217,7 +217,7 @@ def settle_signed(
                         elif terms >> 192 == order >> 192:
                             held += filled
                     if orders.signed(order, 1) * held + convert((trade >> 160) & MASK_64, int256) > 0:
-                        fail.because("order_reduce_only")
+                        refusals.because(refusals.ORDER_REDUCE_ONLY)
                 at = taker
         if of_combo:
             quantity: uint256 = (trade >> 160) & MASK_64
@@ -254,7 +254,7 @@ def settle_signed(
         tally[maker] = unsafe_add(tally[maker], for_maker)
         tally[taker] = unsafe_add(tally[taker], for_taker)
     if lanes_left != 0:
-        fail.because("combo_legs")
+        refusals.because(refusals.COMBO_LEGS)
 
     round: uint256 = 0
     if order_count != 0:
@@ -277,7 +277,7 @@ def settle_signed(
         last: uint256 = key
         key = a >> 192
         if key < last:
-            fail.because("order_sequence")
+            refusals.because(refusals.ORDER_SEQUENCE)
         if key >> 2 != last >> 2 or i == 0:
             if i != 0:
                 portfolio.store(last >> 2, held, word)
@@ -306,7 +306,7 @@ def settle_signed(
                             if undo:
                                 ledger = portfolio.ledger[last >> 32] - cash_delta * 2**128
                                 if margin < portfolio.margin_of(last >> 32, ledger, True, True, round, sheets):
-                                    fail.because("account_margin")
+                                    refusals.because(refusals.ACCOUNT_MARGIN)
                 if i == order_count:
                     break
                 first = i
@@ -330,13 +330,13 @@ def settle_signed(
         if a & QUOTE != 0:
             greeks: uint256 = extract32(body, unsafe_add(i << 7, 64), output_type=uint256)
             if greeks & MASK_16 >= mandate_count or (b >> 16) & MASK_16 > MAX_PROOF:
-                fail.because("quote_proof")
+                refusals.because(refusals.QUOTE_PROOF)
             node: bytes32 = quotes.leaf_hash(a, b, greeks)
             for n: uint256 in range((b >> 16) & MASK_16, bound=MAX_PROOF):
                 node = quotes.parent(node, extract32(body, annex + (((b & MASK_16) + n) << 5) - 32))
             at: uint256 = annex + (greeks & MASK_16) * MANDATE_BYTES
             if node != extract32(body, at + 64):
-                fail.because("quote_proof")
+                refusals.because(refusals.QUOTE_PROOF)
             quotes.execute(a, b, extract32(body, at, output_type=uint256), moved & MASK_64)
             delta = orders.signed(a, moved & MASK_64)
         else:
@@ -374,8 +374,9 @@ def settle_signed(
             )
         lane: uint256 = (key & 3) << 6
         if (strikes >> lane) & MASK_64 == 0:
-            fail.because("series_unknown")
+            refusals.because(refusals.SERIES_UNKNOWN)
         word = lanes.add_at(word, lane, delta)
+    orders.check_claimed()
     for m: uint256 in range(mandate_count, bound=MAX_MANDATES):
         quotes.keep(extract32(body, annex + m * MANDATE_BYTES, output_type=uint256), spent[m])
     # What the accounts together paid more than they received are the fees.

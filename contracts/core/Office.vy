@@ -67,7 +67,7 @@ exports: (
     exits.finalise_exit,
 )
 
-MAX_ANSWER_BYTES: constant(uint256) = 32
+MAX_ANSWER_BYTES: constant(uint256) = 32 * 3
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 MASK_32: constant(uint256) = 2**32 - 1

@@ -8,7 +8,7 @@
 """
 
 from core import actions
-from lib import fail
+from lib import refusals
 
 uses: actions
 
@@ -98,7 +98,7 @@ def check_owner(account: uint32):
     @notice Refuse unless the caller owns the account.
     """
     if self.owner_of(account) != msg.sender:
-        fail.because("only_owner")
+        refusals.because(refusals.ONLY_OWNER)
 
 
 @internal
@@ -110,7 +110,7 @@ def check_active(word: uint256):
     frozen_from: uint256 = (word >> 160) & MASK_64
     if frozen_from != 0:
         if actions.binds(frozen_from):
-            fail.because("account_frozen")
+            refusals.because(refusals.ACCOUNT_FROZEN)
 
 
 @internal
@@ -143,19 +143,19 @@ def check_key(account: uint256, signer: address, filled: bool, scope: uint32) ->
     """
     key: uint256 = self.keys[(account << 160) | convert(signer, uint256)]
     if signer == empty(address) or key == 0:
-        fail.because("order_signature")
+        refusals.because(refusals.ORDER_SIGNATURE)
     if not filled:
         if key & KEY_TRADED == 0:
-            fail.because("key_scope")
+            refusals.because(refusals.KEY_SCOPE)
     else:
         if key & convert(scope, uint256) == 0:
-            fail.because("key_scope")
+            refusals.because(refusals.KEY_SCOPE)
         if ((key >> 32) & MASK_64) + actions.window() < block.timestamp:
-            fail.because("key_expired")
+            refusals.because(refusals.KEY_EXPIRED)
         revoked_from: uint256 = (key >> 96) & MASK_64
         if revoked_from != 0:
             if actions.binds(revoked_from):
-                fail.because("key_revoked")
+                refusals.because(refusals.KEY_REVOKED)
     return key & KEY_LIMITED != 0
 
 
@@ -170,16 +170,16 @@ def use_key(account: uint256, signer: address, underlying: uint256, notional: ui
     slot: uint256 = (account << 160) | convert(signer, uint256)
     room: uint256 = self.rooms[slot]
     if room >> 192 != EVERY and ((room >> 192) >> underlying) & 1 == 0:
-        fail.because("key_underlying")
+        refusals.because(refusals.KEY_UNDERLYING)
     left: uint256 = (room >> 96) & MASK_96
     if left != NO_LIMIT:
         if notional > left:
-            fail.because("key_notional")
+            refusals.because(refusals.KEY_NOTIONAL)
         room -= notional << 96
     left = room & MASK_96
     if left != NO_LIMIT:
         if spend > left:
-            fail.because("key_spend")
+            refusals.because(refusals.KEY_SPEND)
         room -= spend
     self.rooms[slot] = room
 
@@ -197,7 +197,7 @@ def check_nonce(account: uint256, nonce: uint256):
         if entry.later != 0 and actions.binds(entry.pending_from + actions.window()):
             bits |= entry.later
     if (bits >> (nonce & 255)) & 1 != 0:
-        fail.because("order_cancelled")
+        refusals.because(refusals.ORDER_CANCELLED)
 
 
 @external
@@ -233,20 +233,20 @@ def register_key(
     """
     self.check_owner(account)
     if key == empty(address) or key == msg.sender:
-        fail.because("key_address")
+        refusals.because(refusals.KEY_ADDRESS)
     if convert(expiry, uint256) <= block.timestamp:
-        fail.because("key_expired")
+        refusals.because(refusals.KEY_EXPIRED)
     slot: uint256 = (convert(account, uint256) << 160) | convert(key, uint256)
     before: uint256 = self.keys[slot]
     if not self._key_is_over(before):
-        fail.because("key_in_use")
+        refusals.because(refusals.KEY_IN_USE)
     word: uint256 = convert(scopes, uint256) | (convert(expiry, uint256) << 32) | KEY_KNOWN | (before & KEY_TRADED)
     if scopes & SCOPE_TRADE != 0:
         word |= KEY_TRADED
     if underlyings != 0 or notional != 0 or spend != 0:
         # A mandate to quote has a budget of its own, which knows no underlyings and no cash.
         if max(underlyings, max(notional, spend)) >= 2**63 or scopes & SCOPE_QUOTE != 0:
-            fail.because("key_limits")
+            refusals.because(refusals.KEY_LIMITS)
         word |= KEY_LIMITED
         room: uint256 = (EVERY if underlyings == 0 else convert(underlyings, uint256)) << 192
         room |= (NO_LIMIT if notional == 0 else convert(notional, uint256) * LOTS) << 96
@@ -286,7 +286,7 @@ def revoke_key(account: uint32, key: address):
     slot: uint256 = (convert(account, uint256) << 160) | convert(key, uint256)
     word: uint256 = self.keys[slot]
     if word == 0 or (word >> 96) & MASK_64 != 0:
-        fail.because("key_unknown")
+        refusals.because(refusals.KEY_UNKNOWN)
     effective: uint256 = actions.binding_time()
     self.keys[slot] = word | (effective << 96)
     log KeyRevoked(action_id=actions.next(), account=account, key=key, effective=convert(effective, uint64))
@@ -329,9 +329,9 @@ def cancel_nonces(account: uint32, word: uint64, mask: uint256):
 def _check_cancel_scope(account: uint32):
     word: uint256 = self.keys[(convert(account, uint256) << 160) | convert(msg.sender, uint256)]
     if self._key_is_over(word):
-        fail.because("only_owner")
+        refusals.because(refusals.ONLY_OWNER)
     if word & convert(SCOPE_CANCEL, uint256) == 0:
-        fail.because("key_scope")
+        refusals.because(refusals.KEY_SCOPE)
 
 
 @external

@@ -11,7 +11,7 @@ from core import actions
 from core import state
 from lib import ecdsa
 from lib import eip712
-from lib import fail
+from lib import refusals
 
 uses: actions
 uses: state
@@ -46,13 +46,13 @@ def check(batch: Batch, domain: bytes32, content: bytes32, r: uint256, vs: uint2
     """
     head: uint256 = actions.head
     if convert(batch.batch_id, uint256) != (head >> 192) + 1:
-        fail.because("batch_id")
+        refusals.because(refusals.BATCH_ID)
     if block.timestamp > convert(batch.deadline, uint256):
-        fail.because("batch_deadline")
+        refusals.because(refusals.BATCH_DEADLINE)
     if convert(batch.round_id, uint256) < (head >> 128) & MASK_64:
-        fail.because("round_order")
+        refusals.because(refusals.ROUND_ORDER)
     if convert(batch.journal_size, uint256) < head & MASK_64:
-        fail.because("journal_size")
+        refusals.because(refusals.JOURNAL_SIZE)
     digest: bytes32 = eip712.digest(
         domain,
         keccak256(
@@ -69,7 +69,7 @@ def check(batch: Batch, domain: bytes32, content: bytes32, r: uint256, vs: uint2
     )
     signer: address = ecdsa.recover(digest, r, vs)
     if signer == empty(address) or signer != state.operator:
-        fail.because("operator_signature")
+        refusals.because(refusals.OPERATOR_SIGNATURE)
 
 
 @internal

@@ -5,7 +5,8 @@
 @notice Trades that two accounts agreed on away from the books and both signed: all legs or none. They settle in a batch of
         the operator's, or without it: queued by anyone who holds both signatures, settled one window later.
 @dev A leg is seen from the taker's side. Prices in 1e-6 USDC, quantities in 1e-4 contract, fees in 1e-6 USDC for the
-     whole block. The nonce is one of both accounts: its fill lane must be empty, and is dead afterwards.
+     whole block. The nonce is one of both accounts: nothing may have filled under it, and nothing can
+     afterwards.
 @custom:kill Either owner cancels the nonce, or revokes the key that signed; what was queued lapses by itself.
 """
 
@@ -36,7 +37,6 @@ MASK_63: constant(uint256) = 2**63 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_160: constant(uint256) = 2**160 - 1
 SCOPE_RFQ: constant(uint32) = 8
-DEAD: constant(uint256) = MASK_32
 
 LEG_TYPE: constant(bytes32) = keccak256("BlockLeg(uint32 series,bool isBuy,uint64 quantity,uint64 price)")
 BLOCK_TYPE: constant(bytes32) = keccak256(
@@ -136,7 +136,7 @@ def check_form(deal: BlockTrade):
         if series <= last:
             fail.because("block_legs")
         last = series
-        if leg.quantity == 0 or convert(leg.quantity, uint256) >= DEAD:
+        if leg.quantity == 0 or convert(leg.quantity, uint256) >= orders.OVER:
             fail.because("trade_quantity")
         listings.check_tradable(series >> 16)
         if self._terms(series) == 0:
@@ -180,7 +180,7 @@ def check_party(account: uint32, digest: bytes32, r: uint256, vs: uint256, nonce
         limited = accounts.check_key(number, signer, True, SCOPE_RFQ)
     if word & accounts.HAS_CANCELS != 0:
         accounts.check_nonce(number, convert(nonce, uint256))
-    if (self._lanes(number, nonce) >> self._offset(nonce)) & MASK_32 != 0:
+    if orders.state_of(number, convert(nonce, uint256)) != 0:
         fail.because("block_nonce")
     return signer, limited
 
@@ -197,18 +197,6 @@ def check_queueable(deal: BlockTrade, signer: address, account: uint32):
         key: uint256 = accounts.keys[(convert(account, uint256) << 160) | convert(signer, uint256)]
         if (key >> 32) & MASK_64 < block.timestamp:
             fail.because("key_expired")
-
-
-@internal
-@view
-def _lanes(account: uint256, nonce: uint64) -> uint256:
-    return orders.fills[(account << 64) | (convert(nonce, uint256) >> 3)]
-
-
-@internal
-@pure
-def _offset(nonce: uint64) -> uint256:
-    return (convert(nonce, uint256) & 7) << 5
 
 
 @internal
@@ -278,8 +266,7 @@ def execute(
     maker_cash -= convert(maker_fees, int256)
     taker_cash -= convert(taker_fees, int256)
     for account: uint32 in [deal.maker, deal.taker]:
-        key: uint256 = (convert(account, uint256) << 64) | (convert(deal.nonce, uint256) >> 3)
-        orders.fills[key] |= DEAD << self._offset(deal.nonce)
+        orders.end(convert(account, uint256), convert(deal.nonce, uint256))
     self._move(deal, maker_cash, taker_cash, False)
     for account: uint32 in [deal.maker, deal.taker]:
         margin: int256 = self._margin(account, round, sheets)

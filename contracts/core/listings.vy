@@ -9,7 +9,7 @@
 """
 
 from core import actions
-from lib import fail
+from lib import refusals
 
 uses: actions
 
@@ -64,18 +64,18 @@ def list_expiry(expiry_id: uint16, underlying: uint32, expiry: uint64):
     """
     number: uint256 = convert(expiry_id, uint256)
     if number != self.count + 1:
-        fail.because("expiry_order")
+        refusals.because(refusals.EXPIRY_ORDER)
     if convert(expiry, uint256) % FIXING_WINDOW != 0:
-        fail.because("expiry_time")
+        refusals.because(refusals.EXPIRY_TIME)
     if convert(expiry, uint256) <= block.timestamp:
-        fail.because("expiry_time")
+        refusals.because(refusals.EXPIRY_TIME)
     if number > RING:
         # Nobody holds it, and nobody can any more: of two expiries on one bit, margin would see neither.
         earlier: uint256 = self.expiries[number - RING]
         if (earlier >> 96) & MASK_32 != 0 or earlier & FIXED == 0:
-            fail.because("expiry_held")
+            refusals.because(refusals.EXPIRY_HELD)
         if (earlier & MASK_64) + actions.window() >= block.timestamp:
-            fail.because("expiry_held")
+            refusals.because(refusals.EXPIRY_HELD)
     self._make_room(1, HEAD_WORDS)
     self.count = number
     self.expiries[number] = convert(expiry, uint256) | (convert(underlying, uint256) << 64)
@@ -89,23 +89,23 @@ def list_group(expiry_id: uint16, group: uint8, strikes: uint256):
     """
     info: uint256 = self.expiries[convert(expiry_id, uint256)]
     if info & MASK_64 <= block.timestamp:
-        fail.because("series_expired")
+        refusals.because(refusals.SERIES_EXPIRED)
     if convert(group, uint256) >= MAX_GROUPS:
-        fail.because("series_range")
+        refusals.because(refusals.SERIES_RANGE)
     key: uint256 = (convert(expiry_id, uint256) << 14) | convert(group, uint256)
     listed: uint256 = self.strikes[key]
     for lane: uint256 in range(4):
         known: uint256 = (listed >> (64 * lane)) & MASK_64
         wanted: uint256 = (strikes >> (64 * lane)) & MASK_64
         if known != 0 and known != wanted:
-            fail.because("series_listed")
+            refusals.because(refusals.SERIES_LISTED)
         if wanted == 1 << 63:
-            fail.because("series_range")
+            refusals.because(refusals.SERIES_RANGE)
     if strikes == listed:
-        fail.because("series_listed")
+        refusals.because(refusals.SERIES_LISTED)
     if listed == 0:
         if convert(group, uint256) != info >> GROUPS_AT:
-            fail.because("series_range")
+            refusals.because(refusals.SERIES_RANGE)
         self._make_room(0, 1)
         self.expiries[convert(expiry_id, uint256)] = info + (1 << GROUPS_AT)
     self.strikes[key] = strikes
@@ -117,7 +117,7 @@ def _make_room(expiries: uint256, words: uint256):
     self.live += expiries
     self.sheet_words += words
     if self.live > MAX_LIVE or self.sheet_words > MAX_SHEET_WORDS:
-        fail.because("listing_full")
+        refusals.because(refusals.LISTING_FULL)
 
 
 @internal
@@ -192,7 +192,7 @@ def check_tradable(expiry_id: uint256):
     info: uint256 = self.expiries[expiry_id]
     if info == 0 or info & FIXED != 0:
         if unsafe_add(info & MASK_64, actions.window()) < block.timestamp:
-            fail.because("series_expired")
+            refusals.because(refusals.SERIES_EXPIRED)
 
 
 @external

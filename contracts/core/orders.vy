@@ -24,8 +24,8 @@
 from core import accounts
 from core import listings
 from lib import ecdsa
-from lib import fail
 from lib import fees
+from lib import refusals
 
 uses: accounts
 uses: fees
@@ -47,13 +47,26 @@ BUY: constant(uint256) = 1
 POST_ONLY: constant(uint256) = 2
 QUOTE: constant(uint256) = 8
 GTC: constant(uint256) = 0
-# A lane that another order has taken over.
-DEAD: constant(uint256) = MASK_32
+# What has become of a nonce. Nothing more can fill under the last two.
+PARTLY: constant(uint256) = 1
+FILLED: constant(uint256) = 2
+REPLACED: constant(uint256) = 3
+# What is said to be filled of an order that is over.
+OVER: constant(uint256) = MASK_32
 # Of word a of a combo order, what holds for each leg too: account, quantity, flags but the side and that of a quote.
 COMBO_KEPT: constant(uint256) = (MASK_32 << 224) | (MASK_64 & ~(BUY | QUOTE))
 
-# (account << 64 | nonce >> 3) -> eight lanes of filled quantity u32
+# (account << 64 | nonce >> 7) -> two bits for each of 128 nonces: 0 nothing filled, PARTLY, FILLED, REPLACED. Most orders
+# fill at once or never, so they need no word of their own: 128 of them share one that is written for the first time.
+nonces: HashMap[uint256, uint256]
+
+# (account << 64 | nonce >> 3) -> eight lanes u32, each the filled quantity while the order is PARTLY filled
 fills: HashMap[uint256, uint256]
+
+# (account << 64 | nonce) -> what an order without a fill took over and is to hand on in the same batch, and how many such
+# there are. An order amended a hundred times would else write a word for each of them.
+handed: transient(HashMap[uint256, uint256])
+unclaimed: transient(uint256)
 
 
 @internal
@@ -68,16 +81,16 @@ def match(
     """
     quantity: uint256 = (trade >> 160) & MASK_64
     price: uint256 = (trade >> 96) & MASK_64
-    if quantity == 0 or quantity >= DEAD:
-        fail.because("trade_quantity")
+    if quantity == 0 or quantity >= OVER:
+        refusals.because(refusals.TRADE_QUANTITY)
     if ((maker ^ taker) >> 192) & MASK_32 != 0:
-        fail.because("series_mismatch")
+        refusals.because(refusals.SERIES_MISMATCH)
     if (maker ^ taker) & BUY == 0:
-        fail.because("side_mismatch")
+        refusals.because(refusals.SIDE_MISMATCH)
     if taker & (POST_ONLY | QUOTE) != 0:
-        fail.because("order_post_only")
+        refusals.because(refusals.ORDER_POST_ONLY)
     if (maker >> 8) & MASK_8 != GTC:
-        fail.because("order_not_resting")
+        refusals.because(refusals.ORDER_NOT_RESTING)
     maker_limit: uint256 = (maker >> 128) & MASK_64
     taker_limit: uint256 = (taker >> 128) & MASK_64
     maker_fee: int256 = 0
@@ -86,19 +99,19 @@ def match(
     # A fee f is at most ceil(m * q / LOTS) just when f - 1 is below m * q / LOTS.
     if maker_fee > 0:
         if unsafe_mul(unsafe_sub(convert(maker_fee, uint256), 1), LOTS) >= unsafe_mul((maker >> 64) & MASK_64, quantity):
-            fail.because("fee_beyond_max")
+            refusals.because(refusals.FEE_BEYOND_MAX)
     if taker_fee > 0:
         if unsafe_mul(unsafe_sub(convert(taker_fee, uint256), 1), LOTS) >= unsafe_mul((taker >> 64) & MASK_64, quantity):
-            fail.because("fee_beyond_max")
+            refusals.because(refusals.FEE_BEYOND_MAX)
     # Prices fit 64 bits and quantities 32, so cash fits 97 and unchecked arithmetic cannot overflow.
     premium: int256 = convert(convert(unsafe_div(unsafe_mul(price, quantity), LOTS), bytes32), int256)
     if maker & BUY == 0:
         if maker_limit > price or price > taker_limit:
-            fail.because("price_beyond_limit")
+            refusals.because(refusals.PRICE_BEYOND_LIMIT)
     else:
         premium = unsafe_sub(0, premium)
         if taker_limit > price or price > maker_limit:
-            fail.because("price_beyond_limit")
+            refusals.because(refusals.PRICE_BEYOND_LIMIT)
     return (
         (convert(convert(unsafe_sub(premium, maker_fee), bytes32), uint256) << 64) | quantity,
         (convert(convert(unsafe_sub(unsafe_sub(0, premium), taker_fee), bytes32), uint256) << 64) | quantity,
@@ -155,7 +168,7 @@ def ratio_in(legs: uint256, series: uint256) -> int256:
 
 
 @internal
-@pure
+@view
 def check_combo(a: uint256, paid: int256, fee: int256, units: uint256):
     """
     @notice Check an execution of a combo against word a of an order for it.
@@ -163,12 +176,12 @@ def check_combo(a: uint256, paid: int256, fee: int256, units: uint256):
     @param fee Of all legs, see `fees`.
     """
     if fee > 0 and unsafe_mul(convert(fee, uint256) - 1, LOTS) >= unsafe_mul((a >> 64) & MASK_64, units):
-        fail.because("fee_beyond_max")
+        refusals.because(refusals.FEE_BEYOND_MAX)
     limit: int256 = convert(convert(a << 64, bytes32), int256) >> 192
     if a & BUY == 0:
         limit = -limit
     if paid > limit * convert(units, int256):
-        fail.because("price_beyond_limit")
+        refusals.because(refusals.PRICE_BEYOND_LIMIT)
 
 
 @internal
@@ -240,24 +253,37 @@ def execute(
             self._count_key(signer, a, legs, moved)
     if fill != 0:
         if (b >> 64) & MASK_64 < oldest:
-            fail.because("order_expired")
+            refusals.because(refusals.ORDER_EXPIRED)
         if account_word & accounts.HAS_CANCELS != 0:
             accounts.check_nonce(account, nonce)
 
     # Add to what is filled, taking over that of the order replaced the first time.
-    key: uint256 = (account << 64) | (nonce >> 3)
-    offset: uint256 = (nonce & 7) << 5
-    before: uint256 = (self.fills[key] >> offset) & MASK_32
-    if before == DEAD:
-        fail.because("order_replaced")
-    total: uint256 = unsafe_add(before, fill)
-    if before == 0 and b >> 192 != 0:
-        total = unsafe_add(total, self._take_over(account, unsafe_sub(b >> 192, 1), fill != 0))
+    place: uint256 = (nonce & 127) << 1
+    state: uint256 = (self.nonces[(account << 64) | (nonce >> 7)] >> place) & 3
+    before: uint256 = 0
+    total: uint256 = fill
+    if state != 0:
+        if state != PARTLY:
+            refusals.because(refusals.ORDER_REPLACED if state == REPLACED else refusals.ORDER_OVERFILLED)
+        before = self._lane(account, nonce)
+        total = unsafe_add(before, fill)
+    elif b >> 192 != 0:
+        total = unsafe_add(fill, self._take_over(account, unsafe_sub(b >> 192, 1), fill != 0))
     if total != before:
-        if total > (a >> 32) & MASK_32 or total >= DEAD:
-            fail.because("order_overfilled")
-        # Read again: the order replaced may live in the same word.
-        self.fills[key] = (self.fills[key] & ~(MASK_32 << offset)) | (total << offset)
+        quantity: uint256 = (a >> 32) & MASK_32
+        now: uint256 = FILLED
+        if fill == 0:
+            now = REPLACED
+            self.handed[(account << 64) | nonce] = total
+            self.unclaimed += 1
+        elif total != quantity:
+            if total > quantity:
+                refusals.because(refusals.ORDER_OVERFILLED)
+            now = PARTLY
+            self._keep_lane(account, nonce, total)
+        if now != state:
+            # Read again: the order replaced may live in the same word.
+            self.nonces[(account << 64) | (nonce >> 7)] ^= (now ^ state) << place
     if a & BUY != 0:
         return convert(convert(fill, bytes32), int256)
     return unsafe_sub(0, convert(convert(fill, bytes32), int256))
@@ -290,30 +316,75 @@ def _count_key(signer: address, a: uint256, legs: uint256, moved: uint256):
 
 
 @internal
-def _take_over(account: uint256, nonce: uint256, filled: bool) -> uint256:
-    """
-    @notice Filled quantity of a replaced order, which is dead from now on.
-    """
+@view
+def _lane(account: uint256, nonce: uint256) -> uint256:
+    return (self.fills[(account << 64) | (nonce >> 3)] >> ((nonce & 7) << 5)) & MASK_32
+
+
+@internal
+def _keep_lane(account: uint256, nonce: uint256, quantity: uint256):
     key: uint256 = (account << 64) | (nonce >> 3)
     offset: uint256 = (nonce & 7) << 5
-    word: uint256 = self.fills[key]
-    taken: uint256 = (word >> offset) & MASK_32
-    if taken == DEAD:
-        fail.because("order_replaced")
-    if taken == 0 and not filled:
+    self.fills[key] = (self.fills[key] & ~(MASK_32 << offset)) | (quantity << offset)
+
+
+@internal
+def _take_over(account: uint256, nonce: uint256, filled: bool) -> uint256:
+    """
+    @notice Filled quantity of a replaced order, which is dead from now on. One that is filled cannot be replaced.
+    """
+    state: uint256 = self.state_of(account, nonce)
+    if state > PARTLY:
+        taken: uint256 = self.handed[(account << 64) | nonce]
+        if taken == 0:
+            refusals.because(refusals.ORDER_REPLACED)
+        self.handed[(account << 64) | nonce] = 0
+        self.unclaimed -= 1
+        return taken
+    if state == 0 and not filled:
         # An ancestor without fills, replacing one without fills: nothing to hand on.
         return 0
-    self.fills[key] = word | (MASK_32 << offset)
-    return taken
+    self.end(account, nonce)
+    return self._lane(account, nonce) if state == PARTLY else 0
+
+
+@internal
+@view
+def check_claimed():
+    """
+    @notice Refuse a batch that shows an order without a fill, but not the one that takes over what it took over.
+    """
+    if self.unclaimed != 0:
+        refusals.because(refusals.ORDER_REPLACED)
+
+
+@internal
+@view
+def state_of(account: uint256, nonce: uint256) -> uint256:
+    """
+    @notice What has become of a nonce; 0 when nothing has filled under it.
+    """
+    return (self.nonces[(account << 64) | (nonce >> 7)] >> ((nonce & 127) << 1)) & 3
+
+
+@internal
+def end(account: uint256, nonce: uint256):
+    """
+    @notice Nothing may fill under a nonce any more.
+    """
+    self.nonces[(account << 64) | (nonce >> 7)] |= REPLACED << ((nonce & 127) << 1)
 
 
 @external
 @view
 def filled(account: uint256, nonce: uint256) -> uint256:
     """
-    @notice Filled quantity of an order in 1e-4 contract; 0xFFFFFFFF once another has replaced it.
+    @notice Filled quantity of an order in 1e-4 contract; 0xFFFFFFFF once it is over, filled whole or replaced.
     """
-    return (self.fills[(account << 64) | (nonce >> 3)] >> ((nonce & 7) << 5)) & MASK_32
+    state: uint256 = self.state_of(account, nonce)
+    if state > PARTLY:
+        return OVER
+    return self._lane(account, nonce) if state == PARTLY else 0
 
 
 @external

@@ -10,8 +10,8 @@
 
 from core import actions
 from core import listings
-from lib import fail
 from lib import lanes
+from lib import refusals
 from risk import payoff
 from risk import standard
 
@@ -143,11 +143,11 @@ def shift_legs(account: uint256, legs: uint256, units: int256):
         series: uint256 = (rest & MASK_64) >> 16
         # Nothing twice, nothing between the lanes, nothing above a series: a combo has one spelling.
         if series <= last or series > MASK_32:
-            fail.because("combo_legs")
+            refusals.because(refusals.COMBO_LEGS)
         last = series
         listings.check_tradable(series >> 16)
         if (listings.strikes[series >> 2] >> ((series & 3) << 6)) & MASK_64 == 0:
-            fail.because("series_unknown")
+            refusals.because(refusals.SERIES_UNKNOWN)
         ratio: int256 = convert(convert(rest << 240, bytes32), int256) >> 240
         self.shift_lane((account << 32) | series, units * ratio)
         rest >>= 64
@@ -182,7 +182,7 @@ def margin_of(
             if held != 0:
                 live ^= 1 << (expiry_id & 127)
                 if held >> listed != 0:
-                    fail.because("sheet_missing")
+                    refusals.because(refusals.SHEET_MISSING)
                 prices: uint256 = extract32(sheets, offset + 32, output_type=uint256)
                 shorts: uint256 = 0
                 words: DynArray[uint256, 3 * MAX_GROUPS] = []
@@ -292,7 +292,7 @@ def claims_of(account: uint256, live: uint256, time: uint256) -> int256:
         if left & 1 != 0:
             expiry_id: uint256 = listings.at_bit(bit)
             if not listings.is_claim(expiry_id, time):
-                fail.because("sheet_missing")
+                refusals.because(refusals.SHEET_MISSING)
             total += payoff.floor_cash(self._payoff(account, expiry_id, listings.fixing(expiry_id)))
         left >>= 1
     return total

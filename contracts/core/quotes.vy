@@ -20,7 +20,7 @@
 
 from core import accounts
 from lib import ecdsa
-from lib import fail
+from lib import refusals
 
 uses: accounts
 
@@ -82,7 +82,7 @@ def check_mandate(
         # No key that may quote has limits, see `register_key`.
         limited: bool = accounts.check_key(account, signer, True, accounts.SCOPE_QUOTE)
     if (head >> 96) & MASK_64 < oldest:
-        fail.because("order_expired")
+        refusals.because(refusals.ORDER_EXPIRED)
     if word & accounts.HAS_CANCELS != 0:
         accounts.check_nonce(account, nonce)
     return self.spent[head >> 160]
@@ -97,7 +97,7 @@ def keep(head: uint256, word: uint256):
 
 
 @internal
-@pure
+@view
 def count(word: uint256, budget: uint256, a: uint256, greeks: uint256, quantity: uint256) -> uint256:
     """
     @notice Count one fill against a budget. The fill that reaches a bound is the last one.
@@ -109,20 +109,20 @@ def count(word: uint256, budget: uint256, a: uint256, greeks: uint256, quantity:
     fills: uint256 = (word >> 64) & MASK_32
     filled: uint256 = word & MASK_64
     if budget >> 192 != 0 and filled >= budget >> 192:
-        fail.because("mandate_quantity")
+        refusals.because(refusals.MANDATE_QUANTITY)
     if (budget >> 128) & MASK_64 != 0 and convert(abs(delta), uint256) >= ((budget >> 128) & MASK_64) * LOTS:
-        fail.because("mandate_delta")
+        refusals.because(refusals.MANDATE_DELTA)
     if (budget >> 64) & MASK_64 != 0 and convert(abs(vega), uint256) >= ((budget >> 64) & MASK_64) * LOTS:
-        fail.because("mandate_vega")
+        refusals.because(refusals.MANDATE_VEGA)
     if budget & MASK_64 != 0 and fills >= budget & MASK_64:
-        fail.because("mandate_count")
+        refusals.because(refusals.MANDATE_COUNT)
     signed: int256 = convert(quantity, int256)
     if a & BUY == 0:
         signed = -signed
     delta += signed * (convert(convert(greeks, bytes32), int256) >> 192)
     vega += signed * convert((greeks >> 128) & MASK_64, int256)
     if delta >= MOST or delta < -MOST or vega >= MOST or vega < -MOST or fills == MASK_32:
-        fail.because("mandate_range")
+        refusals.because(refusals.MANDATE_RANGE)
     return (
         (convert(convert(delta, bytes32), uint256) << 176)
         | ((convert(convert(vega, bytes32), uint256) & MASK_80) << 96)
@@ -169,13 +169,13 @@ def execute(a: uint256, b: uint256, head: uint256, fill: uint256):
     """
     claimed: uint256 = ((a >> 224) << 224) | (((b >> 64) & (2**128 - 1)) << 96) | (((a >> 64) & MASK_64) << 32)
     if claimed != head or b >> 192 >= MAX_QUOTES:
-        fail.because("quote_proof")
+        refusals.because(refusals.QUOTE_PROOF)
     key: uint256 = ((head >> 160) << 5) | (b >> 195)
     offset: uint256 = ((b >> 192) & 7) << 5
     word: uint256 = self.fills[key]
     total: uint256 = ((word >> offset) & MASK_32) + fill
     if total > (a >> 32) & MASK_32:
-        fail.because("order_overfilled")
+        refusals.because(refusals.ORDER_OVERFILLED)
     self.fills[key] = (word & ~(MASK_32 << offset)) | (total << offset)
 
 

@@ -6,7 +6,8 @@
 @custom:kill None: an oracle that stops makes every round stale, and stale rounds are refused.
 """
 
-from lib import fail
+from lib import refusals
+
 
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
@@ -60,7 +61,7 @@ def check_recent(round_id: uint256):
         _root: bytes32 = empty(bytes32)
         time, _stable, _root = staticcall Oracle(ORACLE).round_of(round_id)
         if time + EXIT_ROUND_AGE < block.timestamp:
-            fail.because("round_not_newest")
+            refusals.because(refusals.ROUND_NOT_NEWEST)
 
 
 @internal
@@ -76,29 +77,29 @@ def checked(round_id: uint256, hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MAX_
     root: bytes32 = empty(bytes32)
     time, stable, root = staticcall Oracle(ORACLE).round_of(round_id)
     if time + MAX_ROUND_AGE < block.timestamp:
-        fail.because("round_stale")
+        refusals.because(refusals.ROUND_STALE)
     if keccak256(hashes) != root:
-        fail.because("sheet_root")
+        refusals.because(refusals.SHEET_ROOT)
     offset: uint256 = 0
     hash_at: uint256 = 0
     for _: uint256 in range(64):
         if offset == len(sheets):
             break
         if offset + 64 > len(sheets):
-            fail.because("sheet_format")
+            refusals.because(refusals.SHEET_FORMAT)
         head: uint256 = extract32(sheets, offset, output_type=uint256)
         groups: uint256 = (head >> 160) & (2**32 - 1)
         size: uint256 = 64 + 32 * groups
         if head >> 240 != 0 or groups > MAX_GROUPS or offset + size > len(sheets):
-            fail.because("sheet_format")
+            refusals.because(refusals.SHEET_FORMAT)
         sheet_hash: bytes32 = keccak256(slice(sheets, offset, size))
         for _tried: uint256 in range(64):
             if hash_at >= len(hashes):
-                fail.because("sheet_unknown")
+                refusals.because(refusals.SHEET_UNKNOWN)
             hash_at += 32
             if extract32(hashes, hash_at - 32) == sheet_hash:
                 break
         offset += size
     if offset != len(sheets):
-        fail.because("sheet_format")
+        refusals.because(refusals.SHEET_FORMAT)
     return (time << 128) | stable

@@ -8,7 +8,8 @@
 @custom:kill Stateless; nothing to disable.
 """
 
-from lib import fail
+from lib import refusals
+
 
 MASK_64: constant(uint256) = 2**64 - 1
 
@@ -23,7 +24,7 @@ def signed(word: uint256) -> int256:
 
 
 @internal
-@pure
+@view
 def add(word: uint256, lane: uint256, delta: int256) -> uint256:
     """
     @notice `word` with `delta` added to one signed lane; refuses to leave the 64-bit range.
@@ -33,13 +34,13 @@ def add(word: uint256, lane: uint256, delta: int256) -> uint256:
 
 
 @internal
-@pure
+@view
 def add_at(word: uint256, offset: uint256, delta: int256) -> uint256:
     """
     @notice As `add`, with the lane given by its lowest bit.
     """
     total: int256 = unsafe_add(convert(convert((word >> offset) << 192, bytes32), int256) >> 192, delta)
     if not (total >= -(2**63) and total < 2**63):
-        fail.because("position_range")
+        refusals.because(refusals.POSITION_RANGE)
     raw: uint256 = convert(convert(total, bytes32), uint256) & MASK_64
     return (word & ~(MASK_64 << offset)) | (raw << offset)

@@ -19,8 +19,9 @@ SMALL: Final = 16  # positions that never cost more, however they were listed
 
 ORDERS_MAX: Final = 254  # signed orders in one batch, replaced ancestors included; with terms they fit its words
 FIXED_GAS: Final = 170_000  # heartbeat, round and operator's signature
-ORDER_GAS: Final = 32_000  # signature, a fill lane never written before, half a trade
-REPLACING_GAS: Final = 24_000  # the fill lane of an order it replaces that is not shown, never written before
+ORDER_GAS: Final = 32_000  # signature, what became of it written for the first time, half a trade
+FILLING_GAS: Final = 23_000  # how much of it has filled, written for the first time; not of what is shown without a fill
+REPLACING_GAS: Final = 25_000  # what became of an order it replaces that is not shown, written for the first time
 KEY_GAS: Final = 2_200  # a session key is read; what the owner's cancellations cost (8,400) GAS_MAX leaves room for
 TRADE_GAS: Final = 4_000
 REDUCING_GAS: Final = 4_000  # a trade of a reduce-only order looks at what its account holds in the series,
@@ -57,6 +58,7 @@ class Draft:
 
     __slots__ = (
         "_expiries",
+        "_filling",
         "_moves",
         "_reducing",
         "_shown",
@@ -74,6 +76,7 @@ class Draft:
         self._moves: dict[int, int] = {}
         self._touched: dict[tuple[int, int], None] = {}  # account and group, account and -expiry
         self._expiries: dict[int, None] = {}
+        self._filling: dict[int, None] = {}
         self._shown: dict[int, int] = {}  # by account, orders
         self._reducing: dict[int, int] = {}  # by account, trades of orders that only reduce
         self.accounts: dict[int, None] = {}
@@ -98,6 +101,9 @@ class Draft:
             if account not in self.accounts:
                 self._check_margin(account)
         for entry in filled:
+            if not entry.mandate and entry.id not in self._filling:
+                self._filling[entry.id] = None
+                self.gas += FILLING_GAS
             if entry.auth.reduce_only:
                 self._look_beside(entry.auth.account)
 
@@ -162,6 +168,7 @@ def group_fits(links: list[AuthEntry], accounts: int) -> bool:
     ``links`` are the orders that it would have to show, replaced ones included.
     """
     gas, words = FIXED_GAS + GROUP_TRADES_MAX * TRADE_GAS, 1 + GROUP_TRADES_MAX
+    gas += (GROUP_TRADES_MAX + 1) * FILLING_GAS
     for link in links:
         gas += KEY_GAS + REPLACING_GAS + _order_gas(link) + (MANDATE_GAS if link.mandate else 0)
         gas += GROUP_TRADES_MAX * (REDUCING_GAS + len(links) * BESIDE_GAS) if link.auth.reduce_only else 0

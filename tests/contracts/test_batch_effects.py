@@ -7,7 +7,7 @@ import pytest
 from contract_venue import LOT, USDC, WINDOW, address, book_state, spoiled
 
 from exchange import calldata, signing
-from exchange.calldata import DEAD_LANE, SignedOrder, Trade
+from exchange.calldata import OVER, SignedOrder, Trade
 from exchange.reverts import Revert
 
 PRICE = 700 * USDC
@@ -122,7 +122,7 @@ def test_all_lanes_of_all_groups(market):
 def test_a_partly_filled_order_goes_on(market):
     venue = market.venue
     maker = venue.sign(venue.order(market.maker, market.call, 3 * LOT, PRICE, nonce=11))
-    for filled in (LOT, 2 * LOT, 3 * LOT):
+    for filled in (LOT, 2 * LOT, OVER):
         taker = venue.sign(venue.order(market.taker, market.call, -LOT, PRICE))
         venue.settle(venue.batch([maker, taker], [Trade(0, 1, LOT, PRICE, INDEX)]))
         assert venue.clearing.call("filled", market.maker.account, 11) == filled
@@ -161,17 +161,40 @@ def test_a_replacement_takes_over_what_is_filled(market):
     first, second = amended(market, 21, 0), amended(market, 22, 21)
     market.venue.settle(fill(market, [first], [LOT]))
     market.venue.settle(fill(market, [second], [LOT]))
-    assert lanes(market, 21, 22) == [DEAD_LANE, 2 * LOT]
+    assert lanes(market, 21, 22) == [OVER, 2 * LOT]
     assert market.venue.settle_refusal(fill(market, [first], [LOT])) == Revert.ORDER_REPLACED
     assert market.venue.settle_refusal(fill(market, [second], [2 * LOT + 1])) == Revert.ORDER_OVERFILLED
     market.venue.settle(fill(market, [second], [2 * LOT]))
-    assert lanes(market, 22) == [4 * LOT]
+    assert lanes(market, 22) == [OVER]
 
 
 def test_a_replacement_in_the_same_batch_and_in_another_word(market):
-    first, second = amended(market, 7, 0), amended(market, 8, 7)
+    first, second = amended(market, 127, 0), amended(market, 128, 127)
     market.venue.settle(fill(market, [first, second], [LOT, LOT]))
-    assert lanes(market, 7, 8) == [DEAD_LANE, 2 * LOT]
+    assert lanes(market, 127, 128) == [OVER, 2 * LOT]
+
+
+def test_what_is_filled_whole_cannot_be_replaced(market):
+    """It is over: what became of it takes two bits, and not the quantity."""
+    first, second = amended(market, 21, 0), amended(market, 22, 21, quantity=8 * LOT)
+    market.venue.settle(fill(market, [first], [4 * LOT]))
+    assert lanes(market, 21) == [OVER]
+    assert market.venue.settle_refusal(fill(market, [second], [LOT])) == Revert.ORDER_REPLACED
+    assert market.venue.settle_refusal(fill(market, [first, second], [0, LOT])) == Revert.ORDER_OVERFILLED
+
+
+def test_what_is_filled_of_one_nonce_is_nothing_to_its_neighbours(market):
+    """Lanes of eight nonces share a word, and bits of 128 another: at the edges of both, in all states."""
+    nonces, unit = (0, 1, 7, 8, 127, 128, 2**64 - 1), LOT // 100
+    expected = dict.fromkeys(nonces, 0)
+    for place, nonce in enumerate(nonces):
+        market.venue.settle(fill(market, [amended(market, nonce, 0, 4 * unit)], [4 * unit if place % 2 else unit]))
+        expected[nonce] = OVER if place % 2 else unit
+        assert lanes(market, *nonces) == list(expected.values())
+    for nonce in nonces[::2]:
+        market.venue.settle(fill(market, [amended(market, nonce, 0, 4 * unit)], [3 * unit]))
+        expected[nonce] = OVER
+        assert lanes(market, *nonces) == list(expected.values())
 
 
 def test_an_ancestor_without_fills_hands_on(market):
@@ -179,7 +202,7 @@ def test_an_ancestor_without_fills_hands_on(market):
     first, second, third = amended(market, 21, 0), amended(market, 22, 21), amended(market, 23, 22)
     market.venue.settle(fill(market, [first], [LOT]))
     market.venue.settle(fill(market, [second, third], [0, LOT]))
-    assert lanes(market, 21, 22, 23) == [DEAD_LANE, DEAD_LANE, 2 * LOT]
+    assert lanes(market, 21, 22, 23) == [OVER, OVER, 2 * LOT]
     assert market.venue.settle_refusal(fill(market, [third], [2 * LOT + 1])) == Revert.ORDER_OVERFILLED
 
 
@@ -187,18 +210,31 @@ def test_a_settled_ancestor_may_be_listed_again(market):
     first, second = amended(market, 21, 0), amended(market, 22, 21)
     market.venue.settle(fill(market, [first], [LOT]))
     market.venue.settle(fill(market, [first, second], [0, LOT]))
-    assert lanes(market, 21, 22) == [DEAD_LANE, 2 * LOT]
+    assert lanes(market, 21, 22) == [OVER, 2 * LOT]
 
 
 def test_a_chain_without_fills_needs_no_ancestors_and_bears_them(market):
     chain = [amended(market, 21, 0), amended(market, 22, 21), amended(market, 23, 22)]
     with market.venue.aside():
         market.venue.settle(fill(market, chain[2:], [LOT]))
-        assert lanes(market, 21, 22, 23) == [0, DEAD_LANE, LOT]
+        assert lanes(market, 21, 22, 23) == [0, OVER, LOT]
     market.venue.settle(fill(market, chain, [0, 0, LOT]))
-    assert lanes(market, 21, 22, 23) == [0, DEAD_LANE, LOT]
+    assert lanes(market, 21, 22, 23) == [0, OVER, LOT]
     market.venue.settle(fill(market, chain[2:], [LOT]))
     assert lanes(market, 23) == [2 * LOT]
+
+
+def test_what_an_ancestor_took_over_has_to_be_handed_on_in_the_same_batch(market):
+    """Else what has filled would be forgotten."""
+    chain = [amended(market, 21, 0), amended(market, 22, 21), amended(market, 23, 22), amended(market, 24, 23)]
+    market.venue.settle(fill(market, chain[:1], [LOT]))
+    other = amended(market, 30, 0)
+    assert market.venue.settle_refusal(fill(market, [chain[1], other], [0, LOT])) == Revert.ORDER_REPLACED
+    assert market.venue.settle_refusal(fill(market, [*chain[1:3], other], [0, 0, LOT])) == Revert.ORDER_REPLACED
+    twice = amended(market, 25, 22)
+    assert market.venue.settle_refusal(fill(market, [chain[1], twice, chain[2]], [0, 0, LOT])) == Revert.ORDER_REPLACED
+    market.venue.settle(fill(market, chain[1:], [0, 0, LOT]))
+    assert lanes(market, 21, 22, 23, 24) == [OVER, OVER, OVER, 2 * LOT]
 
 
 def test_two_orders_cannot_replace_the_same_one(market):
@@ -223,7 +259,7 @@ def test_an_ancestor_need_not_be_in_force_any_more(market):
     venue.chain.set_time(venue.now + 2 * WINDOW)
     venue.post(venue.round())
     venue.settle(fill(market, [middle, amended(market, 23, 22)], [0, LOT]))
-    assert lanes(market, 21, 22, 23) == [DEAD_LANE, DEAD_LANE, 2 * LOT]
+    assert lanes(market, 21, 22, 23) == [OVER, OVER, 2 * LOT]
 
 
 def test_an_ancestor_must_be_signed_all_the_same(market):
@@ -249,7 +285,7 @@ def test_an_ancestor_needs_no_scope_any_more(market):
         venue.post(venue.round())
         venue.send("maker", *register, 2, venue.now + 3_600)
         venue.settle(fill(market, [last], [LOT]))
-        assert lanes(market, 21, 22, 23) == [DEAD_LANE, DEAD_LANE, 3 * LOT]
+        assert lanes(market, 21, 22, 23) == [OVER, OVER, 3 * LOT]
     venue.chain.set_time(venue.now + 2 * WINDOW)
     venue.post(venue.round())
     with venue.aside():

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exchange import calldata, signing
-from exchange.calldata import DEAD_LANE, SignedOrder, SignedQuote, Trade
+from exchange.calldata import OVER, SignedOrder, SignedQuote, Trade
 from exchange.core.commands import QuoteLeaf, QuoteMandate
 from exchange.core.fees import taker_fee
 from exchange.core.legs import pack
@@ -172,7 +172,7 @@ def test_a_combo_that_replaces_another_takes_over_what_it_filled(m):
     with m.venue.aside():
         assert m.venue.settle_refusal(bought(m, second, LOT + 1)) == Revert.ORDER_OVERFILLED
     m.venue.settle(bought(m, second, LOT))
-    assert m.venue.clearing.call("filled", m.taker.account, 900) == DEAD_LANE
+    assert m.venue.clearing.call("filled", m.taker.account, 900) == OVER
     assert m.venue.settle_refusal(bought(m, first, LOT)) == Revert.ORDER_REPLACED
 
 

@@ -114,7 +114,7 @@ def test_a_leg_may_come_from_several_orders(m):
 def test_one_order_for_a_combo_fills_in_parts_and_ways(m):
     """Half of it against another order for the combo, the rest against the legs, with ordinary trades in between."""
     of, venue, prices = spread(m), m.venue, (900 * USDC, 500 * USDC)
-    big = signed_combo(venue, m.taker, of, 2 * LOT, 400 * USDC)
+    big = signed_combo(venue, m.taker, of, 3 * LOT, 400 * USDC)
     rest = signed_combo(venue, m.third, of, -LOT, 400 * USDC)
     orders = [rest, big, venue.sign(venue.order(m.maker, m.calls[1], -2 * LOT, prices[0]))]
     orders.append(venue.sign(venue.order(m.maker, m.calls[2], LOT, prices[1])))

@@ -18,15 +18,26 @@ from exchange.shell.devchain import DevChain
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = sorted((ROOT / "contracts").rglob("*.vy"))
 REASON = re.compile(r'(?:because\(|assert [^\n]*, |raise )"([a-z_]+)"')
+NUMBERED = re.compile(r"refusals\.([A-Z_]+)")
 
 
 def reasons_in(path: Path) -> set[str]:
-    return set(REASON.findall(path.read_text()))
+    text = path.read_text()
+    return {*REASON.findall(text), *(name.lower() for name in NUMBERED.findall(text))}
 
 
 def test_the_list_of_refusals_is_closed():
     found = set().union(*map(reasons_in, SOURCES))
     assert found == {reason.value for reason in Revert}
+
+
+def test_every_number_has_its_name_and_is_used(market):
+    text = (ROOT / "contracts" / "lib" / "refusals.vy").read_text()
+    numbers = {name: int(number) for name, number in re.findall(r"^([A-Z_]+): constant\(uint256\) = (\d+)$", text, re.M)}
+    assert sorted(numbers.values()) == list(range(len(numbers)))
+    assert set(numbers) == {name for path in SOURCES for name in NUMBERED.findall(path.read_text())}
+    for name, number in numbers.items():
+        assert market.venue.clearing.call("reason_of", number) == name.lower()
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.stem)

@@ -101,7 +101,8 @@ def planned(venue, of, batch) -> int:
         entries.append(AuthEntry(place + 1, auth, 0, 0, 1))
     draft = budget.Draft(state)
     for trade in batch.trades:
-        draft.add([entries[trade.maker], entries[trade.taker]], [])
+        both = [entries[trade.maker], entries[trade.taker]]
+        draft.add(both, both)
     return draft.total()
 
 

@@ -8,7 +8,7 @@ import hashlib
 from typing import Any, NamedTuple
 
 import msgspec
-from core_contract import DEAD, ONE, Contract, Fill, Owned, Refused, fees_of
+from core_contract import ONE, U32_MAX, Contract, Fill, Owned, Refused, fees_of
 from core_venue import USDC, Venue, wallet
 
 from exchange.core import commands as c
@@ -87,7 +87,7 @@ def _write(
 ) -> None:
     parties = parties_of(chain, signed)
     for party in parties:
-        party.account.lanes[signed.block.nonce] = DEAD
+        party.account.over[signed.block.nonce] = "order_replaced"
     for leg in traded:
         move(chain, parties, leg)
     for party, margin in zip(parties, before, strict=True):
@@ -109,7 +109,7 @@ def check_form(chain: Contract, signed: c.ExecuteBlock, now_s: int) -> None:
             raise Refused("series_unknown")
         if chain.options[leg.series].expiry_s + chain.window < now_s:
             raise Refused("series_expired")
-        if not 0 < leg.qty < DEAD:
+        if not 0 < leg.qty < U32_MAX:
             raise Refused("trade_quantity")
 
 
@@ -129,7 +129,7 @@ def check_party(chain: Contract, party: Party, block: c.Block, now_s: int, oldes
             raise Refused("key_revoked")
     if block.expiry_s < oldest:
         raise Refused("block_expired")
-    if account.lanes.get(block.nonce, 0):
+    if block.nonce in account.over or account.lanes.get(block.nonce, 0):
         raise Refused("block_nonce")
     if account.cancelled.get(block.nonce, now_s + 1) <= now_s:
         raise Refused("order_cancelled")

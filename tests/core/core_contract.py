@@ -10,7 +10,7 @@ from exchange.core.commands import Authorisation, Configure, FeeSchedule, PostRo
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
 from exchange.core.state_types import AuthEntry, Mandate
 
-DEAD = 2**32 - 1
+U32_MAX = 2**32 - 1
 ONE = 10**4
 WAD = 10**18
 HALF_HOUR = 1_800
@@ -142,7 +142,9 @@ class Owned:
         self.positions: dict[int, int] = {}
         self.keys: dict[bytes, list[int]] = {}  # scopes, expiry, revoked from (0: not)
         self.rooms: dict[bytes, Room] = {}  # of the keys that have limits
-        self.lanes: dict[int, int] = {}  # nonce -> filled, or DEAD
+        self.lanes: dict[int, int] = {}  # nonce -> filled
+        self.over: dict[int, str] = {}  # nonces under which nothing fills any more -> why
+        self.handed: dict[int, int] = {}  # nonces shown without a fill -> what they took over and hand on in the same batch
         self.leaves: dict[tuple[int, int], int] = {}  # nonce of a mandate and place of a quote -> filled
         self.spent: dict[int, Spent] = {}  # nonce of a mandate -> what filled under it
         self.cancelled: dict[int, int] = {}  # nonce -> effective from
@@ -258,6 +260,8 @@ class Contract:
         for place, order in enumerate(orders):
             self._execute(order, filled[place], now_s, quotes.get(place))
             self._use_key(order, filled[place], self._paid(orders, fills, place))
+        if any(self.accounts[key].handed for key in touched):
+            raise Refused("order_replaced")
         for (key, nonce), sums in spent.items():
             self.accounts[key].spent[nonce] = sums
         for key, cash in moved.items():
@@ -431,23 +435,30 @@ class Contract:
             raise Refused("order_overfilled")
 
     def _count(self, account: Owned, order: Authorisation, qty: int) -> None:
+        if order.nonce in account.over:
+            raise Refused(account.over[order.nonce])
         lanes = account.lanes
         before = lanes.get(order.nonce, 0)
-        if before == DEAD:
-            raise Refused("order_replaced")
         total = before + qty
         if before == 0 and order.replaces:
-            taken = lanes.get(order.replaces - 1, 0)
-            if taken == DEAD:
+            replaced = order.replaces - 1
+            if replaced in account.over and replaced not in account.handed:
                 raise Refused("order_replaced")
+            taken = account.handed.pop(replaced, lanes.get(replaced, 0))
             if taken or qty:
-                lanes[order.replaces - 1] = DEAD
+                account.over[replaced] = "order_replaced"
                 total += taken
         if total == before:
             return
-        if total > order.qty or total >= DEAD:
+        if not qty:
+            account.handed[order.nonce] = total
+            account.over[order.nonce] = "order_replaced"
+            return
+        if total > order.qty:
             raise Refused("order_overfilled")
         lanes[order.nonce] = total
+        if total == order.qty:
+            account.over[order.nonce] = "order_overfilled"
 
     # -- owners -------------------------------------------------------------------------------------------------------
 
