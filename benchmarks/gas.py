@@ -183,7 +183,12 @@ def main() -> None:
     print(f"first touch, 128 trades: {first_gas:,} gas, {first_gas // 128:,} per trade")
     print(f"{'trades':>6} {'orders':>6} {'accounts':>8} {'gas':>12} {'per trade':>10}  workload")
     table(venue, flow.shared_makers, (1, 8, 64, 128), "4 takers to a maker")
-    table(venue, lambda size: flow.shared_makers(size, more=1), (128,), "4 takers to a maker, of whose order a part is left")
+    table(
+        venue,
+        lambda size: flow.shared_makers(size, more=1),
+        (128,),
+        "4 takers to a maker, of whose order a part is left",
+    )
     table(venue, flow.distinct, (1, 8, 64, 128), "all orders distinct")
     for mandates, fills in ((1, 64), (8, 64), (32, 32)):
         name = f"quotes under {mandates} new mandates of 256, each filled once"

@@ -20,7 +20,9 @@ SMALL: Final = 16  # positions that never cost more, however they were listed
 ORDERS_MAX: Final = 254  # signed orders in one batch, replaced ancestors included; with terms they fit its words
 FIXED_GAS: Final = 170_000  # heartbeat, round and operator's signature
 ORDER_GAS: Final = 32_000  # signature, what became of it written for the first time, half a trade
-FILLING_GAS: Final = 23_000  # how much of it has filled, written for the first time; not of what is shown without a fill
+FILLING_GAS: Final = (
+    23_000  # how much of it has filled, written for the first time; not of what is shown without a fill
+)
 REPLACING_GAS: Final = 25_000  # what became of an order it replaces that is not shown, written for the first time
 KEY_GAS: Final = 2_200  # a session key is read; what the owner's cancellations cost (8,400) GAS_MAX leaves room for
 TRADE_GAS: Final = 4_000

@@ -33,7 +33,10 @@ def test_the_list_of_refusals_is_closed():
 
 def test_every_number_has_its_name_and_is_used(market):
     text = (ROOT / "contracts" / "lib" / "refusals.vy").read_text()
-    numbers = {name: int(number) for name, number in re.findall(r"^([A-Z_]+): constant\(uint256\) = (\d+)$", text, re.M)}
+    numbers = {
+        name: int(number)
+        for name, number in re.findall(r"^([A-Z_]+): constant\(uint256\) = (\d+)$", text, re.MULTILINE)
+    }
     assert sorted(numbers.values()) == list(range(len(numbers)))
     assert set(numbers) == {name for path in SOURCES for name in NUMBERED.findall(path.read_text())}
     for name, number in numbers.items():

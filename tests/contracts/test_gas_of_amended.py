@@ -49,7 +49,9 @@ def test_an_order_amended_a_hundred_times_writes_its_quantity_once(market):
     def settled(makers):
         taker = v.sign(v.order(m.taker, m.call, -LOT, 700 * USDC))
         v.post(v.round())
-        return v.settle(v.batch([*makers, taker], [Trade(len(makers) - 1, len(makers), LOT, 700 * USDC, 60_000 * USDC)]))
+        return v.settle(
+            v.batch([*makers, taker], [Trade(len(makers) - 1, len(makers), LOT, 700 * USDC, 60_000 * USDC)])
+        )
 
     settled([amended(0)])
     alone = settled([amended(0)]).gas_used

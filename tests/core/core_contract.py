@@ -144,7 +144,9 @@ class Owned:
         self.rooms: dict[bytes, Room] = {}  # of the keys that have limits
         self.lanes: dict[int, int] = {}  # nonce -> filled
         self.over: dict[int, str] = {}  # nonces under which nothing fills any more -> why
-        self.handed: dict[int, int] = {}  # nonces shown without a fill -> what they took over and hand on in the same batch
+        self.handed: dict[
+            int, int
+        ] = {}  # nonces shown without a fill -> what they took over and hand on in the same batch
         self.leaves: dict[tuple[int, int], int] = {}  # nonce of a mandate and place of a quote -> filled
         self.spent: dict[int, Spent] = {}  # nonce of a mandate -> what filled under it
         self.cancelled: dict[int, int] = {}  # nonce -> effective from
