@@ -169,19 +169,8 @@ def table(venue: Venue, draw: Draw, sizes: Sequence[int], name: str) -> None:
         print(f"{size:>6} {len(runs[-1][0][0]):>6} {runs[-1][2]:>8} {gas:>12,} {gas // size:>10,}  {name}")
 
 
-def main() -> None:
-    """Print the table."""
-    venue, players, series = make_venue()
-    flow = Flow(venue, players, series)
-    heartbeat = venue.settle(venue.batch([], [])).gas_used
-    first_gas, _ = settle(venue, flow.shared_makers(128))
-    for _ in range(3):
-        settle(venue, flow.shared_makers(128))
-    print(f"{ACCOUNTS} accounts, {SERIES} series of one expiry, positions held before; every order signed and checked")
-    print(f"Embedded chain, Prague rules, intrinsic gas and calldata included; each row is the mean of {RUNS} batches")
-    print(f"heartbeat (no orders): {heartbeat:,} gas")
-    print(f"first touch, 128 trades: {first_gas:,} gas, {first_gas // 128:,} per trade")
-    print(f"{'trades':>6} {'orders':>6} {'accounts':>8} {'gas':>12} {'per trade':>10}  workload")
+def rows(venue: Venue, flow: Flow) -> None:
+    """All workloads among accounts that hold positions."""
     table(venue, flow.shared_makers, (1, 8, 64, 128), "4 takers to a maker")
     table(
         venue,
@@ -196,6 +185,22 @@ def main() -> None:
     spreads = "executions of spreads of two legs, against "
     table(venue, lambda size: combos(flow, size, implied=False), (1, 8, 64), spreads + "spreads")
     table(venue, lambda size: combos(flow, size, implied=True), (1, 8, 64), spreads + "an order of each leg")
+
+
+def main() -> None:
+    """Print the table."""
+    venue, players, series = make_venue()
+    flow = Flow(venue, players, series)
+    heartbeat = venue.settle(venue.batch([], [])).gas_used
+    first_gas, _ = settle(venue, flow.shared_makers(128))
+    for _ in range(3):
+        settle(venue, flow.shared_makers(128))
+    print(f"{ACCOUNTS} accounts, {SERIES} series of one expiry, positions held before; every order signed and checked")
+    print(f"Embedded chain, Prague rules, intrinsic gas and calldata included; each row is the mean of {RUNS} batches")
+    print(f"heartbeat (no orders): {heartbeat:,} gas")
+    print(f"first touch, 128 trades: {first_gas:,} gas, {first_gas // 128:,} per trade")
+    print(f"{'trades':>6} {'orders':>6} {'accounts':>8} {'gas':>12} {'per trade':>10}  workload")
+    rows(venue, flow)
     for trades in (64, 80):
         work = strangers(venue, series[2], trades)
         gas, accounts = settle(venue, work)

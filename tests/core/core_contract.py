@@ -256,14 +256,9 @@ class Contract:
         moved = self._match(orders, fills)
         self._reduce(orders, fills)
         spent = self._spend(quotes, fills)
-        filled = [self._filled(order, place, fills) for place, order in enumerate(orders)]
         touched = sorted({order.account for order in orders})
         before = {key: self._may_trade(self.accounts[key], self.rounds[round_id], now_s) for key in touched}
-        for place, order in enumerate(orders):
-            self._execute(order, filled[place], now_s, quotes.get(place))
-            self._use_key(order, filled[place], self._paid(orders, fills, place))
-        if any(self.accounts[key].handed for key in touched):
-            raise Refused("order_replaced")
+        self._execute_all(orders, fills, now_s, quotes)
         for (key, nonce), sums in spent.items():
             self.accounts[key].spent[nonce] = sums
         for key, cash in moved.items():
@@ -275,6 +270,16 @@ class Contract:
         self.batch_id = batch_id
         if orders:
             self.round_id = round_id
+
+    def _execute_all(
+        self, orders: list[Authorisation], fills: list[Fill], now_s: int, quotes: dict[int, Shown]
+    ) -> None:
+        filled = [self._filled(order, place, fills) for place, order in enumerate(orders)]
+        for place, order in enumerate(orders):
+            self._execute(order, filled[place], now_s, quotes.get(place))
+            self._use_key(order, filled[place], self._paid(orders, fills, place))
+        if any(self.accounts[order.account].handed for order in orders):
+            raise Refused("order_replaced")
 
     def _may_follow(self, batch_id: int, round_id: int, orders: int) -> None:
         if batch_id != self.batch_id + 1:
