@@ -30,7 +30,7 @@ from exchange.core import (
 from exchange.core.events import Reject
 from exchange.core.invariants import ALL
 from exchange.dialect.errors import Code
-from exchange.publisher import orderlog, publisher
+from exchange.publisher import candles, orderlog, publisher, statements, tape
 from exchange.session import access, requests
 from exchange.session import quoting as session_quoting
 from exchange.session.limits import Limits
@@ -165,6 +165,11 @@ BOUNDS: dict[str, list[float]] = {
     "what waits for settlement": [backlog.BLOCK_S, backlog.BATCHES_MIN],
     "listings": [listing.LIVE_EXPIRIES_MAX, listing.EXPIRY_SLOTS, 4 * listing.GROUPS_MAX, listing.SHEET_WORDS_MAX],
     "closed orders remembered": [orderlog.CLOSED_MAX],
+    "trades, changes of cash and bars of a minute remembered": [
+        tape.TRADES_MAX,
+        statements.ENTRIES_MAX,
+        candles.BARS_MAX,
+    ],
     "transactions not final": [sender._UNFINAL_MAX],
     "blocks remembered for reorganisations": [watcher._BRANCH_MAX],
 }

@@ -54,6 +54,7 @@ class Code(Enum):
     UNAUTHORIZED = (13009, "unauthorized")
     FORBIDDEN = (13021, "forbidden")
     TEMPORARILY_UNAVAILABLE = (13028, "temporarily_unavailable")
+    LABEL_NOT_UNIQUE = (13032, "non_unique_order_label")
     MMP_REQUIRED = (13040, "mmp_required")
     QUOTES_FROZEN = (13043, "quotes_frozen")
     TIMED_OUT = (13888, "timed_out")

@@ -1,7 +1,7 @@
 """Tickers, books and indices as clients see them. Imports core, numbers, listed, quant."""
 
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 
@@ -12,13 +12,25 @@ from exchange.core.oracle import Term
 from exchange.core.state import State, legs_of
 from exchange.core.state_types import Combo, Series
 from exchange.core.uncross import indicative
-from exchange.core.units import U63_MAX, Price, Qty
+from exchange.core.units import QTY_ONE, U63_MAX, Price, Qty
 from exchange.dialect.listed import Listed, book_state, phase_name
 from exchange.dialect.numbers import contracts, millis, millis_of_seconds, percent, usdc
 from exchange.quant.greeks import ZERO, Greeks, black76_greeks
 from exchange.quant.implied import NoImpliedVolError, implied_vol
 
 Levels = list[tuple[Price, Qty]]
+
+
+class Day(NamedTuple):
+    """The last 24 hours of an instrument; ``value`` is the sum of price x quantity. Prices stand if one moved."""
+
+    volume: Qty = 0
+    value: int = 0
+    first: Price = 0
+    high: Price = 0
+    low: Price = 0
+    last: Price = 0
+    has_price: bool = False
 
 
 class GreekSheet:
@@ -69,8 +81,18 @@ def index_of_underlying(state: State, underlying: int) -> Price:
     return spot.spot if spot is not None else 0
 
 
-def ticker_object(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, Any]:
-    """The dialect's ticker. An empty side is 0.0, not null, and ``stats.volume`` counts since the listing."""
+def stats_object(day: Day) -> dict[str, Any]:
+    """The dialect's statistics of a day: volume, high and low, and by how many percent the price moved if it did."""
+    notional = usdc(day.value) / QTY_ONE
+    shown: dict[str, Any] = {"volume": contracts(day.volume), "volume_usd": notional, "volume_notional": notional}
+    if not day.has_price:
+        return shown | {"low": None, "high": None}
+    change = {"price_change": round(100 * (day.last - day.first) / day.first, 4)} if day.first > 0 else {}
+    return shown | {"low": usdc(day.low), "high": usdc(day.high)} | change
+
+
+def ticker_object(state: State, listed: Listed, sheet: GreekSheet, day: Day) -> dict[str, Any]:
+    """The dialect's ticker. An empty side is 0.0, not null; ``x_volume`` counts since the listing."""
     stated: Series | Combo = state.combos[listed.series] if listed.legs else state.series[listed.series]
     index = usdc(index_of_underlying(state, listed.underlying))
     most = usdc(_PRICE_MAX // listed.tick_above * listed.tick_above)
@@ -79,7 +101,8 @@ def ticker_object(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, 
         "timestamp": millis(state.time_ns),
         "state": book_state(state, listed),
         "x_phase": phase_name(state, listed.series),
-        "stats": {"volume": contracts(stated.volume), "low": None, "high": None},
+        "stats": stats_object(day),
+        "x_volume": contracts(stated.volume),
         "open_interest": contracts(stated.open_interest) if isinstance(stated, Series) else 0.0,
         **_best(state, listed),
         "index_price": index,
@@ -91,6 +114,12 @@ def ticker_object(state: State, listed: Listed, sheet: GreekSheet) -> dict[str, 
         "interest_rate": 0.0,
         **_priced(state, listed, sheet),
     }
+
+
+def quote_object(ticker: dict[str, Any]) -> dict[str, Any]:
+    """The dialect's quote: what of a ticker tells of best prices."""
+    names = ("best_bid_price", "best_bid_amount", "best_ask_price", "best_ask_amount")
+    return {name: ticker[name] for name in ("instrument_name", "timestamp", *names)}
 
 
 def auction_object(state: State, listed: Listed) -> dict[str, Any]:
@@ -170,14 +199,46 @@ def _quoted_vols(state: State, listed: Listed, term: Term) -> dict[str, float]:
     return found
 
 
-def order_book_object(state: State, listed: Listed, sheet: GreekSheet, change_id: int, depth: int) -> dict[str, Any]:
+def order_book_object(
+    state: State, listed: Listed, ticker: dict[str, Any], change_id: int, depth: int
+) -> dict[str, Any]:
     """The dialect's order book: the ticker's fields, ``depth`` levels of each side, and the stream's change id."""
     book = state.books[listed.series]
-    return ticker_object(state, listed, sheet) | {
+    return ticker | {
         "bids": level_rows(book.bids.depth(depth)),
         "asks": level_rows(book.asks.depth(depth)),
         "change_id": change_id,
     }
+
+
+def summary_row(state: State, listed: Listed, day: Day) -> dict[str, Any]:
+    """The dialect's line of a summary of books. An empty side is null here, as clients of chains expect."""
+    book, stats = state.books[listed.series], stats_object(day)
+    bid, ask = book.bids.best(), book.asks.best()
+    stated: Series | Combo = state.combos[listed.series] if listed.legs else state.series[listed.series]
+    index, mark = usdc(index_of_underlying(state, listed.underlying)), usdc(mark_of(state, listed.series))
+    shown = {
+        "instrument_name": listed.name,
+        "base_currency": listed.base,
+        "quote_currency": "USDC",
+        "bid_price": usdc(bid) if bid is not None else None,
+        "ask_price": usdc(ask) if ask is not None else None,
+        "mid_price": usdc(bid + ask) / 2 if bid is not None and ask is not None else None,
+        "mark_price": mark,
+        "last": usdc(stated.last_price) if stated.last_price or (listed.legs and stated.volume) else None,
+        "open_interest": contracts(stated.open_interest) if isinstance(stated, Series) else 0.0,
+        "creation_timestamp": millis(state.time_ns),
+        "estimated_delivery_price": index,
+        "interest_rate": 0.0,
+        "underlying_index": listed.price_index,
+        **{name: stats[name] for name in ("volume", "volume_usd", "volume_notional", "high", "low")},
+        "price_change": stats.get("price_change"),
+    }
+    view = state.view
+    if view is not None and not listed.legs and listed.series in view.marks:
+        shown["underlying_price"] = usdc(view.terms[listed.expiry_id].expected)
+        shown["mark_iv"] = round(percent(view.vols[listed.series]), 4)
+    return shown
 
 
 def level_rows(levels: Levels) -> list[tuple[float, float]]:

@@ -255,6 +255,7 @@ def leg_trade_object(fill: Fill, side: Side) -> dict[str, Any]:
     other = fill.maker if side is fill.taker else fill.taker
     return trade_object(fill) | {
         "x_counterparty": account_name(other.account),
+        "order_id": block_name(fill.block),
         "direction": direction(is_buy=side.is_buy),
         "state": "filled",
         "fee": usdc(side.fee),

@@ -60,7 +60,7 @@ class Note(NamedTuple):
 
     stems: tuple[str, ...]
     account: int
-    item: dict[str, Any]
+    item: Any
     latest: bool
 
 

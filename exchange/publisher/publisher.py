@@ -7,15 +7,15 @@ marked, and collected at the sender's pace. Imports core, dialect, signing.
 
 import itertools
 from collections import Counter
-from typing import Final, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.state import State
 from exchange.core.units import Nanos, Price, Qty
-from exchange.dialect.channels import RFQS, Channel, Family, currencies_of
+from exchange.dialect.channels import RFQS, TICKERS, Channel, Family, currencies_of
 from exchange.dialect.listed import Listed, listed_of
-from exchange.dialect.market import GreekSheet, auction_object, index_of_underlying, ticker_object
+from exchange.dialect.market import GreekSheet, auction_object, index_of_underlying, quote_object, ticker_object
 from exchange.dialect.names import base_currency, index_name
 from exchange.dialect.numbers import millis, usdc
 from exchange.dialect.orders import (
@@ -29,8 +29,10 @@ from exchange.dialect.orders import (
 )
 from exchange.dialect.portfolio import portfolio_object
 from exchange.publisher.blocks import BlockLog
+from exchange.publisher.boards import Boards
 from exchange.publisher.changes import changes_object, changes_of
 from exchange.publisher.directory import Directory
+from exchange.publisher.history import History
 from exchange.publisher.notes import BookDelta, BookSnapshot, Note, Notification, Outcome, Revoked, Row
 from exchange.publisher.orderlog import Level, Noted, OrderLog
 from exchange.publisher.rfqs import RfqLog, notes_of
@@ -41,7 +43,17 @@ K = TypeVar("K")
 TICKERS_MAX: Final = 256
 PORTFOLIOS_MAX: Final = 16
 _RARE: Final = (c.PostRound, c.ObserveRevocation, c.ExecuteBlock)
-_BY_KIND: Final = (Family.TRADES, Family.ORDERS, Family.FILLS, Family.CHANGES, Family.COMBO_FILLS)
+_OF_INDEX: Final = (Family.INDEX, Family.MARKS, Family.ESTIMATE, Family.STATISTICS)
+_BY_KIND: Final = (
+    Family.TRADES,
+    Family.ORDERS,
+    Family.FILLS,
+    Family.CHANGES,
+    Family.COMBO_FILLS,
+    Family.STATE,
+    Family.CREATION,
+)
+_ONLY_BY_KIND: Final = (Family.STATE, Family.CREATION)
 _SETTLEMENT_CURRENCIES: Final = ("USDC", "ANY")
 
 
@@ -74,6 +86,7 @@ class Publisher:
         self.rfqs = RfqLog(self.by_series)
         self.orders = OrderLog(self.by_series, self.rfqs.open)
         self.blocks = BlockLog()
+        self.history = History(self.by_series)
         self.sheet = GreekSheet()
         self.ready = False
         self.time_ns: Nanos = 0
@@ -84,6 +97,8 @@ class Publisher:
         self._watched: Counter[tuple[str, int]] = Counter()
         self._families: Counter[Family] = Counter()
         self._accounts: Counter[int] = Counter()
+        self._boards = Boards(self.by_series, self.indices, self.history, self._watched, self._families)
+        self._quoted: dict[int, tuple[float, ...]] = {}
         self._tickers = 0
         self._auctions = 0
         self._dirty_auctions: dict[int, None] = {}
@@ -96,13 +111,15 @@ class Publisher:
         """Start from a state; what came before is unknown except as the state tells."""
         self.listed.clear()
         self.by_series.clear()
-        self.indices = {index_name(item.name): item.id for item in state.underlyings.values()}
+        self.indices.clear()
+        self.indices.update({index_name(item.name): item.id for item in state.underlyings.values()})
         self._adopt_venue(state)
         for series in (*state.series, *state.combos):
             self._list(state, series)
         self.directory.rebuild(state)
         self.rfqs.rebuild(state)
         self.orders.rebuild(state)
+        self.history.rebuild(state)
         self._base_change_id = state.seq
         self.time_ns = state.time_ns
         self._change_ids.clear()
@@ -117,6 +134,7 @@ class Publisher:
         if kind is not c.Place and kind is not c.Cancel and kind is not c.Amend:
             self._note_rare(state, outcome)
         noted = self._noted = self.orders.note(state, outcome)
+        self.history.note(state, outcome, noted)
         told: list[Notification] = []
         if self._shadows:
             told += self._deltas(state, outcome, noted)
@@ -137,7 +155,7 @@ class Publisher:
             self._tell_rare(told, state, outcome)
         if self._families[Family.PROTECTION]:
             told += self._protections(outcome)
-        return told + self._requests(state, outcome, noted)
+        return [*told, *self._boards.note(state, outcome, noted), *self._requests(state, outcome, noted)]
 
     @property
     def noted(self) -> Noted:
@@ -340,8 +358,12 @@ class Publisher:
 
     def knows(self, channel: Channel) -> bool:
         """Whether the subject of a channel exists here."""
-        if channel.family is Family.INDEX:
+        if channel.family in _OF_INDEX:
             return channel.subject in self.indices
+        if channel.family is Family.CHART:
+            return channel.subject.rpartition(".")[0] in self.listed
+        if channel.family is Family.PLATFORM:
+            return True
         if channel.family is Family.PORTFOLIO:
             return channel.subject in _SETTLEMENT_CURRENCIES
         if channel.family is Family.PROTECTION:
@@ -349,7 +371,7 @@ class Publisher:
         if channel.family in RFQS:
             return any(channel.subject in currencies_of(listed.base) for listed in self.listed.values())
         if channel.subject in self.listed:
-            return True
+            return channel.family not in _ONLY_BY_KIND
         kind, _, currency = channel.subject.partition(".")
         return bool(kind and currency) and channel.family in _BY_KIND
 
@@ -357,12 +379,14 @@ class Publisher:
         """Start telling about a channel's stem; a book starts with a snapshot as of this state."""
         self._watched[channel.stem, account] += 1
         self._families[channel.family] += 1
-        self._tickers, self._auctions = self._families[Family.TICKER], self._families[Family.AUCTION]
+        self._count_watches()
+        self._boards.watch(state, channel.family)
         if account:
             self._accounts[account] += 1
             self._dirty_accounts[account] = None
-        if channel.family is Family.TICKER:
+        if channel.family in TICKERS:
             self._dirty_tickers[self.listed[channel.subject].series] = None
+            self._quoted.pop(self.listed[channel.subject].series, None)
         if channel.family is Family.AUCTION:
             self._dirty_auctions[self.listed[channel.subject].series] = None
         if channel.family in (Family.BOOK, Family.DEPTH):
@@ -383,7 +407,7 @@ class Publisher:
         """Stop telling, when it was the last to watch."""
         _decrease(self._watched, (channel.stem, account))
         _decrease(self._families, channel.family)
-        self._tickers, self._auctions = self._families[Family.TICKER], self._families[Family.AUCTION]
+        self._count_watches()
         if account:
             _decrease(self._accounts, account)
         if channel.family in (Family.BOOK, Family.DEPTH):
@@ -391,6 +415,10 @@ class Publisher:
             stems = (f"{Family.BOOK.value}.{listed.name}", f"{Family.DEPTH.value}.{listed.name}")
             if not any((stem, 0) in self._watched for stem in stems):
                 self._shadows.pop(listed.series, None)
+
+    def _count_watches(self) -> None:
+        self._tickers = sum(self._families[family] for family in TICKERS)
+        self._auctions = self._families[Family.AUCTION]
 
     def watching(self) -> int:
         """How many watches are in force."""
@@ -401,7 +429,7 @@ class Publisher:
     def has_marked(self) -> bool:
         """Whether a collection would find tickers or portfolios to tell."""
         return bool(
-            (self._dirty_tickers and self._families[Family.TICKER])
+            (self._dirty_tickers and self._tickers)
             or (self._dirty_auctions and self._families[Family.AUCTION])
             or (self._dirty_accounts and self._families[Family.PORTFOLIO])
         )
@@ -413,16 +441,29 @@ class Publisher:
         """
         told: list[Notification] = []
         for series in _take(self._dirty_tickers, TICKERS_MAX):
-            listed = self.by_series[series]
-            stem = f"{Family.TICKER.value}.{listed.name}"
-            if (stem, 0) in self._watched:
-                told.append(Note((stem,), 0, ticker_object(state, listed, self.sheet), latest=True))
+            told += self._ticker_notes(state, self.by_series[series])
         for series in _take(self._dirty_auctions, TICKERS_MAX):
             listed = self.by_series[series]
             stem = f"{Family.AUCTION.value}.{listed.name}"
             if (stem, 0) in self._watched:
                 told.append(Note((stem,), 0, auction_object(state, listed), latest=True))
         return told + self._portfolios(state)
+
+    def _ticker_notes(self, state: State, listed: Listed) -> list[Notification]:
+        """The ticker to whom hears it whole or in parts, and its quote where that is another than last told."""
+        names = {family: f"{family.value}.{listed.name}" for family in TICKERS}
+        watched = {family: name for family, name in names.items() if (name, 0) in self._watched}
+        if not watched:
+            return []
+        ticker, quote = self.ticker_of(state, listed), watched.pop(Family.QUOTE, None)
+        told: list[Notification] = [Note((name,), 0, ticker, latest=True) for name in watched.values()]
+        if quote is not None:
+            shown = quote_object(ticker)
+            best = tuple(shown[name] for name in shown if name.startswith("best_"))
+            if self._quoted.get(listed.series) != best:
+                self._quoted[listed.series] = best
+                told.append(Note((quote,), 0, shown, latest=True))
+        return told
 
     def _portfolios(self, state: State) -> list[Notification]:
         told: list[Notification] = []
@@ -434,6 +475,10 @@ class Publisher:
                 item = portfolio_object(state, state.accounts[account], self.sheet, self.bases(state))
                 told.append(Note(wanted, account, item, latest=True))
         return told
+
+    def ticker_of(self, state: State, listed: Listed) -> dict[str, Any]:
+        """The ticker of an instrument, as it is now."""
+        return ticker_object(state, listed, self.sheet, self.history.candles.day(listed.series, state.time_ns))
 
     def bases(self, state: State) -> tuple[str, ...]:
         """Base currencies of the underlyings, in lower case."""

@@ -8,7 +8,7 @@ dialect, signing and core.
 from exchange.session.access import Grant, Tokens
 from exchange.session.limits import Bucket, Costs, Limits
 from exchange.session.session import Session
-from exchange.session.work import Read, Reply, Submit, Subscribe, Unsubscribe, Work
+from exchange.session.work import Read, Reply, Several, Submit, Subscribe, Unsubscribe, Work
 
 __all__ = [
     "Bucket",
@@ -18,6 +18,7 @@ __all__ = [
     "Read",
     "Reply",
     "Session",
+    "Several",
     "Submit",
     "Subscribe",
     "Tokens",

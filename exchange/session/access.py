@@ -24,7 +24,7 @@ DEFAULT_SCOPE: Final = "connection mainaccount account:read trade:read_write"
 
 
 class Grant(NamedTuple):
-    """Who a token stands for, what was asked, and until when."""
+    """Who a token stands for, what was asked, and until when; ``account`` if it is good for one only."""
 
     address: bytes
     scope: str
@@ -32,6 +32,7 @@ class Grant(NamedTuple):
     access_token: str
     refresh_token: str
     expires_s: Seconds
+    account: int | None = None
 
 
 class Login(NamedTuple):
@@ -53,9 +54,9 @@ class Tokens:
         self._refresh: OrderedDict[str, tuple[Grant, Seconds]] = OrderedDict()
         self._logins: OrderedDict[bytes, Nanos] = OrderedDict()
 
-    def issue(self, address: bytes, scope: str, now_s: Seconds) -> Grant:
+    def issue(self, address: bytes, scope: str, now_s: Seconds, account: int | None = None) -> Grant:
         """New tokens; the oldest of all go when there are too many."""
-        grant = Grant(address, scope, rights_of(scope), self._mint(), self._mint(), now_s + TOKEN_LIFE_S)
+        grant = Grant(address, scope, rights_of(scope), self._mint(), self._mint(), now_s + TOKEN_LIFE_S, account)
         self._access[grant.access_token] = grant
         self._refresh[grant.refresh_token] = (grant, now_s + REFRESH_LIFE_S)
         while len(self._access) > TOKENS_MAX:
@@ -73,12 +74,17 @@ class Tokens:
 
     def renew(self, refresh_token: str, scope: str | None, now_s: Seconds) -> Grant:
         """New tokens for a refresh token, which is spent. Raises invalid_credentials."""
-        held = self._refresh.pop(refresh_token, None)
+        grant = self.held_by(refresh_token, now_s)
+        del self._refresh[refresh_token]
+        self._access.pop(grant.access_token, None)
+        return self.issue(grant.address, narrower(grant.scope, scope), now_s, grant.account)
+
+    def held_by(self, refresh_token: str, now_s: Seconds) -> Grant:
+        """The grant of a live refresh token, which stays good. Raises invalid_credentials."""
+        held = self._refresh.get(refresh_token)
         if held is None or held[1] <= now_s:
             raise DialectError(Code.INVALID_CREDENTIALS, reason="invalid_refresh_token")
-        grant = held[0]
-        self._access.pop(grant.access_token, None)
-        return self.issue(grant.address, narrower(grant.scope, scope), now_s)
+        return held[0]
 
     def forget(self, grant: Grant) -> None:
         """Log out: both tokens are dead."""

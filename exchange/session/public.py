@@ -3,9 +3,10 @@
 from typing import Any, Final
 
 from exchange.core.state import State
+from exchange.core.units import U63_MAX
 from exchange.dialect.errors import Code, DialectError
-from exchange.dialect.listed import instrument_object
-from exchange.dialect.market import index_of_underlying, order_book_object, ticker_object
+from exchange.dialect.listed import Listed, instrument_object
+from exchange.dialect.market import index_of_underlying, order_book_object
 from exchange.dialect.names import base_currency
 from exchange.dialect.numbers import millis, usdc
 from exchange.session.call import Call
@@ -99,18 +100,30 @@ def get_instrument(call: Call) -> Work:
 
 def get_order_book(call: Call) -> Work:
     """Levels and ticker of one book; ``change_id`` is the one of the streams."""
-    listed, desk = call.instrument(), call.desk
-    depth = call.params.whole("depth", DEPTH_DEFAULT, low=1, high=DEPTH_MAX)
-    return Read(
-        call.envelope,
-        lambda state: order_book_object(state, listed, desk.sheet, desk.change_id(listed.series), depth),
-    )
+    return _book(call, call.instrument())
+
+
+def get_order_book_by_instrument_id(call: Call) -> Work:
+    """The same, the instrument named by its number."""
+    listed = call.desk.by_series.get(call.params.whole("instrument_id", high=U63_MAX))
+    if listed is None:
+        raise DialectError(Code.INVALID_INSTRUMENT, reason="series_must_exist", param="instrument_id")
+    return _book(call, listed)
+
+
+def _book(call: Call, listed: Listed) -> Work:
+    desk, depth = call.desk, call.params.whole("depth", DEPTH_DEFAULT, low=1, high=DEPTH_MAX)
+
+    def query(state: State) -> dict[str, Any]:
+        return order_book_object(state, listed, desk.ticker_of(state, listed), desk.change_id(listed.series), depth)
+
+    return Read(call.envelope, query)
 
 
 def ticker(call: Call) -> Work:
     """Best prices, mark, vol and Greeks of one instrument."""
-    listed, sheet = call.instrument(), call.desk.sheet
-    return Read(call.envelope, lambda state: ticker_object(state, listed, sheet))
+    listed, desk = call.instrument(), call.desk
+    return Read(call.envelope, lambda state: desk.ticker_of(state, listed))
 
 
 def get_index_price(call: Call) -> Work:

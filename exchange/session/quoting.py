@@ -164,7 +164,7 @@ def _told(sides: list[Side], outcome: Outcome) -> dict[str, Any]:
         if type(event) is QuoteRefused
     ]
     standing = sum(type(event) is Quoted for event in outcome.events)
-    return {"errors": errors, "errors_count": len(errors), "pending_requests": 0, "x_standing": standing}
+    return {"errors": errors, "errors_count": len(errors), "pending_requests": [], "x_standing": standing}
 
 
 def _refusal(outcome: Outcome) -> DialectError | None:
@@ -243,14 +243,22 @@ def set_mmp_config(call: Call) -> Work:
     name = _group_of(params)
 
     def render(state: State, outcome: Outcome) -> Any:
-        return _refusal(outcome) or [_config(account_of(state, account).groups[name])]
+        return _refusal(outcome) or [_config(call, account_of(state, account).groups[name])]
 
     return Submit(call.envelope, SetProtection(account, name, guard), render)
 
 
-def _config(group: QuoteGroup) -> dict[str, Any]:
+def _index_of(call: Call, group: QuoteGroup) -> str:
+    """The index it is named after, else the one asked about, else the first: a group may hold quotes of all."""
+    asked = call.params.text("index_name", "", chars_max=32)
+    names = [name for name in (group.name, asked) if name in call.desk.indices]
+    return next(iter([*names, *call.desk.indices]))
+
+
+def _config(call: Call, group: QuoteGroup) -> dict[str, Any]:
     guard = group.protection
     shown: dict[str, Any] = {
+        "index_name": _index_of(call, group),
         "mmp_group": group.name,
         "interval": guard.interval_ns // NANOS_PER_SECOND,
         "frozen_time": guard.frozen_ns // NANOS_PER_SECOND,
@@ -265,21 +273,22 @@ def _config(group: QuoteGroup) -> dict[str, Any]:
     return shown | {name: limit for name, limit in limits if limit}
 
 
-def _status(state: State, group: QuoteGroup) -> dict[str, Any]:
+def _status(call: Call, state: State, group: QuoteGroup) -> dict[str, Any]:
     is_frozen = protection.is_frozen(group, state.time_ns)
     until = group.frozen_until_ns
     frozen_ms = 0 if not is_frozen or until == protection.UNTIL_RESET else millis(max(until, state.time_ns))
-    return {"mmp_group": group.name, "is_frozen": is_frozen, "frozen_until": frozen_ms}
+    named = {"index_name": _index_of(call, group), "mmp_group": group.name}
+    return named | {"is_frozen": is_frozen, "frozen_until": frozen_ms}
 
 
 def get_mmp_config(call: Call) -> Work:
     """Groups of the account and what protects them; one, if it is named."""
-    return _groups(call, lambda _, group: _config(group))
+    return _groups(call, lambda _, group: _config(call, group))
 
 
 def get_mmp_status(call: Call) -> Work:
     """Which groups are frozen, and until when; 0 stands for not frozen, and for until reset."""
-    return _groups(call, _status)
+    return _groups(call, lambda state, group: _status(call, state, group))
 
 
 def _groups(call: Call, told: Callable[[State, QuoteGroup], dict[str, Any]]) -> Work:

@@ -207,6 +207,10 @@ class Params:
         """These parameters with one of another object where it is not given."""
         return self if self.given(name) else Params(self.values | {name: other.values.get(name)}, textual=self.textual)
 
+    def having(self, **values: Any) -> "Params":
+        """These parameters with others in their place."""
+        return Params(self.values | values, textual=self.textual)
+
     def object(self, name: str) -> "Params":
         """A nested object; as query text, a JSON object."""
         value = self._structured(name)

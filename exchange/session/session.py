@@ -3,7 +3,7 @@
 Keeps the login, the credits, the heartbeat and the topics of a connection. Imports everything of this package.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -12,12 +12,12 @@ from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.dialect.channels import parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import account, blocks, combos, margins, operating, presence, public, quoting, rfqs, trading
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.elsewhere import ELSEWHERE
 from exchange.session.limits import Bucket, Limits
-from exchange.session.login import access_of, grant_object, log_in
+from exchange.session.login import access_of, exchange, fork, grant_object, log_in
+from exchange.session.methods import LOGINS, ON_SOCKET, PRIVATE, PUBLIC, Cost
 from exchange.session.requests import Malformed, Params, Request, RequestId, parse, wrong
 from exchange.session.work import Envelope, Reply, Subscribe, Topic, Unsubscribe, Work
 
@@ -26,141 +26,12 @@ HEARTBEAT_MAX_S: Final = 3_600
 MAINNETS: Final = (1,)
 CHANNEL_CHARS_MAX: Final = 128
 
-Handler = Callable[[Call], Work]
-
-_PUBLIC: Final[dict[str, Handler]] = {
-    "public/get_time": public.get_time,
-    "public/hello": public.hello,
-    "public/test": public.test,
-    "public/status": public.status,
-    "public/get_currencies": public.get_currencies,
-    "public/get_instruments": public.get_instruments,
-    "public/get_instrument": public.get_instrument,
-    "public/get_order_book": public.get_order_book,
-    "public/ticker": public.ticker,
-    "public/get_index_price": public.get_index_price,
-    "public/get_block_rfq_trades": rfqs.get_block_rfq_trades,
-    "public/get_combos": combos.get_combos,
-    "public/get_combo_ids": combos.get_combo_ids,
-    "public/get_combo_details": combos.get_combo_details,
-    "public/x_operate": operating.operate,  # signed by the operator's key, which need not have an account to log in to
-    "public/x_submit_block_trade": blocks.submit_block_trade,
-}
-_PRIVATE: Final[dict[str, Handler]] = {
-    "private/buy": trading.buy,
-    "private/sell": trading.sell,
-    "private/edit": trading.edit,
-    "private/cancel": trading.cancel,
-    "private/cancel_all": trading.cancel_all,
-    "private/cancel_all_by_instrument": trading.cancel_all_by_instrument,
-    "private/enable_cancel_on_disconnect": presence.enable_cancel_on_disconnect,
-    "private/disable_cancel_on_disconnect": presence.disable_cancel_on_disconnect,
-    "private/get_cancel_on_disconnect": presence.get_cancel_on_disconnect,
-    "private/x_cancel_all_after": presence.cancel_all_after,
-    "private/x_kill_switch": presence.kill_switch,
-    "private/x_release_kill_switch": presence.release_kill_switch,
-    "private/x_get_kill_switch": presence.get_kill_switch,
-    "private/create_block_rfq": rfqs.create_block_rfq,
-    "private/cancel_block_rfq": rfqs.cancel_block_rfq,
-    "private/accept_block_rfq": rfqs.accept_block_rfq,
-    "private/add_block_rfq_quote": rfqs.add_block_rfq_quote,
-    "private/edit_block_rfq_quote": rfqs.edit_block_rfq_quote,
-    "private/cancel_block_rfq_quote": rfqs.cancel_block_rfq_quote,
-    "private/cancel_all_block_rfq_quotes": rfqs.cancel_all_block_rfq_quotes,
-    "private/get_block_rfqs": rfqs.get_block_rfqs,
-    "private/get_block_rfq_quotes": rfqs.get_block_rfq_quotes,
-    "private/get_block_rfq_makers": rfqs.get_block_rfq_makers,
-    "private/get_block_rfq_user_info": rfqs.get_block_rfq_user_info,
-    "private/x_set_block_rfq_maker": rfqs.set_block_rfq_maker,
-    "private/create_combo": combos.create_combo,
-    "private/get_leg_prices": combos.get_leg_prices,
-    "private/verify_block_trade": blocks.verify_block_trade,
-    "private/simulate_block_trade": blocks.simulate_block_trade,
-    "private/execute_block_trade": blocks.execute_block_trade,
-    "private/invalidate_block_trade_signature": blocks.invalidate_block_trade_signature,
-    "private/get_block_trade": blocks.get_block_trade,
-    "private/get_block_trades": blocks.get_block_trades,
-    "private/mass_quote": quoting.mass_quote,
-    "private/cancel_quotes": quoting.cancel_quotes,
-    "private/set_mmp_config": quoting.set_mmp_config,
-    "private/get_mmp_config": quoting.get_mmp_config,
-    "private/get_mmp_status": quoting.get_mmp_status,
-    "private/reset_mmp": quoting.reset_mmp,
-    "private/get_open_orders": account.get_open_orders,
-    "private/get_open_orders_by_currency": account.get_open_orders_by_currency,
-    "private/get_open_orders_by_instrument": account.get_open_orders_by_instrument,
-    "private/get_trigger_order_history": account.get_trigger_order_history,
-    "private/get_order_state": account.get_order_state,
-    "private/get_positions": account.get_positions,
-    "private/get_position": account.get_position,
-    "private/get_account_summary": account.get_account_summary,
-    "private/get_account_summaries": account.get_account_summaries,
-    "private/get_margins": margins.get_margins,
-    "private/simulate_portfolio": margins.simulate_portfolio,
-}
-_ON_SOCKET: Final = (
-    "public/set_heartbeat",
-    "public/disable_heartbeat",
-    "public/subscribe",
-    "public/unsubscribe",
-    "public/unsubscribe_all",
-    "private/subscribe",
-    "private/unsubscribe",
-    "private/unsubscribe_all",
-    "private/logout",
-)
-METHODS: Final = ("public/auth", *_PUBLIC, *_PRIVATE, *_ON_SOCKET)
-_MATCHING: Final = (
-    "private/buy",
-    "private/sell",
-    "private/edit",
-    "private/cancel",
-    "private/cancel_all",
-    "private/cancel_all_by_instrument",
-    "private/x_cancel_all_after",
-    "private/x_kill_switch",
-    "private/x_release_kill_switch",
-    "private/cancel_quotes",
-    "private/create_block_rfq",
-    "private/cancel_block_rfq",
-    "private/accept_block_rfq",
-    "private/add_block_rfq_quote",
-    "private/edit_block_rfq_quote",
-    "private/cancel_block_rfq_quote",
-    "private/cancel_all_block_rfq_quotes",
-    "private/x_set_block_rfq_maker",
-    "private/execute_block_trade",
-    "private/invalidate_block_trade_signature",
-    "public/x_submit_block_trade",
-    "private/set_mmp_config",
-    "private/reset_mmp",
-    "private/create_combo",
-    "public/x_operate",
-)
-
 
 class Polled(NamedTuple):
     """What the passing of time asks for: texts to send, and why to close, if so."""
 
     texts: tuple[str, ...] = ()
     close: str = ""
-
-
-# As long as what is listed, or as the orders of an account: answers, and a message of quotes.
-_LISTINGS: Final = (
-    "private/mass_quote",
-    "public/get_instruments",
-    "public/get_combos",
-    "public/get_combo_ids",
-    "private/get_open_orders",
-    "private/get_open_orders_by_currency",
-    "private/get_open_orders_by_instrument",
-    "private/get_trigger_order_history",
-    "private/simulate_portfolio",
-    "private/get_block_rfqs",
-    "private/get_block_rfq_quotes",
-    "public/get_block_rfq_trades",
-)
 
 
 class Session:
@@ -262,26 +133,38 @@ class Session:
         return None
 
     def _cost_of(self, request: Request) -> int:
-        costs, method = self._limits.costs, request.method
-        if method == "private/mass_quote":
-            return costs.matching + costs.quote * request.params.count("quotes")
-        if method in _MATCHING:
-            return costs.matching
-        if method == "public/auth":
+        costs = self._limits.costs
+        if request.method in LOGINS:
             return costs.login
-        return costs.listing if method in _LISTINGS else costs.query
+        found = PUBLIC.get(request.method) or PRIVATE.get(request.method)
+        match found.cost if found is not None else Cost.QUERY:
+            case Cost.QUOTES:
+                return costs.matching + costs.quote * request.params.count("quotes")
+            case Cost.MATCHING:
+                return costs.matching
+            case Cost.LISTING:
+                return costs.listing
+            case _:
+                return costs.query
 
     def _dispatch(self, request: Request, envelope: Envelope, now_ns: Nanos) -> Work:
         method, params = request.method, request.params
         if method == "public/auth":
             return self._auth(params, envelope, now_ns)
-        if method in _ON_SOCKET:
+        if method in LOGINS:
+            given = (fork if method == "public/fork_token" else exchange)(self._tokens, self._desk, params, now_ns)
+            return envelope.result(grant_object(given, params, now_ns), now_ns)
+        if method in ON_SOCKET:
             return self._on_socket(method, params, envelope, now_ns)
-        handler = _PUBLIC.get(method) or _PRIVATE.get(method)
-        if handler is None:
-            raise DialectError(Code.NOT_IMPLEMENTED if method in ELSEWHERE else Code.METHOD_NOT_FOUND)
-        access = self._access(params, now_ns) if method in _PRIVATE else None
-        return handler(Call(self._desk, params, envelope, now_ns, access, self.number if self._is_socket else None))
+        found = PUBLIC.get(method) or PRIVATE.get(method)
+        if found is None:
+            if method in ELSEWHERE:
+                raise DialectError(Code.NOT_IMPLEMENTED, reason=ELSEWHERE[method])
+            raise DialectError(Code.METHOD_NOT_FOUND)
+        access = self._access(params, now_ns) if method in PRIVATE else None
+        return found.handler(
+            Call(self._desk, params, envelope, now_ns, access, self.number if self._is_socket else None)
+        )
 
     def _access(self, params: Params, now_ns: Nanos) -> Access:
         """The login of this request: its own token, else the connection's."""

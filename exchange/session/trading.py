@@ -12,10 +12,9 @@ from exchange.core.commands import (
     Amend,
     Attached,
     Cancel,
-    CancelAll,
     Place,
 )
-from exchange.core.events import Cancelled, Reject, Rejected
+from exchange.core.events import Reject, Rejected
 from exchange.core.state import State
 from exchange.core.units import U64_MAX
 from exchange.dialect.cures import explain, reducing
@@ -23,7 +22,7 @@ from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.orders import Tracked, order_object, user_combo_trade_object, user_trade_object
 from exchange.publisher import Publisher
 from exchange.publisher.notes import Outcome
-from exchange.session.asking import asked_of, edited, linked, require_in_time
+from exchange.session.asking import LABEL_CHARS_MAX, asked_of, edited, linked, require_in_time
 from exchange.session.authorising import Signed, authorised
 from exchange.session.call import Call
 from exchange.session.work import Read, Submit, Work
@@ -54,12 +53,41 @@ def _place(call: Call, *, is_buy: bool) -> Work:
     return _entering(call, Place(signed.auth, asked.label, attached=attached), signed, None)
 
 
+def close_position(call: Call) -> Work:
+    """Enter a reduce-only order. Its direction and amount are signed like those of any other, so they are named too."""
+    is_buy = call.params.choice("direction", ("buy", "sell"), "buy") == "buy"
+    if not call.params.given("authorization") or not call.params.given("direction"):
+        raise DialectError(
+            Code.AUTHORIZATION_REQUIRED,
+            reason="order_must_be_signed",
+            param="authorization",
+            rule="Sign a reduce-only order of the position's size, with direction and amount; verbatim signer does.",
+        )
+    return _place(call._replace(params=call.params.having(reduce_only=True)), is_buy=is_buy)
+
+
 def edit(call: Call) -> Work:
     """Replace an open order by a newly signed one; what is left out stays as it is."""
+    return _edit(call, _own_order(call, SCOPE_TRADE))
+
+
+def edit_by_label(call: Call) -> Work:
+    """The same, the order named by its label and instrument; of several that bear it, none is meant."""
+    listed, account = call.instrument(), call.account(SCOPE_TRADE)
+    label = call.params.text("label", "", chars_max=LABEL_CHARS_MAX)
+    mine = [item for item in call.desk.orders.open.values() if item.order.account == account]
+    found = [item for item in mine if item.order.label == label and item.order.series == listed.series]
+    if len(found) == 1:
+        return _edit(call, found[0])
+    code = Code.LABEL_NOT_UNIQUE if found else Code.ORDER_NOT_FOUND
+    reason = "label_must_be_unique" if found else "order_must_exist"
+    return _edit(call, _told_later(call, DialectError(code, reason=reason, param="label", value=len(found))))
+
+
+def _edit(call: Call, tracked: Tracked | Read) -> Work:
     params = call.params
     call.login()
     require_in_time(call)
-    tracked = _own_order(call, SCOPE_TRADE)
     if isinstance(tracked, Read):
         return tracked
     order = tracked.order
@@ -107,28 +135,6 @@ def cancel(call: Call) -> Work:
         return order_object(tracked, desk.by_series[order.series], is_open=order.id in state.orders)
 
     return Submit(call.envelope, Cancel(order.account, order.id), render)
-
-
-def cancel_all(call: Call) -> Work:
-    """Take all orders of the account off the book; how many."""
-    return _cancel_many(call, CancelAll(call.account(SCOPE_CANCEL | SCOPE_TRADE)))
-
-
-def cancel_all_by_instrument(call: Call) -> Work:
-    """Take the account's orders in one instrument off the book; how many."""
-    series = call.instrument().series
-    return _cancel_many(call, CancelAll(call.account(SCOPE_CANCEL | SCOPE_TRADE), series))
-
-
-def _cancel_many(call: Call, command: CancelAll) -> Work:
-    if call.params.flag("detailed"):
-        raise DialectError(Code.NOT_IMPLEMENTED, param="detailed")
-
-    def render(_state: State, outcome: Outcome) -> Any:
-        refused = _refusal(outcome)
-        return refused or sum(type(event) is Cancelled for event in outcome.events)
-
-    return Submit(call.envelope, command, render)
 
 
 # -- answers ----------------------------------------------------------------------------------------------------------

@@ -130,6 +130,27 @@ class Read(NamedTuple):
         return self.envelope.error(error, now_ns)
 
 
+class Several(NamedTuple):
+    """Ask the state what to sequence, then sequence it, one command right after the other; parts may be refused.
+
+    ``render`` runs for each as for Submit, and ``told`` makes the result of what all of them gave.
+    """
+
+    envelope: Envelope
+    plan: Callable[[State], tuple[AnyCommand, ...]]
+    render: Callable[[State, Outcome], Rendered]
+    told: Callable[[list[Rendered]], Any]
+
+    def finish(self, parts: list[Rendered], signed: Receipted | None, now_ns: Nanos) -> Reply:
+        """The reply; the receipt is that of the last record."""
+        beside = {} if signed is None else {"x_receipt": receipt_object(signed)}
+        return self.envelope.result(self.told(parts), now_ns, **beside)
+
+    def fail(self, error: DialectError, now_ns: Nanos) -> Reply:
+        """The reply when the state could not be asked, or a part was not sequenced."""
+        return self.envelope.error(error, now_ns)
+
+
 class Topic(NamedTuple):
     """A channel as one session hears it: private ones are of some accounts."""
 
@@ -160,4 +181,4 @@ class Unsubscribe(NamedTuple):
     ends: bool = False
 
 
-Work: TypeAlias = Reply | Submit | Read | Subscribe | Unsubscribe
+Work: TypeAlias = Reply | Submit | Several | Read | Subscribe | Unsubscribe

@@ -17,7 +17,7 @@ from exchange.session import Reply, Subscribe
 from exchange.session.work import Topic
 from exchange.shell.clock import Clock
 from exchange.shell.sequencer import Overloaded
-from exchange.shell.streams import BookFeed, BookStream, Listener, Stream
+from exchange.shell.streams import BookFeed, BookStream, Listener, Stream, stream_of
 
 PACE_S: Final = 0.1
 SLOW_BEATS: Final = 10  # agg2 hears every tenth beat
@@ -133,7 +133,9 @@ class Hub:
             return
         for account in topic.accounts or (0,):
             streams = self._streams[channel.stem, account]
-            streams.setdefault(channel.name, Stream(channel)).listeners[listener] = None
+            if channel.name not in streams:
+                streams[channel.name] = stream_of(channel)
+            streams[channel.name].join(listener)
 
     def _abandon(self, listener: Listener, topics: list[Topic], feeds: list[BookFeed | None]) -> None:
         """Take back what an attachment began, when the venue stopped before answering."""
@@ -185,7 +187,7 @@ class Hub:
             if stream is None or listener not in stream.listeners:
                 continue
             joined = True
-            del stream.listeners[listener]
+            stream.part(listener)
             if not stream.listeners:
                 del streams[topic.channel.name]
             if not streams:

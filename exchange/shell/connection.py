@@ -16,7 +16,7 @@ from exchange.core.commands import AnyCommand
 from exchange.core.state import State
 from exchange.dialect.errors import HALTED, OVERLOADED, TAKEN_BACK, DialectError
 from exchange.publisher.notes import Outcome
-from exchange.session import Read, Reply, Session, Submit, Subscribe, Unsubscribe, Work
+from exchange.session import Read, Reply, Session, Several, Submit, Subscribe, Unsubscribe, Work
 from exchange.session.work import Receipted
 from exchange.shell.attendance import Attendance
 from exchange.shell.broadcast import Hub
@@ -43,9 +43,14 @@ class Backend(Protocol):
         ...
 
 
-async def complete(work: Submit | Read, backend: Backend, clock: Clock) -> Reply:
+async def complete(work: Submit | Several | Read, backend: Backend, clock: Clock) -> Reply:
     """Do what a piece of work asks and return its reply."""
     try:
+        if isinstance(work, Several):
+            commands = await backend.read(work.plan)
+            done = await asyncio.gather(*(backend.submit(command, work.render) for command in commands))
+            receipt = done[-1][1] if done else None
+            return work.finish([rendered for rendered, _ in done], receipt, clock.now_ns())
         if isinstance(work, Submit):
             rendered, receipt = await backend.submit(work.command, work.render)
             return work.finish(rendered, receipt, clock.now_ns())
@@ -169,7 +174,7 @@ class Connection:
             _log.error("request_failed", exc_info=task.exception())
             self.end("internal error")
 
-    async def _perform(self, work: Submit | Read | Subscribe) -> None:
+    async def _perform(self, work: Submit | Several | Read | Subscribe) -> None:
         if not isinstance(work, Subscribe):
             self.send((await self._complete(work)).text)
             return
@@ -180,7 +185,7 @@ class Connection:
         except Halted:
             self.send(work.fail(HALTED, self._clock.now_ns()).text)
 
-    async def _complete(self, work: Submit | Read) -> Reply:
+    async def _complete(self, work: Submit | Several | Read) -> Reply:
         """Orders go in the name of the connection, so that they can leave with it."""
         if isinstance(work, Submit) and work.minded:
             try:

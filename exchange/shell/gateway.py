@@ -19,7 +19,7 @@ from exchange.dialect.errors import HALTED, OVERLOADED, Code, DialectError
 from exchange.publisher import Publisher
 from exchange.session import Bucket, Limits, Reply, Session, Tokens, Work
 from exchange.session.requests import Params, Request
-from exchange.session.work import Read, Submit
+from exchange.session.work import Read, Several, Submit
 from exchange.shell.broadcast import Hub
 from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.connection import Backend, Connection, complete
@@ -239,7 +239,7 @@ class Gateway:
         return Session(self._publisher, self._tokens, self._settings.limits, now_ns, bucket=bucket, is_socket=False)
 
     async def _done(self, work: Work) -> web.Response:
-        if isinstance(work, Submit | Read):
+        if isinstance(work, Submit | Several | Read):
             return _answer(await complete(work, self._backend, self._clock))
         assert isinstance(work, Reply)  # the session refuses subscriptions over HTTP
         return _answer(work)

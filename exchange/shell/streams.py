@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
-from exchange.core.units import Price, Qty
+from exchange.core.units import USDC_ONE, Price, Qty
 from exchange.dialect.channels import Channel, Family
 from exchange.dialect.numbers import contracts, usdc
 from exchange.publisher import BookDelta, BookSnapshot, Note
@@ -22,6 +22,10 @@ _ALONE: Final = (  # raw items of these are told one by one
     Family.RFQ_TAKER,
     Family.RFQ_MAKER,
     Family.RFQ_TRADES,
+    Family.CHART,
+    Family.STATE,
+    Family.CREATION,
+    Family.PLATFORM,
 )
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -63,8 +67,16 @@ class Stream:
     def __init__(self, channel: Channel) -> None:
         self.channel = channel
         self.listeners: dict[Listener, None] = {}
-        self._gathered: list[dict[str, Any]] = []
+        self._gathered: list[Any] = []
         self._alone = channel.family in _ALONE and channel.interval == "raw"
+
+    def join(self, listener: Listener) -> None:
+        """Tell one more."""
+        self.listeners[listener] = None
+
+    def part(self, listener: Listener) -> None:
+        """Tell one less."""
+        del self.listeners[listener]
 
     def hear(self, note: Note) -> None:
         """Send at once, or keep for the next beat."""
@@ -100,6 +112,44 @@ class Stream:
         text = message(self.channel.name, data)
         for listener in list(self.listeners):
             listener.send_latest(self.channel.name, text)
+
+
+class DeltaStream(Stream):
+    """A ticker in parts: whole to whoever has just come, then what changed. Parts are never left out."""
+
+    def __init__(self, channel: Channel) -> None:
+        super().__init__(channel)
+        self._told: dict[str, Any] = {}
+        self._fresh: dict[Listener, None] = {}
+
+    def join(self, listener: Listener) -> None:
+        """The next ticker is told whole."""
+        super().join(listener)
+        self._fresh[listener] = None
+
+    def part(self, listener: Listener) -> None:
+        """Tell one less."""
+        super().part(listener)
+        self._fresh.pop(listener, None)
+
+    def hear(self, note: Note) -> None:
+        """Tell what differs from the ticker before; the moment alone is no news."""
+        now, before, fresh = note.item, self._told, self._fresh
+        self._told, self._fresh = now, {}
+        changed = {name: value for name, value in now.items() if before.get(name) != value}
+        whole = message(self.channel.name, now | {"type": "snapshot"})
+        named = {name: now[name] for name in ("instrument_name", "timestamp")}
+        part = message(self.channel.name, named | changed | {"type": "change"})
+        for listener in list(self.listeners):
+            if listener in fresh:
+                listener.send(whole)
+            elif changed.keys() - {"timestamp"}:
+                listener.send(part)
+
+
+def stream_of(channel: Channel) -> Stream:
+    """The kind of stream that a channel other than a book is."""
+    return DeltaStream(channel) if channel.family is Family.DELTAS else Stream(channel)
 
 
 class BookStream:
@@ -164,10 +214,22 @@ class BookStream:
         return self._head() | shown
 
     def _top(self) -> dict[str, Any]:
-        feed, depth = self._feed, self.channel.depth
-        bids = [(usdc(price), contracts(feed.bids[price])) for price in sorted(feed.bids, reverse=True)[:depth]]
-        asks = [(usdc(price), contracts(feed.asks[price])) for price in sorted(feed.asks)[:depth]]
-        return self._head() | {"bids": bids, "asks": asks}
+        feed, depth, step = self._feed, self.channel.depth, self.channel.group * USDC_ONE
+        bids = grouped(feed.bids, step, is_buy=True)[:depth]
+        asks = grouped(feed.asks, step, is_buy=False)[:depth]
+        sides = {"bids": bids, "asks": asks}
+        return self._head() | {
+            name: [(usdc(price), contracts(total)) for price, total in side] for name, side in sides.items()
+        }
+
+
+def grouped(side: dict[Price, Qty], step: Price, *, is_buy: bool) -> list[tuple[Price, Qty]]:
+    """Levels, best first, put together in steps: bids at the step below and offers at the one above. 0: as they are."""
+    totals: dict[Price, Qty] = {}
+    for price, total in side.items():
+        at = price if not step else price // step * step if is_buy else -(-price // step) * step
+        totals[at] = totals.get(at, 0) + total
+    return sorted(totals.items(), reverse=is_buy)
 
 
 def _net(touched: dict[Price, Qty], now: dict[Price, Qty]) -> list[Row]:

@@ -30,6 +30,7 @@ OPERATOR_KEY = b"\x01" * 32
 STANDARD = c.StandardModel(*[cents * CENT for cents in (15, 13, 9, 9, 9, 120, 110, 105, 55, 100, 99, 200)])
 FEES = c.FeeSchedule(4 * CENT // 100, -CENT // 100, 125 * CENT // 10)
 ACCOUNTS = 4
+KNOWN = {"mandates": True, "combos": True, "blocks": True}
 
 
 def key_of(number: int) -> bytes:
@@ -73,11 +74,12 @@ async def open_market(sequencer: Sequencer, taker_delay_ns: int = 0) -> None:
     clearing = b"C" * 20
     operator = signing.address_of(OPERATOR_KEY)
     who, rules = ("test", 31337, clearing, b"O" * 20, operator), (3_600, 64, 900, FEES, STANDARD)
-    await must(sequencer, c.Configure(*who, *rules, taker_delay_ns=taker_delay_ns, combos=True))
+    await must(sequencer, c.Configure(*who, *rules, taker_delay_ns=taker_delay_ns, **KNOWN))
     await must(sequencer, c.ListUnderlying(0, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
     await must(sequencer, c.ListExpiry(1, 0, expiry_s))
     for index, (strike, is_call) in enumerate(itertools.product((62_000, 63_000, 64_000), (True, False))):
         await must(sequencer, c.ListSeries(1, index, strike * USDC, is_call))
+    await must(sequencer, c.SetBlocks(0, 10_000, "desk"))
     actions = itertools.count(1)
     for number in range(1, ACCOUNTS + 1):
         owner = signing.address_of(key_of(number))

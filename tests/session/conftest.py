@@ -19,7 +19,7 @@ from exchange.core.units import NO_EXPIRY, WAD
 from exchange.dialect.errors import DialectError
 from exchange.dialect.listed import Listed
 from exchange.publisher import Notification, Publisher
-from exchange.session import Limits, Read, Reply, Session, Submit, Subscribe, Tokens, Unsubscribe
+from exchange.session import Limits, Read, Reply, Session, Several, Submit, Subscribe, Tokens, Unsubscribe
 from exchange.session.limits import UNLIMITED
 from exchange.shell.wallet import Nonces, exact_price, exact_qty, sign_login, sign_order
 
@@ -186,6 +186,16 @@ def complete(venue: Venue, work: object) -> str:
         outcome = venue.do(work.command)
         rendered = work.render(venue.state, outcome)
         return work.finish(rendered, venue.receipt(outcome), venue.time_ns + 5_000).text
+    if isinstance(work, Several):
+        try:
+            commands = work.plan(venue.state)
+        except DialectError as error:
+            return work.fail(error, venue.time_ns + 5_000).text
+        outcomes, parts = [], []
+        for command in commands:
+            outcomes.append(venue.do(command))
+            parts.append(work.render(venue.state, outcomes[-1]))
+        return work.finish(parts, venue.receipt(outcomes[-1]) if outcomes else None, venue.time_ns + 5_000).text
     if isinstance(work, Read):
         try:
             return work.finish(work.query(venue.state), venue.time_ns + 5_000).text

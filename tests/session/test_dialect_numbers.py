@@ -52,5 +52,15 @@ def test_channels_come_apart():
     assert parse_channel("book.X.none.20.100ms").depth == 20
     assert parse_channel("user.orders.option.usdc.raw").stem == "user.orders.option.USDC"
     assert parse_channel("user.portfolio.any").is_private
-    for name in ("", "book", "book.X", "book.X.1s", "book.X.1.20.100ms", "user.orders.raw", "user.locks", "quote.X"):
+    for name in (
+        "",
+        "book",
+        "book.X",
+        "book.X.1s",
+        "book.X.3.20.100ms",
+        "book.X.1.20.raw",
+        "user.orders.raw",
+        "user.locks",
+        "chart.trades.X.2",
+    ):
         assert parse_channel(name) is None

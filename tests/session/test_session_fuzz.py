@@ -18,7 +18,7 @@ from exchange.core import invariants
 from exchange.dialect.errors import Code
 from exchange.dialect.market import mark_of
 from exchange.session.elsewhere import ELSEWHERE
-from exchange.session.session import METHODS
+from exchange.session.methods import METHODS
 from exchange.shell.wallet import sign_login
 
 from .conftest import CALL, PUT, complete

@@ -140,7 +140,7 @@ def test_quotes_are_cancelled_by_what_the_dialect_names(trader):
 def test_protection_is_set_told_and_reset(trader, venue):
     maker, taker = trader(1), trader(2)
     (config,) = configured(maker, quantity_limit=0.4, delta_limit=2.5, trade_count_limit=9, max_quote_quantity=1)
-    told = {"mmp_group": GROUP, "interval": 10, "frozen_time": 20, "x_covered": True}
+    told = {"index_name": "btc_usdc", "mmp_group": GROUP, "interval": 10, "frozen_time": 20, "x_covered": True}
     assert config == told | {"quantity_limit": 0.4, "delta_limit": 2.5, "trade_count_limit": 9}
     assert maker.ask("private/get_mmp_config", index_name="btc_usdc", mmp_group=GROUP) == [config]
     assert maker.ask("private/get_mmp_config", mmp_group="none") == []
@@ -153,7 +153,12 @@ def test_protection_is_set_told_and_reset(trader, venue):
     (note,) = [item for item in venue.notes if isinstance(item, Note) and item.stems == (channel.stem,)]
     assert (note.account, note.item["mmp_group"], note.item["x_figure"]) == (1, GROUP, "quantity")
     status = maker.ask("private/get_mmp_status")[0]
-    assert status == {"mmp_group": GROUP, "is_frozen": True, "frozen_until": venue.time_ns // 10**6 + 20_000}
+    assert status == {
+        "index_name": "btc_usdc",
+        "mmp_group": GROUP,
+        "is_frozen": True,
+        "frozen_until": venue.time_ns // 10**6 + 20_000,
+    }
     code, data = maker.refused("private/mass_quote", **message(maker, two_sided(CALL, 490, 510), budget=Budget(5)))
     assert (code, data["reason"]) == (13043, "quotes_must_not_be_frozen")
     assert maker.ask("private/reset_mmp", index_name="btc_usdc", mmp_group=GROUP) == "ok"

@@ -7,7 +7,7 @@ import pytest
 
 from exchange.core.events import Reject, Rejected
 from exchange.dialect.errors import REFUSALS, Code, refuse
-from exchange.session.session import METHODS
+from exchange.session.methods import METHODS
 
 API = Path(__file__).parents[2] / "docs" / "API.md"
 

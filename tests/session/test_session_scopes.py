@@ -5,7 +5,7 @@ import pytest
 from exchange import signing
 from exchange.core import commands as c
 from exchange.core.units import NO_EXPIRY
-from exchange.session.session import METHODS
+from exchange.session.methods import METHODS
 
 from .conftest import CALL, Trader, key_of
 from .test_session_quotes import GROUP, message, two_sided
@@ -63,6 +63,29 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/invalidate_block_trade_signature": (RFQ | C, {"nonce": 10**6}),
     "private/get_block_trade": (R, {"id": "BLOCK-1"}),
     "private/get_block_trades": (R, {}),
+    "private/edit_by_label": (T, {"instrument_name": CALL, "amount": 0.1}),
+    "private/close_position": (T, {"instrument_name": CALL, "type": "limit", "direction": "buy"}),
+    "private/cancel_by_label": (T | C, {"label": "mine"}),
+    "private/cancel_all_by_currency": (T | C, {"currency": "USDC"}),
+    "private/cancel_all_by_currency_pair": (T | C, {"currency_pair": "btc_usdc"}),
+    "private/cancel_all_by_kind_or_type": (T | C, {"currency": ["USDC"]}),
+    "private/get_user_trades_by_currency": (R, {"currency": "USDC"}),
+    "private/get_user_trades_by_currency_and_time": (R, {"currency": "USDC"}),
+    "private/get_user_trades_by_instrument": (R, {"instrument_name": CALL}),
+    "private/get_user_trades_by_instrument_and_time": (R, {"instrument_name": CALL}),
+    "private/get_user_trades_by_order": (R, {}),
+    "private/get_order_history_by_currency": (R, {"currency": "USDC"}),
+    "private/get_order_history_by_instrument": (R, {"instrument_name": CALL}),
+    "private/get_open_orders_by_label": (R, {"currency": "USDC", "label": "mine"}),
+    "private/get_order_state_by_label": (R, {"currency": "USDC", "label": "mine"}),
+    "private/get_order_margin_by_ids": (R, {}),
+    "private/get_transaction_log": (R, {"currency": "USDC", "start_timestamp": 0, "end_timestamp": 2**53}),
+    "private/get_settlement_history_by_currency": (R, {"currency": "USDC"}),
+    "private/get_settlement_history_by_instrument": (R, {"instrument_name": CALL}),
+    "private/get_subaccounts": (ANY, {}),
+    "private/get_subaccounts_details": (ANY, {"currency": "USDC"}),
+    "private/get_user_locks": (R, {}),
+    "private/get_currencies": (ANY, {}),
     "private/get_open_orders": (R, {}),
     "private/get_open_orders_by_currency": (R, {"currency": "USDC"}),
     "private/get_open_orders_by_instrument": (R, {"instrument_name": CALL}),
@@ -115,12 +138,16 @@ def test_a_session_key_may_what_its_scope_says_and_no_more(trader, venue, method
     holder.login()
     if method == "private/mass_quote":
         params = message(holder, two_sided(CALL, 300, 900))
+    elif method == "private/close_position":
+        params = {"direction": "buy", **holder.order(CALL, 0.1, 400, is_buy=True, reduce_only=True)}
     elif method in ("private/buy", "private/sell"):
         params = holder.order(CALL, 0.1, 400, is_buy=method == "private/buy")
     elif ("block_rfq" in method and "block_rfq_id" in params) or "block_rfq_quote_id" in params:
         params = requested(holder, owner, venue, method)
-    elif method in ("private/edit", "private/cancel", "private/get_order_state"):
+    elif method in ("private/edit", "private/cancel", "private/get_order_state", "private/get_user_trades_by_order"):
         params = {"order_id": resting, **params}
+    elif method == "private/get_order_margin_by_ids":
+        params = {"ids": [resting]}
     reply = holder.call(method, **params)
     forbidden = reply.get("error", {}).get("data", {}).get("reason") == "scope_must_allow"
     assert forbidden != bool(scope & needed), reply
