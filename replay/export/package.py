@@ -143,7 +143,7 @@ def _fill(
         told = walk(journal, day, files, progress)
     finally:
         files.close("")
-    manifest = _manifest(told, formats, _entries(partial, files.writers))
+    manifest = manifest_of(told, formats, _entries(partial, files.writers))
     data = canonical(manifest)
     (partial / MANIFEST).write_bytes(data)
     if key is not None:
@@ -172,7 +172,8 @@ def _entries(directory: Path, writers: dict[str, Writer]) -> list[Entry]:
     return entries
 
 
-def _manifest(told: Told, formats: list[str], entries: list[Entry]) -> Manifest:
+def manifest_of(told: Told, formats: list[str], entries: list[Entry]) -> Manifest:
+    """The manifest of a day that was walked through, over these files."""
     start_ns, end_ns = texts.bounds_of(told.day)
     config = told.state.config
     return Manifest(
