@@ -21,7 +21,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 EVM_VERSION = "prague"
 RUNTIME_LIMIT = 24_576  # EIP-170
 # Code that a contract runs on its own storage: it must lay out that storage alike, and callers see one ABI.
-PARTS = {"Clearing": ("Office", "Blocks")}
+PARTS = {"Clearing": ("Office", "Blocks", "Cases", "Liquidations")}
 CONTRACTS = Path(__file__).resolve().parent
 ARTIFACTS = CONTRACTS.parent / "exchange" / "artifacts"
 

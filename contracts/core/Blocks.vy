@@ -25,6 +25,7 @@ uses: rounds
 
 exports: (state.TERMS, blocktrades.block_queued, refusals.reason_of)
 
+MAX_ANSWER_BYTES: constant(uint256) = 32 * 8
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 
@@ -48,19 +49,36 @@ event BlockSettled:
     legs: uint256[4]
     fees: uint256[4]
 
+interface Cases:
+    def TERMS() -> bytes32: view
+
 BLOCK_BAND: public(immutable(uint256))
+CASES: public(immutable(address))
 
 
 @deploy
-def __init__(settings: state.Settings, band: uint256):
+def __init__(settings: state.Settings, band: uint256, cases: address):
     """
     @param settings Those of the Clearing that runs this code.
     @param band How far from its mark a leg may be priced without the operator, in 1e-18 of the index.
+    @param cases Code of liquidations, deployed under the same settings.
     """
     state.__init__(settings)
     if band > 10**18:
         fail.because("parameter_range")
+    if staticcall Cases(cases).TERMS() != state.TERMS:
+        fail.because("office_settings")
     BLOCK_BAND = band
+    CASES = cases
+
+
+@external
+@raw_return
+def __default__() -> Bytes[MAX_ANSWER_BYTES]:
+    """
+    @notice Every function of Cases, which runs those of Liquidations.
+    """
+    return raw_call(CASES, msg.data, max_outsize=MAX_ANSWER_BYTES, is_delegate_call=True)
 
 
 @external

@@ -67,7 +67,7 @@ exports: (
     exits.finalise_exit,
 )
 
-MAX_ANSWER_BYTES: constant(uint256) = 32 * 3
+MAX_ANSWER_BYTES: constant(uint256) = 32 * 8
 MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 MASK_32: constant(uint256) = 2**32 - 1
@@ -107,7 +107,7 @@ def __init__(settings: state.Settings, blocks: address, treasury: address):
 @raw_return
 def __default__() -> Bytes[MAX_ANSWER_BYTES]:
     """
-    @notice Every function of Blocks.
+    @notice Every function of Blocks, and of what that runs in its turn.
     """
     return raw_call(BLOCKS, msg.data, max_outsize=MAX_ANSWER_BYTES, is_delegate_call=True)
 

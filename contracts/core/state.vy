@@ -4,9 +4,9 @@
 @license Apache-2.0
 @notice Everything Clearing keeps in storage, in one order, and the settings of a deployment.
 @dev Clearing is one address with one storage, but its code is more than one contract may carry: what is called
-     for every fill is in Clearing itself, block trades are in Blocks, and the rest is in Office, which Clearing runs on
-     its own storage by delegatecall, as Office runs Blocks. All are built on this module alone, so a slot means the
-     same to each; the build compares their layouts and fails if they differ.
+     for every fill is in Clearing itself, block trades are in Blocks, liquidations in Cases and Liquidations, and the rest
+     is in Office. Clearing runs Office on its own storage by delegatecall, Office Blocks, Blocks Cases, and that
+     Liquidations. All are built on this module alone, so a slot means the same to each; the build compares their layouts and fails if they differ.
 @custom:kill See Clearing.
 """
 
@@ -14,6 +14,7 @@ from core import accounts
 from core import actions
 from core import blocktrades
 from core import exits
+from core import liquidations
 from core import listings
 from core import orders
 from core import portfolio
@@ -36,6 +37,7 @@ initializes: blocktrades[
     accounts := accounts, actions := actions, fees := fees, listings := listings, orders := orders, portfolio := portfolio
 ]
 initializes: exits[actions := actions, accounts := accounts, portfolio := portfolio, rounds := rounds]
+initializes: liquidations[actions := actions, listings := listings, portfolio := portfolio]
 
 interface Margin:
     def parameters() -> standard.Parameters: view

@@ -8,7 +8,7 @@ tells worth and risk of positions at one committed round is an ``Appraisal``.
 Source of the rules: reference quant 4.3. Imports margin, units, the words of commands.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from exchange.core.commands import StandardModel
@@ -17,6 +17,7 @@ from exchange.core.units import QTY_ONE, WAD, Cash, Nanos, Price, Qty, Wad, div_
 
 Positions: TypeAlias = dict[int, Qty]
 Ppm: TypeAlias = int  # 1e-6 of a whole
+FieldOf: TypeAlias = Callable[[int], int]  # the field of a series: its underlying, where pools are ring-fenced
 
 PPM: Final = 10**6
 
@@ -91,19 +92,23 @@ class Holder(NamedTuple):
 
 
 class Provider(NamedTuple):
-    """A backstop provider: the haircut it has committed to, and since when."""
+    """A backstop provider: the haircut it has committed to, since when, and the only field whose risk it takes."""
 
     holder: Holder
     haircut: Wad
     since: Nanos
+    field: int = 0
 
 
 class Slice(NamedTuple):
-    """The same share of every leg, each rounded up to 1e-4 contract; ``tried`` is the last share that did not do."""
+    """The same share of every leg, each rounded up to 1e-4 contract; ``tried`` is the last share that did not do, and
+    ``steps`` how often the first one grew.
+    """
 
     share: Ppm
     tried: Ppm
     positions: Positions
+    steps: int = 0
 
 
 class Transfer(NamedTuple):
@@ -117,12 +122,26 @@ class Transfer(NamedTuple):
     rate: Wad
 
 
+class Ask(NamedTuple):
+    """What a provider was asked, in the words of the contracts: steps of the share, and what it bears of the slice."""
+
+    provider: int
+    steps: int
+    part: Ppm
+
+
 class Exit(NamedTuple):
     """The account and the providers after all transfers. ``cash`` of a flat account may be negative: see waterfall."""
 
     account: Holder
     providers: tuple[Provider, ...]
     transfers: tuple[Transfer, ...]
+    asks: tuple[Ask, ...] = ()
+
+
+def one_field(_series: int) -> int:
+    """Everything is one field: providers stand for whatever the account holds."""
+    return 0
 
 
 # -- measures ---------------------------------------------------------------------------------------------------------
@@ -160,15 +179,17 @@ def share_of(positions: Positions, share: Ppm) -> Positions:
 # -- how much ---------------------------------------------------------------------------------------------------------
 
 
-def first_share(equity: Cash, risk: Cash, haircut: Wad, buffer: Wad) -> Ppm:
-    """The share that leaves equity at (1 + buffer) times the requirement, were quantities divisible; rounded up.
+def first_share(equity: Cash, risk: Cash, haircut: Wad, buffer: Wad, part: Cash | None = None) -> Ppm:
+    """The share of positions that carry ``part`` of the risk (all of it, unless told) which leaves equity at 1 + buffer
+    times what is left of the requirement, were quantities divisible; rounded up.
 
     Everything at once where the haircut would eat equity faster than risk: equity <= haircut * risk.
     """
-    if equity * WAD <= haircut * risk:
+    carried = risk if part is None else part
+    if carried <= 0 or equity * WAD <= haircut * risk:
         return PPM
     missing = (WAD + buffer) * risk - equity * WAD
-    return min(div_up(missing * PPM, (WAD + buffer - haircut) * risk), PPM)
+    return min(div_up(missing * PPM, (WAD + buffer - haircut) * carried), PPM)
 
 
 def haircut_of(appraisal: Appraisal, before: Positions, after: Positions, rate: Wad) -> Cash:
@@ -192,27 +213,33 @@ def is_cured(appraisal: Appraisal, holder: Holder, buffer: Wad) -> bool:
     return equity_of(appraisal, holder) * WAD >= needed
 
 
-def needed_slice(appraisal: Appraisal, holder: Holder, haircut: Wad, buffer: Wad) -> Slice | None:
-    """What has to go so that the account is cured or flat; None if it is.
+def needed_slice(
+    appraisal: Appraisal, holder: Holder, haircut: Wad, buffer: Wad, legs: Positions | None = None
+) -> Slice | None:
+    """What has to go of some legs (all of them, unless told) so that the account is cured or they are gone.
+
+    None if it is cured already.
 
     Rounding of legs may make the first share too small; it grows by 1/256 of itself until it does. At a share of one
-    nothing is left, so the search ends.
+    none of the legs is left, so the search ends.
     """
     if is_cured(appraisal, holder, buffer):
         return None
+    going = holder.positions if legs is None else legs
     equity, risk = equity_of(appraisal, holder), appraisal.risk(holder.positions, Kind.MAINTENANCE)
-    share, tried = first_share(equity, risk, haircut, buffer), 0
+    share, tried = first_share(equity, risk, haircut, buffer, appraisal.risk(going, Kind.MAINTENANCE)), 0
+    steps = 0
     while True:
-        positions = share_of(holder.positions, share)
-        if is_cured(appraisal, sold(appraisal, holder, positions, haircut), buffer):
-            return Slice(share, tried, positions)
-        share, tried = min(share + max(1, div_down(share, 256)), PPM), share
+        positions = share_of(going, share)
+        if share == PPM or is_cured(appraisal, sold(appraisal, holder, positions, haircut), buffer):
+            return Slice(share, tried, positions, steps)
+        share, tried, steps = min(share + max(1, div_down(share, 256)), PPM), share, steps + 1
 
 
 # -- who takes it -----------------------------------------------------------------------------------------------------
 
 
-def ranked(terms: LiquidationTerms, providers: tuple[Provider, ...]) -> list[Provider]:
+def ranked(terms: LiquidationTerms, providers: Iterable[Provider]) -> list[Provider]:
     """Providers whose haircut the terms allow: the cheapest first, then who committed first, then by number."""
     allowed = [provider for provider in providers if 0 <= provider.haircut <= terms.haircut]
     return sorted(allowed, key=lambda provider: (provider.haircut, provider.since, provider.holder.id))
@@ -231,60 +258,94 @@ def improves(appraisal: Appraisal, before: Holder, after: Holder, rate: Wad) -> 
     return equity * WAD <= rate * risk or (equity_of(appraisal, after) + 1) * risk >= equity * left
 
 
-def taken_by(appraisal: Appraisal, account: Holder, provider: Provider, needed: Slice) -> Positions:
-    """The largest part of the needed slice with which the provider passes its own initial margin.
+def taken_by(appraisal: Appraisal, account: Holder, provider: Provider, needed: Slice, buffer: Wad) -> Ppm:
+    """The largest part of the needed slice with which the provider passes its own initial margin, and which helps.
 
     Found by bisection over shares of the slice, each looked at as it would be: largest where what the provider can
     bear has no gaps (any convex requirement), and borne in any case.
     """
-    if _bears(appraisal, account, provider, needed.positions, is_whole=True):
-        return needed.positions
+    if _bears(appraisal, account, provider, needed.positions, buffer):
+        return PPM
     low, high = 0, PPM
     while high - low > 1:
         middle = div_down(low + high, 2)
         part = share_of(needed.positions, middle)
-        if _bears(appraisal, account, provider, part, is_whole=False):
+        if _bears(appraisal, account, provider, part, buffer):
             low = middle
         else:
             high = middle
-    return share_of(needed.positions, low)
+    return low
 
 
-def _bears(appraisal: Appraisal, account: Holder, provider: Provider, part: Positions, *, is_whole: bool) -> bool:
-    """Whether the provider passes initial margin with the part at its worth: it may yet have to give up its haircut."""
+def _bears(appraisal: Appraisal, account: Holder, provider: Provider, part: Positions, buffer: Wad) -> bool:
+    """Whether the provider passes initial margin with the part at its worth, for it may have to give up its haircut;
+    and whether the part cures the account or helps it by itself.
+    """
     held = provider.holder
     grown = Holder(held.id, held.cash - value_of(appraisal, part), merged(held.positions, part))
     if not covers(appraisal, grown, Kind.INITIAL):
         return False
     after = sold(appraisal, account, part, provider.haircut)
-    return is_whole or improves(appraisal, account, after, provider.haircut)
+    return is_cured(appraisal, after, buffer) or improves(appraisal, account, after, provider.haircut)
 
 
-def fast_exit(appraisal: Appraisal, terms: LiquidationTerms, account: Holder, providers: tuple[Provider, ...]) -> Exit:
+def legs_in(positions: Positions, field: int, field_of: FieldOf) -> Positions:
+    """The positions of one field."""
+    return {key: qty for key, qty in positions.items() if field_of(key) == field}
+
+
+def riskiest(appraisal: Appraisal, positions: Positions, fields: Iterable[int], field_of: FieldOf) -> int:
+    """Of some fields the one whose positions carry the most risk; of equals the lowest."""
+    risks = {field: appraisal.risk(legs_in(positions, field, field_of), Kind.MAINTENANCE) for field in fields}
+    return min(risks, key=lambda field: (-risks[field], field))
+
+
+def fast_exit(
+    appraisal: Appraisal,
+    terms: LiquidationTerms,
+    account: Holder,
+    providers: tuple[Provider, ...],
+    field_of: FieldOf = one_field,
+) -> Exit:
     """Hand the account's risk to providers in their order until it is cured or flat, or none can bear more.
 
     An account that covers its risk is left as it is; once the exit has begun it goes on until the buffer is there.
-    Each provider is offered what is needed at its own haircut and takes what its own initial margin bears; the next is
-    offered what is then needed.
+    Field by field, the riskiest first, for a provider takes nothing of another field than its own. Each is offered
+    what is needed at its own haircut and takes what its own initial margin bears; the next is offered what is then
+    needed.
     """
     if covers(appraisal, account, Kind.MAINTENANCE):
         return Exit(account, providers, ())
     transfers: list[Transfer] = []
+    asks: list[Ask] = []
     after = {provider.holder.id: provider for provider in providers}
-    for provider in ranked(terms, providers):
-        needed = needed_slice(appraisal, account, provider.haircut, terms.buffer)
-        if needed is None:
-            break
-        if provider.holder.id == account.id:
-            continue
-        part = taken_by(appraisal, account, provider, needed)
-        if not part:
-            continue
-        left = sold(appraisal, account, part, provider.haircut)
-        paid, worth = left.cash - account.cash, value_of(appraisal, part)
-        transfers.append(Transfer(provider.holder.id, needed, part, worth, worth - paid, provider.haircut))
-        held = provider.holder
-        grown = Holder(held.id, held.cash - paid, merged(held.positions, part))
-        after[held.id] = provider._replace(holder=grown)
-        account = left
-    return Exit(account, tuple(after.values()), tuple(transfers))
+    left = dict.fromkeys(map(field_of, account.positions))
+    while left:
+        field = riskiest(appraisal, account.positions, left, field_of)
+        del left[field]
+        for provider in ranked(terms, (each for each in providers if each.field == field)):
+            legs = legs_in(account.positions, field, field_of)
+            if provider.holder.id == account.id or not legs:
+                continue
+            needed = needed_slice(appraisal, account, provider.haircut, terms.buffer, legs)
+            if needed is None:
+                continue
+            part = taken_by(appraisal, account, provider, needed, terms.buffer)
+            asks.append(Ask(provider.holder.id, needed.steps, part))
+            if part:
+                transfer, account, held = _handed_over(appraisal, account, provider, needed, part)
+                transfers.append(transfer)
+                after[held.id] = provider._replace(holder=held)
+    return Exit(account, tuple(after.values()), tuple(transfers), tuple(asks))
+
+
+def _handed_over(
+    appraisal: Appraisal, account: Holder, provider: Provider, needed: Slice, part: Ppm
+) -> tuple[Transfer, Holder, Holder]:
+    """A part of a slice goes to a provider: what it took, and both after that."""
+    positions = share_of(needed.positions, part)
+    left = sold(appraisal, account, positions, provider.haircut)
+    paid, worth = left.cash - account.cash, value_of(appraisal, positions)
+    held = provider.holder
+    grown = Holder(held.id, held.cash - paid, merged(held.positions, positions))
+    return Transfer(held.id, needed, positions, worth, worth - paid, provider.haircut), left, grown

@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from exchange.core.liquidation import (
+    PPM,
     Appraisal,
+    FieldOf,
     Holder,
     LiquidationTerms,
     Positions,
@@ -23,6 +25,7 @@ from exchange.core.liquidation import (
     improves,
     is_cured,
     merged,
+    one_field,
     share_of,
     sold,
     value_of,
@@ -62,13 +65,14 @@ def liquidate(
     rivals: tuple[Rival, ...],
     insurance: Cash,
     book: Book = NO_BOOK,
+    field_of: FieldOf = one_field,
 ) -> Outcome:
     """Providers, then the book, then deleveraging, then the waterfall; the account alone is chosen by who asks.
 
     ``rivals`` are all accounts that hold the other side, providers among them if they do, and whoever has offers in
     the book. An account that covers its risk comes back as it was.
     """
-    left = fast_exit(appraisal, terms, account, providers)
+    left = fast_exit(appraisal, terms, account, providers, field_of)
     sold_there = sell_to_book(appraisal, terms, left.account, book)
     grown = {provider.holder.id: provider.holder for provider in left.providers}
     now = tuple(
@@ -120,13 +124,18 @@ def cash_and_positions_are_conserved(case: Case) -> str | None:
 
 def account_ends_safe_or_flat(case: Case) -> str | None:
     """ACCOUNT_ENDS_SAFE_OR_FLAT: equity is 1 + buffer times the requirement or more, or nothing is left but a deficit
-    that is recorded. Short of the buffer, though not of the requirement, only where providers could bear no more.
+    that is recorded. Short of the buffer, though not of the requirement, only where providers could bear no more, or
+    had taken all of the fields they stand for.
     """
     after = case.outcome.account
     if covers(case.appraisal, case.account, Kind.MAINTENANCE):
         return None if after == case.account else "an account that covers its risk was touched"
-    partly = [transfer for transfer in case.outcome.exit.transfers if transfer.positions != transfer.needed.positions]
-    is_safe = (partly or case.outcome.book.fills) and covers(case.appraisal, after, Kind.MAINTENANCE)
+    short = [
+        transfer
+        for transfer in case.outcome.exit.transfers
+        if transfer.positions != transfer.needed.positions or transfer.needed.share == PPM
+    ]
+    is_safe = (short or case.outcome.book.fills) and covers(case.appraisal, after, Kind.MAINTENANCE)
     if not is_safe and not is_cured(case.appraisal, after, case.terms.buffer):
         return f"account {after.id} is left with {after}"
     if not after.positions and after.cash < 0 and after.cash != -case.outcome.losses.uncovered:
@@ -175,7 +184,7 @@ def _together(parts: list[tuple[int, Qty]]) -> Positions:
 
 
 def _would_do(case: Case, before: Holder, needed: Slice, rate: Wad) -> bool:
-    smaller = share_of(before.positions, needed.tried)
+    smaller = share_of({key: before.positions[key] for key in needed.positions}, needed.tried)
     return is_cured(case.appraisal, sold(case.appraisal, before, smaller, rate), case.terms.buffer)
 
 

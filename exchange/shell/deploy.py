@@ -71,6 +71,21 @@ class Government(msgspec.Struct, frozen=True, kw_only=True):
     cooldown_s: Seconds = 7 * 86_400
 
 
+class ExitTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """How an account is liquidated on the contracts: rates in wad, the keepers' reward in 1e-6 USDC.
+
+    ``confidence``: what a round must have of every price that matters; ``confirmation_s``: how much later than the
+    round of the flag the round of the liquidation is.
+    """
+
+    haircut: Wad = 10 * _CENT
+    buffer: Wad = 15 * _CENT
+    insurance_share: Wad = 20 * _CENT
+    keeper_reward: Cash = 50 * USDC_ONE
+    confidence: Wad = 55 * _CENT
+    confirmation_s: Seconds = 1
+
+
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Rules fixed at deployment. Times in seconds but for the taker delay, the vault's cap in 1e-6 USDC.
 
@@ -89,6 +104,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     bond: Bond = Bond()
     split: Split = Split()
     government: Government = Government()
+    exits: ExitTerms = ExitTerms()
     fees: FeeSchedule = FEES
     standard: StandardModel = STANDARD
 
@@ -227,7 +243,10 @@ async def _clearing(operator: Sender, roles: tuple[Address, ...], treasury: Addr
         terms.fees.maker_rate,
         terms.fees.cap,
     )
-    blocks = await _create(operator, "Blocks", settings, terms.block_band)
+    exits = msgspec.structs.astuple(terms.exits)
+    transfers = await _create(operator, "Liquidations", settings, exits)
+    cases = await _create(operator, "Cases", settings, exits, transfers)
+    blocks = await _create(operator, "Blocks", settings, terms.block_band, cases)
     office = await _create(operator, "Office", settings, blocks, treasury)
     return await _create(operator, "Clearing", settings, office)
 

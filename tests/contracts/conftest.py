@@ -12,7 +12,7 @@ import pytest
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 # The helpers are shared with benchmarks/gas.py, so they live in a module of their own.
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent / "core")]
 
 from contract_venue import USDC, Player, Venue  # noqa: E402
 

@@ -30,6 +30,8 @@ OPERATOR_TIMEOUT = 3600
 MAX_ROUND_AGE = 120
 EXIT_ROUND_AGE = 30
 BLOCK_BAND = 5 * 10**16
+# Haircut, buffer and the fund's share in wad; the keepers' reward; confidence of a round; seconds to a second one.
+EXIT_TERMS = (10 * 10**16, 15 * 10**16, 20 * 10**16, 5 * USDC, 55 * 10**16, 1)
 GENESIS = 1_700_000_000 // 1800 * 1800
 BTC = 1
 GAS = 16_777_216  # what one transaction may use from Osaka on (EIP-7825)
@@ -86,8 +88,10 @@ def book_state(venue: Venue) -> dict[Address, dict[int, int]]:
 def deploy_clearing(
     chain: DevChain, deployer: bytes, settings: tuple[Any, ...], treasury: Address = ZERO_ADDRESS
 ) -> tuple[LocalContract, LocalContract]:
-    """Office, which runs Blocks, and the Clearing that runs it."""
-    blocks = deploy_local(chain, deployer, artifact("Blocks"), settings, BLOCK_BAND)
+    """Office, which runs Blocks, Cases and Liquidations, and the Clearing that runs it."""
+    transfers = deploy_local(chain, deployer, artifact("Liquidations"), settings, EXIT_TERMS)
+    cases = deploy_local(chain, deployer, artifact("Cases"), settings, EXIT_TERMS, transfers.address)
+    blocks = deploy_local(chain, deployer, artifact("Blocks"), settings, BLOCK_BAND, cases.address)
     office = deploy_local(chain, deployer, artifact("Office"), settings, blocks.address, treasury)
     return office, deploy_local(chain, deployer, artifact("Clearing"), settings, office.address)
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from contract_blocks import Desk, desk
 from contract_drawing import PATIENCE
-from contract_venue import BLOCK_BAND, LOT, OPERATOR_TIMEOUT, USDC, WINDOW, address, key
+from contract_venue import BLOCK_BAND, EXIT_TERMS, LOT, OPERATOR_TIMEOUT, USDC, WINDOW, address, key
 from eth_account.messages import encode_typed_data
 from eth_hash.auto import keccak
 from hypothesis import given
@@ -548,11 +548,13 @@ def test_blocks_called_directly_moves_nothing_of_clearing(m):
 def test_office_runs_no_blocks_made_under_other_settings(m):
     venue = m.venue
     others = (address("third"), *venue.settings[1:])
-    blocks = deploy_local(venue.chain, key("operator"), artifact("Blocks"), others, BLOCK_BAND)
+    transfers = deploy_local(venue.chain, key("operator"), artifact("Liquidations"), others, EXIT_TERMS)
+    cases = deploy_local(venue.chain, key("operator"), artifact("Cases"), others, EXIT_TERMS, transfers.address)
+    blocks = deploy_local(venue.chain, key("operator"), artifact("Blocks"), others, BLOCK_BAND, cases.address)
     with pytest.raises(Reverted, match=Revert.OFFICE_SETTINGS):
         deploy_local(venue.chain, key("operator"), artifact("Office"), venue.settings, blocks.address, bytes(20))
     with pytest.raises(Reverted, match=Revert.PARAMETER_RANGE):
-        deploy_local(venue.chain, key("operator"), artifact("Blocks"), others, 10**18 + 1)
+        deploy_local(venue.chain, key("operator"), artifact("Blocks"), others, 10**18 + 1, cases.address)
 
 
 @given(data=st.data())

@@ -72,6 +72,8 @@ def builder():
     return module
 
 
+# Compiles everything twice.
+@pytest.mark.timeout(600)
 def test_artifacts_fit_a_chain_are_the_same_every_time_and_are_made_once(tmp_path):
     build = builder()
     (tmp_path / "Gone.json").write_text("{}")

@@ -13,6 +13,7 @@ from core_venue import STANDARD, USDC
 
 from exchange.core.black76 import SCALAR, black76_mark
 from exchange.core.liquidation import (
+    FieldOf,
     Holder,
     LiquidationTerms,
     Positions,
@@ -21,6 +22,7 @@ from exchange.core.liquidation import (
     StandardAppraisal,
     Underlay,
     merged,
+    one_field,
     value_of,
 )
 from exchange.core.liquidation_book import Book, Offer, Offers
@@ -58,6 +60,11 @@ def appraisal_at(spot: int, conf: int = WAD) -> StandardAppraisal:
     return StandardAppraisal(STANDARD, series, expiries, WAD)
 
 
+def by_expiry(series: int) -> int:
+    """The first two expiries are of one underlying, the third is of another."""
+    return 1 if series >> 16 < 3 else 2
+
+
 class Trouble(NamedTuple):
     """One case, in the order of the arguments of ``liquidate``."""
 
@@ -68,6 +75,7 @@ class Trouble(NamedTuple):
     rivals: tuple[Rival, ...]
     insurance: int
     book: Book = MappingProxyType({})
+    field_of: FieldOf = one_field
 
     def run(self) -> Outcome:
         return liquidate(*self)
@@ -164,7 +172,12 @@ def trouble(seed: int, most: int = 50_000, market: Callable[[int], Any] = apprai
         for provider in providers
     )
     book = _book(dice, appraisal, account, rivals) if dice.random() < 0.5 else {}
-    return Trouble(appraisal, TERMS, account, tuple(providers), rivals, insurance, book)
+    field_of: FieldOf = one_field
+    if dice.random() < 0.4:
+        # Ring-fenced: each stands for one of two underlyings, of which the account may hold one or both.
+        field_of = by_expiry
+        providers = [provider._replace(field=dice.choice((1, 2))) for provider in providers]
+    return Trouble(appraisal, TERMS, account, tuple(providers), rivals, insurance, book, field_of)
 
 
 def troubles(count: int, market: Callable[[int], Any] = appraisal_at) -> Iterator[tuple[int, Trouble]]:

@@ -42,11 +42,11 @@ def slice_of(positions: dict[int, int], share: Fraction) -> dict[int, int]:
     return {key: qty for key, qty in part.items() if qty}
 
 
-def exact_share(equity: int, needed: int, haircut: Fraction, buffer: Fraction) -> Fraction:
-    """Of divisible positions."""
-    if equity <= haircut * needed:
+def exact_share(equity: int, needed: int, haircut: Fraction, buffer: Fraction, part: int) -> Fraction:
+    """Of divisible positions that carry a part of what is needed."""
+    if equity <= haircut * needed or part <= 0:
         return Fraction(1)
-    return min(((1 + buffer) * needed - equity) / ((1 + buffer - haircut) * needed), Fraction(1))
+    return min(((1 + buffer) * needed - equity) / ((1 + buffer - haircut) * part), Fraction(1))
 
 
 def after_sale(
@@ -62,15 +62,20 @@ def safe(market: Any, cash: int, positions: dict[int, int], buffer: Fraction) ->
 
 
 def slice_needed(
-    market: Any, cash: int, positions: dict[int, int], haircut: Fraction, buffer: Fraction
+    market: Any,
+    cash: int,
+    positions: dict[int, int],
+    haircut: Fraction,
+    buffer: Fraction,
+    legs: dict[int, int],
 ) -> dict[int, int]:
     equity, needed = cash + worth(market, positions), risk(market, positions)
-    if safe(market, cash, positions, buffer):
+    if safe(market, cash, positions, buffer) or not legs:
         return {}
-    millionths = ceil(exact_share(equity, needed, haircut, buffer) * 10**6)
+    millionths = ceil(exact_share(equity, needed, haircut, buffer, risk(market, legs)) * 10**6)
     for _ in count():
-        part = slice_of(positions, Fraction(min(millionths, 10**6), 10**6))
-        if safe(market, *after_sale(market, cash, positions, part, haircut), buffer):
+        part = slice_of(legs, Fraction(min(millionths, 10**6), 10**6))
+        if millionths >= 10**6 or safe(market, *after_sale(market, cash, positions, part, haircut), buffer):
             return part
         millionths += max(1, millionths // 256)
     raise AssertionError
@@ -83,21 +88,38 @@ def exit_to(market: Any, case: Any) -> tuple[int, dict[int, int], dict[int, tupl
     willing = [p for p in case.providers if p.haircut <= case.terms.haircut]
     if cash + worth(market, positions) >= risk(market, positions):
         willing = []
-    for provider in sorted(willing, key=lambda p: (p.haircut, p.since, p.holder.id)):
-        rate = Fraction(provider.haircut, 10**18)
-        wanted = slice_needed(market, cash, positions, rate, buffer)
-        part = bearable(market, cash, positions, provider, wanted, rate)
-        if part:
-            left, rest = after_sale(market, cash, positions, part, rate)
-            own = plus(provider.holder.positions, part)
-            haircut = worth(market, part) - (left - cash)
-            took[provider.holder.id] = (provider.holder.cash - (left - cash), own, haircut)
-            cash, positions = left, rest
+    fields = sorted({case.field_of(key) for key in positions})
+    while fields:
+        field = max(fields, key=lambda one: risk(market, only(positions, one, case.field_of)))
+        fields.remove(field)
+        for provider in sorted(willing, key=lambda p: (p.haircut, p.since, p.holder.id)):
+            if provider.field != field:
+                continue
+            rate = Fraction(provider.haircut, 10**18)
+            legs = only(positions, field, case.field_of)
+            wanted = slice_needed(market, cash, positions, rate, buffer, legs)
+            part = bearable(market, cash, positions, provider, wanted, rate, buffer)
+            if part:
+                left, rest = after_sale(market, cash, positions, part, rate)
+                own = plus(provider.holder.positions, part)
+                haircut = worth(market, part) - (left - cash)
+                took[provider.holder.id] = (provider.holder.cash - (left - cash), own, haircut)
+                cash, positions = left, rest
     return cash, positions, took
 
 
+def only(positions: dict[int, int], field: int, field_of: Any) -> dict[int, int]:
+    return {key: qty for key, qty in positions.items() if field_of(key) == field}
+
+
 def bearable(
-    market: Any, cash: int, positions: dict[int, int], provider: Any, wanted: dict[int, int], rate: Fraction
+    market: Any,
+    cash: int,
+    positions: dict[int, int],
+    provider: Any,
+    wanted: dict[int, int],
+    rate: Fraction,
+    buffer: Fraction,
 ) -> dict[int, int]:
     """All of it, or the part that halving finds."""
 
@@ -107,11 +129,13 @@ def bearable(
 
     def helps(part: dict[int, int]) -> bool:
         left, rest = after_sale(market, cash, positions, part, rate)
+        if safe(market, left, rest, buffer):
+            return True
         equity, needed = cash + worth(market, positions), risk(market, positions)
         now, still = left + worth(market, rest), risk(market, rest)
         return still <= needed and (equity <= rate * needed or (now + 1) * needed >= equity * still)
 
-    if not wanted or bears(wanted):
+    if not wanted or (bears(wanted) and helps(wanted)):
         return wanted
     low, high = 0, 10**6
     while high - low > 1:
@@ -164,7 +188,7 @@ def book_exit(market: Any, case: Any, cash: int, positions: dict[int, int]) -> l
     """The fills of the largest part that halving finds."""
     if cash + worth(market, positions) >= risk(market, positions):
         return []
-    wanted = slice_needed(market, cash, positions, Fraction(0), Fraction(case.terms.buffer, 10**18))
+    wanted = slice_needed(market, cash, positions, Fraction(0), Fraction(case.terms.buffer, 10**18), positions)
     low, high = 0, 10**6 + 1
     while high - low > 1:
         middle = (low + high) // 2

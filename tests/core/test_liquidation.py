@@ -71,7 +71,7 @@ def test_a_partial_exit_is_as_worked_out(vector: dict[str, Any]) -> None:
     given, due = vector["inputs"], {key: Decimal(value) for key, value in vector["expected"].items()}
     equity, risk = usdc(given["equity"]), usdc(given["MM_requirement"])
     haircut, buffer = wad(given["haircut"]), wad(given["buffer"])
-    exact = naive.exact_share(equity, risk, Fraction(haircut, WAD), Fraction(buffer, WAD))
+    exact = naive.exact_share(equity, risk, Fraction(haircut, WAD), Fraction(buffer, WAD), risk)
     assert abs(Decimal(exact.numerator) / Decimal(exact.denominator) - due["f"]) < Decimal("1e-15")
     assert first_share(equity, risk, haircut, buffer) == ceil(exact * PPM)
     market, account = Linear(risk), Holder(ME, equity, {1: -FINE})
