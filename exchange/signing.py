@@ -30,6 +30,8 @@ from exchange.core.commands import (
     SetAuctions,
     SetBands,
     SetBlocks,
+    SetBreaker,
+    SetFeed,
     SetPhase,
     SetTrading,
     Terms,
@@ -219,6 +221,9 @@ _OPERATIONS: Final[dict[type, str]] = {
     SetPhase: "uint8 scope,uint32 subject,uint8 phase,uint64 ends,uint64 every,string cause,string authoriser",
     SetBands: _BANDS,
     SetBlocks: "uint32 underlying,uint64 minimum,string authoriser",
+    SetBreaker: "uint8 scope,uint32 subject,uint8 status,uint64 stage,string cause,string authoriser",
+    SetFeed: "uint32 underlying,uint64 heartbeat,uint64 thin,uint64 jumpMin,uint32 jumpDeviations,uint64 stressVol,"
+    "string authoriser",
     PullKill: _KILL,
     ReleaseKill: _KILL,
 }

@@ -6,7 +6,7 @@ events.
 
 from typing import Protocol
 
-from exchange.core import combos, fees, keyroom, kill, protection, risk, triggers
+from exchange.core import combos, fees, keyroom, kill, protection, risk, status, triggers
 from exchange.core.commands import (
     AUCTION,
     BRACKET,
@@ -28,7 +28,7 @@ from exchange.core.events import Reject, Rejected
 from exchange.core.leg_prices import price_floor
 from exchange.core.oracle import RoundView
 from exchange.core.state import State
-from exchange.core.state_types import Account, Order
+from exchange.core.state_types import Account, Auction, Order, Series
 from exchange.core.units import (
     CASH_MAX,
     NO_EXPIRY,
@@ -104,11 +104,10 @@ def refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected |
     option = state.series.get(auth.series)
     if option is None:
         return Rejected(Reject.SERIES_MUST_EXIST, auth.series)
-    if option.expiry_s <= now_s:
-        return Rejected(Reject.SERIES_MUST_BE_TRADING, now_s, option.expiry_s)
     auction = state.auctions.get(auth.series)
-    if auction is not None and auction.phase != AUCTION:
-        return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, AUCTION)
+    refused = _refuse_series(state, option, auction, auth, now_s)
+    if refused is not None:
+        return refused
     if not GTC <= auth.tif <= FOK:
         return Rejected(Reject.TIF_MUST_BE_KNOWN, auth.tif, FOK)
     waits = auth.terms is not None and auth.terms.trigger != UNTRIGGERED
@@ -126,6 +125,17 @@ def refuse_what(state: State, auth: Authorisation, now_s: Seconds) -> Rejected |
     if auth.price > U63_MAX or not 0 <= auth.max_fee <= U63_MAX:
         return Rejected(Reject.PRICE_MUST_FIT, max(auth.price, auth.max_fee), U63_MAX)
     return _refuse_terms(auth, auth.terms, underlying.lot) if auth.terms is not None else None
+
+
+def _refuse_series(
+    state: State, option: Series, auction: Auction | None, auth: Authorisation, now_s: Seconds
+) -> Rejected | None:
+    """A series that is alive and takes orders, in a market that takes such ones."""
+    if option.expiry_s <= now_s:
+        return Rejected(Reject.SERIES_MUST_BE_TRADING, now_s, option.expiry_s)
+    if auction is not None and auction.phase != AUCTION:
+        return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, AUCTION)
+    return status.refuse(state, option.underlying, reduces=auth.reduce_only) if state.curbed else None
 
 
 def _refuse_qty(auth: Authorisation, lot: Qty, ratio: int) -> Rejected | None:
@@ -154,6 +164,9 @@ def _refuse_combo(state: State, auth: Authorisation, now_s: Seconds) -> Rejected
         auction = state.auctions.get(leg.series)
         if auction is not None:
             return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, CONTINUOUS)
+    curbed = status.refuse(state, combo.underlying, reduces=False)
+    if curbed is not None:
+        return curbed
     if not GTC <= auth.tif <= FOK:
         return Rejected(Reject.TIF_MUST_BE_KNOWN, auth.tif, FOK)
     underlying = state.underlyings[combo.underlying]

@@ -3,13 +3,14 @@
 A breaker belongs to the venue or to one underlying, and has two layers that never lift each other: the *feed*'s, which
 the machine moves by what the oracle is worth, and the *order*'s, which persons move. What is allowed is what every
 layer of both breakers allows. Each change is a ``Transition`` with its cause and authoriser, to be journaled. Pure: a
-breaker and an input make the next breaker. Source: reference quant 4.4 and 5.2. Imports index, units.
+breaker and an input make the next breaker. Source: reference quant 4.4 and 5.2. Imports events, index, units.
 """
 
 from collections.abc import Mapping
-from enum import IntEnum, StrEnum
+from enum import IntEnum
 from typing import Final, NamedTuple
 
+from exchange.core.events import Authority, BreakerCause, Reject
 from exchange.core.index import Condition
 from exchange.core.units import Seconds
 
@@ -32,42 +33,21 @@ class Layer(IntEnum):
     ORDER = 1  # persons
 
 
-class By(StrEnum):
-    """Who authorises a transition."""
-
-    MACHINE = "machine"
-    OPERATOR = "operator"
-    GUARDIAN = "guardian"
-    GOVERNANCE = "governance"
-
-
-class Cause(StrEnum):
-    """Why a breaker moved."""
-
-    FEED_WORSE = "feed_worse"
-    FEED_BETTER = "feed_better"
-    HALT_LASTED = "halt_lasted"
-    BATCH_REFUSED = "batch_refused"
-    ORDERED = "ordered"
-    STAGE = "stage"
-
-
 class Allowed(NamedTuple):
     """What a status lets through. Cancels and withdrawals are always let through, so they have no entry."""
 
     opens: bool  # orders that may add risk
     reduces: bool  # orders that can only make a position smaller
     liquidates: bool  # at the price of the round
-    at_normal_margin: bool  # without the add-on to initial margin
 
 
 ALLOWED: Final[Mapping[Status, Allowed]] = {
-    Status.NORMAL: Allowed(opens=True, reduces=True, liquidates=True, at_normal_margin=True),
-    Status.DEGRADED: Allowed(opens=False, reduces=True, liquidates=False, at_normal_margin=False),
-    Status.REDUCE_ONLY: Allowed(opens=False, reduces=True, liquidates=True, at_normal_margin=True),
-    Status.CANCEL_ONLY: Allowed(opens=False, reduces=False, liquidates=True, at_normal_margin=True),
-    Status.HALTED: Allowed(opens=False, reduces=False, liquidates=False, at_normal_margin=True),
-    Status.SAFEGUARD: Allowed(opens=False, reduces=True, liquidates=False, at_normal_margin=False),
+    Status.NORMAL: Allowed(opens=True, reduces=True, liquidates=True),
+    Status.DEGRADED: Allowed(opens=False, reduces=True, liquidates=False),
+    Status.REDUCE_ONLY: Allowed(opens=False, reduces=True, liquidates=True),
+    Status.CANCEL_ONLY: Allowed(opens=False, reduces=False, liquidates=True),
+    Status.HALTED: Allowed(opens=False, reduces=False, liquidates=False),
+    Status.SAFEGUARD: Allowed(opens=False, reduces=True, liquidates=False),
 }
 
 STATUSES: Final[Mapping[Layer, tuple[Status, ...]]] = {
@@ -93,8 +73,8 @@ class Transition(NamedTuple):
     layer: Layer
     before: Status
     after: Status
-    cause: Cause
-    by: By
+    cause: BreakerCause
+    by: Authority
     time_s: Seconds
 
 
@@ -110,7 +90,7 @@ class Stage(NamedTuple):
 
     status: Status
     at_s: Seconds
-    by: By
+    by: Authority
 
 
 class Breaker(NamedTuple):
@@ -122,21 +102,14 @@ class Breaker(NamedTuple):
     stages: tuple[Stage, ...] = ()
 
 
+AT_REST: Final = Breaker()
+
+
 class Moved(NamedTuple):
     """The breaker after an input, and what was done: at most one transition."""
 
     breaker: Breaker
     transition: Transition | None = None
-
-
-class Refused(StrEnum):
-    """Why an order to a breaker is not followed, in the order of checking."""
-
-    STATUS_IS_THE_FEEDS = "status_is_the_feeds"
-    ALREADY_THERE = "already_there"
-    SAFEGUARD_IS_GOVERNANCES = "safeguard_is_governances"
-    GUARDIAN_ONLY_TIGHTENS = "guardian_only_tightens"
-    STAGES_MUST_LAST = "stages_must_last"
 
 
 # -- asking -----------------------------------------------------------------------------------------------------------
@@ -173,43 +146,45 @@ def on_condition(breaker: Breaker, condition: Condition, now_s: Seconds) -> Move
     """
     held, told = breaker.feed, _OF_CONDITION[condition]
     if told > held.status:
-        return _move_feed(breaker, told, Cause.FEED_WORSE, now_s)
+        return _move_feed(breaker, told, BreakerCause.FEED_WORSE, now_s)
     if told == held.status or (told == Status.HALTED and held.status == Status.SAFEGUARD):
         lasted = held.status == Status.HALTED and now_s - held.since_s >= SAFEGUARD_AFTER_S
         if lasted:
-            return _move_feed(breaker, Status.SAFEGUARD, Cause.HALT_LASTED, now_s)
+            return _move_feed(breaker, Status.SAFEGUARD, BreakerCause.HALT_LASTED, now_s)
         return Moved(breaker._replace(good_rounds=0))
     good = breaker.good_rounds + 1
     if held.status == Status.DEGRADED and good < GOOD_ROUNDS:
         return Moved(breaker._replace(good_rounds=good))
-    return _move_feed(breaker, min(next_step(Layer.FEED, held.status), Status.DEGRADED), Cause.FEED_BETTER, now_s)
+    return _move_feed(
+        breaker, min(next_step(Layer.FEED, held.status), Status.DEGRADED), BreakerCause.FEED_BETTER, now_s
+    )
 
 
-def _move_feed(breaker: Breaker, status: Status, cause: Cause, now_s: Seconds) -> Moved:
-    transition = Transition(Layer.FEED, breaker.feed.status, status, cause, By.MACHINE, now_s)
+def _move_feed(breaker: Breaker, status: Status, cause: BreakerCause, now_s: Seconds) -> Moved:
+    transition = Transition(Layer.FEED, breaker.feed.status, status, cause, Authority.MACHINE, now_s)
     return Moved(breaker._replace(feed=Held(status, now_s), good_rounds=0), transition)
 
 
 # -- the order's layer ------------------------------------------------------------------------------------------------
 
 
-def refuse(breaker: Breaker, status: Status, by: By, stage_s: Seconds) -> Refused | None:
+def refuse(breaker: Breaker, status: Status, by: Authority, stage_s: Seconds) -> Reject | None:
     """Whether a person, or the machine for a refused batch, may order this status now."""
-    now = breaker.order.status
+    now, may_open = breaker.order.status, by in (Authority.OPERATOR, Authority.GOVERNANCE)
     if status not in STATUSES[Layer.ORDER]:
-        return Refused.STATUS_IS_THE_FEEDS
+        return Reject.BREAKER_STATUS_MUST_BE_ORDERED
+    if Status.SAFEGUARD in (status, now) and by is not Authority.GOVERNANCE:
+        return Reject.BREAKER_STATUS_MUST_BE_ORDERED
     if status == now and not breaker.stages:
-        return Refused.ALREADY_THERE
-    if Status.SAFEGUARD in (status, now) and by is not By.GOVERNANCE:
-        return Refused.SAFEGUARD_IS_GOVERNANCES
-    if status < now and by not in (By.OPERATOR, By.GOVERNANCE):
-        return Refused.GUARDIAN_ONLY_TIGHTENS
-    if status < now and stage_s < STAGE_MIN_S and next_step(Layer.ORDER, now) != status:
-        return Refused.STAGES_MUST_LAST
-    return None
+        return Reject.BREAKER_MUST_MOVE
+    if status < now and may_open and stage_s < STAGE_MIN_S and next_step(Layer.ORDER, now) != status:
+        return Reject.BREAKER_STAGES_MUST_LAST
+    return None if status >= now or may_open else Reject.SIGNER_MUST_BE_AUTHORISED
 
 
-def order(breaker: Breaker, status: Status, cause: Cause, by: By, now_s: Seconds, stage_s: Seconds = 0) -> Moved:
+def order(
+    breaker: Breaker, status: Status, cause: BreakerCause, by: Authority, now_s: Seconds, stage_s: Seconds = 0
+) -> Moved:
     """Follow an order that was not refused. Tightening binds at once and drops the stages to come; loosening takes the
     first step at once and each further one ``stage_s`` later. The status in force, ordered again, drops them too.
     """
@@ -227,10 +202,10 @@ def on_time(breaker: Breaker, now_s: Seconds) -> Moved:
     if not breaker.stages or breaker.stages[0].at_s > now_s:
         return Moved(breaker)
     stage, *rest = breaker.stages
-    return _move_order(breaker._replace(stages=tuple(rest)), stage.status, Cause.STAGE, stage.by, now_s)
+    return _move_order(breaker._replace(stages=tuple(rest)), stage.status, BreakerCause.STAGE, stage.by, now_s)
 
 
-def _move_order(breaker: Breaker, status: Status, cause: Cause, by: By, now_s: Seconds) -> Moved:
+def _move_order(breaker: Breaker, status: Status, cause: BreakerCause, by: Authority, now_s: Seconds) -> Moved:
     if status == breaker.order.status:
         return Moved(breaker)
     transition = Transition(Layer.ORDER, breaker.order.status, status, cause, by, now_s)

@@ -614,6 +614,37 @@ class SetBands(Command, frozen=True, tag=51):
     authoriser: str
 
 
+class SetBreaker(Command, frozen=True, tag=110):
+    """Order a status (``exchange.core.breakers.Status``) for the venue (scope 0) or for an underlying.
+
+    Tightening binds at once. Opening again takes its first step at once and each further one ``stage_s`` later.
+    """
+
+    scope: int
+    subject: int
+    status: int
+    stage_s: Seconds
+    cause: str
+    authoriser: str
+
+
+class SetFeed(Command, frozen=True, tag=111):
+    """How far the rounds of an underlying are trusted. From then on its breaker follows them; rates in 1e-18.
+
+    Late after ``heartbeat_s``, silent after three of them; thin below the confidence ``thin``; jumped when the index
+    moved by more than ``jump_min`` and than ``jump_deviations`` deviations of ``stress_vol`` over the time between
+    rounds.
+    """
+
+    underlying: int
+    heartbeat_s: Seconds
+    thin: Wad
+    jump_min: Wad
+    jump_deviations: int
+    stress_vol: Wad
+    authoriser: str
+
+
 class SetPortfolio(Command, frozen=True, tag=140):
     """Parameters of the PORTFOLIO margin of an underlying, in place of those before; they tell and do not bind yet."""
 
@@ -864,7 +895,9 @@ Presence: TypeAlias = (
 )
 
 
-Operation: TypeAlias = SetTrading | SetAuctions | SetPhase | SetBands | SetBlocks | PullKill | ReleaseKill
+Operation: TypeAlias = (
+    SetTrading | SetAuctions | SetPhase | SetBands | SetBlocks | SetBreaker | SetFeed | PullKill | ReleaseKill
+)
 
 
 class Warrant(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -932,6 +965,8 @@ AnyCommand: TypeAlias = (
     | SetAuctions
     | SetPhase
     | SetBands
+    | SetBreaker
+    | SetFeed
     | SetPortfolio
     | Fire
     | ObserveBlock

@@ -43,6 +43,10 @@ class Reject(StrEnum):
     # phases
     BANDS_MUST_FIT = "bands_must_fit"
     PORTFOLIO_MUST_BE_SOUND = "portfolio_must_be_sound"
+    FEED_TERMS_MUST_FIT = "feed_terms_must_fit"
+    BREAKER_STATUS_MUST_BE_ORDERED = "breaker_status_must_be_ordered"
+    BREAKER_MUST_MOVE = "breaker_must_move"
+    BREAKER_STAGES_MUST_LAST = "breaker_stages_must_last"
     AUCTION_TERMS_MUST_FIT = "auction_terms_must_fit"
     PHASE_MUST_FOLLOW = "phase_must_follow"
     # who
@@ -65,6 +69,7 @@ class Reject(StrEnum):
     COMBO_LEGS_MUST_MATCH = "combo_legs_must_match"
     SERIES_MUST_BE_TRADING = "series_must_be_trading"
     SERIES_MUST_TAKE_ORDERS = "series_must_take_orders"
+    MARKET_MUST_TAKE_RISK = "market_must_take_risk"
     TIF_MUST_BE_KNOWN = "tif_must_be_known"
     TIF_MUST_SUIT_AUCTION = "tif_must_suit_auction"
     QTY_MUST_BE_POSITIVE = "qty_must_be_positive"
@@ -190,6 +195,26 @@ class PhaseCause(StrEnum):
     UNCROSSED = "uncrossed"
     PERIODIC = "periodic"
     EXPIRED = "expired"
+
+
+class BreakerCause(StrEnum):
+    """Why a breaker moved."""
+
+    FEED_WORSE = "feed_worse"
+    FEED_BETTER = "feed_better"
+    HALT_LASTED = "halt_lasted"
+    BATCH_REFUSED = "batch_refused"
+    ORDERED = "ordered"
+    STAGE = "stage"
+
+
+class Authority(StrEnum):
+    """Who authorises what moves a breaker."""
+
+    MACHINE = "machine"
+    OPERATOR = "operator"
+    GUARDIAN = "guardian"
+    GOVERNANCE = "governance"
 
 
 class Figure(StrEnum):
@@ -391,6 +416,18 @@ class PhaseChanged(Event, frozen=True, tag=55):
     cause: PhaseCause
 
 
+class BreakerMoved(Event, frozen=True, tag=110):
+    """One step of one layer of a breaker (``exchange.core.breakers``), of the venue (scope 0) or of an underlying."""
+
+    scope: int
+    subject: int
+    layer: int
+    before: int
+    after: int
+    cause: BreakerCause
+    by: Authority
+
+
 class Uncrossed(Event, frozen=True, tag=56):
     """An auction ended: ``volume`` trades at ``price``, in this record and those that go on with it.
 
@@ -459,6 +496,7 @@ AnyEvent: TypeAlias = (
     | Held
     | ChainDisagreed
     | PhaseChanged
+    | BreakerMoved
     | Uncrossed
     | TimerFired
     | Purged

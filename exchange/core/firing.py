@@ -8,7 +8,7 @@ Imports state, matching, triggers, links, keyroom, backlog, events.
 
 from typing import Final
 
-from exchange.core import admission, backlog, keyroom, links, matching, purging, triggers
+from exchange.core import admission, backlog, keyroom, links, matching, purging, status, triggers
 from exchange.core.commands import AUCTION, GTC, Fire
 from exchange.core.events import Cancelled, CancelReason, Event, Reject, Rejected, Triggered
 from exchange.core.state import State
@@ -60,7 +60,9 @@ def _first(state: State, time_ns: Nanos) -> Order | None:
 
 
 def _is_taken(state: State, order: Order) -> bool:
-    """Whether the series takes the order now: an auction takes what may rest."""
+    """Whether the series takes the order now: an auction takes what may rest, a curbed market what reduces."""
+    if status.refuse(state, state.series[order.series].underlying, reduces=order.reduce_only) is not None:
+        return False
     auction = state.auctions.get(order.series)
     return auction is None or (auction.phase == AUCTION and order.tif == GTC)
 

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from exchange.core.book import Book
+from exchange.core.breakers import Breaker
 from exchange.core.commands import (
     Configure,
     ObserveBlock,
@@ -35,6 +36,7 @@ from exchange.core.state_types import (
     Deal,
     Due,
     Expiry,
+    Feed,
     Key,
     Kill,
     Lookout,
@@ -94,7 +96,6 @@ class StateImage(msgspec.Struct, array_like=True):
     seq: int
     time_ns: Nanos
     config: Configure | None
-    is_open: bool
     underlyings: list[Underlying]
     expiries: list[Expiry]
     series: list[Series]
@@ -132,6 +133,8 @@ class StateImage(msgspec.Struct, array_like=True):
     combos: list[Combo] = []
     deferred: bool = False
     portfolios: list[SetPortfolio] = []
+    breakers: list[tuple[int, Breaker]] = []
+    feeds: list[Feed] = []
 
 
 def image(state: State) -> StateImage:
@@ -140,7 +143,6 @@ def image(state: State) -> StateImage:
         seq=state.seq,
         time_ns=state.time_ns,
         config=state.config,
-        is_open=state.is_open,
         underlyings=_sorted(state.underlyings),
         expiries=_sorted(state.expiries),
         series=_sorted(state.series),
@@ -178,6 +180,8 @@ def image(state: State) -> StateImage:
         combos=_sorted(state.combos),
         deferred=state.deferred,
         portfolios=[state.portfolios[key] for key in sorted(state.portfolios)],
+        breakers=_pairs(state.breakers),
+        feeds=[state.feeds[key] for key in sorted(state.feeds)],
     )
 
 
@@ -244,7 +248,6 @@ _PLAIN: Final = (
     "seq",
     "time_ns",
     "config",
-    "is_open",
     "round",
     "next_trade",
     "next_batch",
@@ -296,6 +299,7 @@ def restore(source: StateImage) -> State:
     _restore_parked(state)
     _restore_waiting(state)
     _restore_presence(state, source)
+    _restore_breakers(state, source)
     for queued in source.queued:
         state.await_block(queued)
     if state.round is not None:
@@ -334,6 +338,12 @@ def _restore_presence(state: State, source: StateImage) -> None:
     for account in source.accounts:
         if account.id != TREASURY:
             state.owned.setdefault(account.owner, []).append(account.id)
+
+
+def _restore_breakers(state: State, source: StateImage) -> None:
+    state.breakers = dict(source.breakers)
+    state.feeds = {feed.rules.underlying: feed for feed in source.feeds}
+    state.curb()
 
 
 def _restore_combos(state: State) -> None:

@@ -9,7 +9,7 @@ purging, admission, events.
 
 from typing import Final
 
-from exchange.core import admission, backlog, budget, purging
+from exchange.core import admission, backlog, budget, purging, status
 from exchange.core.combosweep import ComboSweep
 from exchange.core.events import Cancelled, CancelReason, Event, Reached
 from exchange.core.state import State
@@ -57,6 +57,8 @@ class Crossed:
 
 def reached(state: State, combo: Combo, now_s: Seconds, *, is_buy: bool) -> Order | None:
     """The best resting order on this side, if the books of the legs offer one lot at its price or better."""
+    if status.refuse(state, combo.underlying, reduces=False) is not None:
+        return None
     side = state.books[combo.id].side(is_buy=is_buy)
     if not side.keys or not _may_reach(state, combo, side.keys[-1], is_buy=is_buy):
         return None

@@ -52,6 +52,7 @@ class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jump_deviations: int = 6
     stress_vol: Wad = 15 * WAD // 10
     quorum: int = 1
+    thin: Wad = THIN
 
 
 class Index(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -187,7 +188,7 @@ def condition(rules: Rules, standing: Standing, now_s: Seconds) -> Condition:
     age_s = now_s - standing.time_s
     if age_s > HALT_HEARTBEATS * rules.heartbeat_s:
         return Condition.HALTED
-    trouble = age_s > rules.heartbeat_s or standing.conf < THIN or standing.doubted > 0 or standing.jumped
+    trouble = age_s > rules.heartbeat_s or standing.conf < rules.thin or standing.doubted > 0 or standing.jumped
     return Condition.DEGRADED if trouble else Condition.NORMAL
 
 

@@ -1,13 +1,13 @@
 """What must hold at every record, by name. Cheap ones run inside ``apply``; all of them run in tests, at every digest
 record and in the auditor's replay.
 
-Each returns None or a sentence that says what is wrong. Imports state, implied and protection.
+Each returns None or a sentence that says what is wrong. Imports state, implied, protection and status.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from exchange.core import implied, protection
+from exchange.core import implied, protection, status
 from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER, KILL_VENUE, LAST, MARK, is_for_rfq, terms_of
 from exchange.core.state import TREASURY, State, side_of
 from exchange.core.state_types import Lookout, Trade
@@ -394,6 +394,7 @@ ALL: Final[tuple[Invariant, ...]] = (
     quotes_are_protected,
     implied.combos_are_indexed,
     implied.no_combo_reached,
+    status.breakers_are_on_their_steps,
 )
 
 

@@ -1,6 +1,6 @@
 """Configuration and listings: which options exist and in which steps they trade. Imports state, commands, events."""
 
-from exchange.core import phases
+from exchange.core import phases, status
 from exchange.core.book import Book
 from exchange.core.commands import Configure, ListExpiry, ListSeries, ListUnderlying, SetTrading
 from exchange.core.events import Applied, Event, Reject, Rejected
@@ -59,6 +59,7 @@ def evolve_underlying(state: State, command: ListUnderlying) -> None:
     state.underlyings[command.underlying] = Underlying(
         command.underlying, command.name, command.lot, command.tick, command.tick_above, command.tick_step
     )
+    state.curb()
 
 
 def decide_expiry(state: State, command: ListExpiry) -> tuple[Event, ...]:
@@ -149,6 +150,6 @@ def decide_trading(state: State, command: SetTrading) -> tuple[Event, ...]:
 
 def evolve_trading(state: State, command: SetTrading) -> None:
     """Open or halt; open through auctions if so commanded."""
-    state.is_open = command.is_open
+    status.switch(state, command)
     if command.is_open and command.auction_s:
         phases.evolve_resumed(state, seconds_of(state.time_ns) + command.auction_s)

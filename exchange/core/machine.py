@@ -33,6 +33,7 @@ from exchange.core import (
     rfq,
     rfq_accept,
     settlement,
+    status,
     uncross,
 )
 from exchange.core import commands as c
@@ -170,6 +171,8 @@ def _decide_operation(state: State, seq: int, command: c.Operation | c.Operate) 
             return bands.decide(state, command)
         case c.SetBlocks():
             return blocks.decide(state, command)
+        case c.SetBreaker() | c.SetFeed():
+            return status.decide(state, command)
         case c.PullKill() | c.ReleaseKill():
             return kill.decide(state, seq, command)
         case _:
@@ -204,7 +207,7 @@ def _tick(state: State, seq: int, now_s: Seconds) -> tuple[e.Event, ...]:
     waits = ended or presence.takes_off(left) or not state.auctions
     moved = [] if waits else phases.opened(state) or uncross.decide_due(state, now_s)
     asked = rfq.tick(state, now_s, (*ended, *left, *moved))
-    return (*_aged(state), *ended, *left, *moved, *asked, e.Applied())
+    return (*_aged(state), *ended, *left, *moved, *asked, *status.on_tick(state), e.Applied())
 
 
 def _aged(state: State) -> tuple[e.Event, ...]:
@@ -271,7 +274,7 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
             _fold_waiting(state, seq, time_ns, command, event)
         case e.BatchSealed():
             settlement.evolve_sealed(state, event, seq, time_ns)
-        case e.RoundAdopted() | e.PhaseChanged():
+        case e.RoundAdopted() | e.PhaseChanged() | e.BreakerMoved():
             _fold_market(state, command, event)
         case e.ExpiryFixed():
             settlement.evolve_fixed(state, event)
@@ -291,12 +294,12 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
             _fold_makers(state, seq, time_ns, command, event)
 
 
-def _fold_market(state: State, command: c.AnyCommand, event: e.RoundAdopted | e.PhaseChanged) -> None:
-    """New prices, or another phase: all combos are looked at again."""
+def _fold_market(state: State, command: c.AnyCommand, event: e.RoundAdopted | e.PhaseChanged | e.BreakerMoved) -> None:
+    """New prices, another phase, or another status: all combos are looked at again."""
     if isinstance(event, e.RoundAdopted):
         assert isinstance(command, c.PostRound)
         pricing.evolve_round(state, command)
-    else:
+    elif isinstance(event, e.PhaseChanged):
         phases.evolve_changed(state, event)
     implied.stir_all(state)
 
@@ -363,6 +366,7 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             portfolio.evolve(state, command)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
+            status.evolve_tick(state)
         case _ if isinstance(command, c.Operation | c.Operate):
             _fold_operation(state, seq, time_ns, command)
         case _ if isinstance(command, c.Presence):
@@ -383,6 +387,8 @@ def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation
             bands.evolve(state, command)
         case c.SetBlocks():
             blocks.evolve(state, command)
+        case c.SetBreaker() | c.SetFeed():
+            status.evolve(state, command)
         case c.PullKill() | c.ReleaseKill():
             kill.evolve(state, command, seq, time_ns)
         case _:

@@ -7,7 +7,7 @@ moving market. Imports state, combos, oracle, risk, settlement.
 
 from collections import OrderedDict
 
-from exchange.core import combos, phases, risk, settlement, triggers
+from exchange.core import combos, phases, risk, settlement, status, triggers
 from exchange.core.commands import PostRound, Sheet
 from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
 from exchange.core.oracle import RoundView, implied_marks, term_of, twap, view_of
@@ -38,6 +38,7 @@ def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
         events.append(ExpiryFixed(expiry.id, price))
         events += settlement.settle_expiry(state, expiry, price)
     events += phases.jumps(state, [(spot.underlying, spot.spot) for spot in command.spots])
+    events += status.on_round(state, command)
     return tuple(events)
 
 
@@ -138,6 +139,7 @@ def _expire_orders(state: State, expiry: Expiry, gone: dict[int, None]) -> list[
 
 def evolve_round(state: State, command: PostRound) -> None:
     """The round is in force; accumulators at half hours are kept for settlement, and rounds that open a window."""
+    status.evolve_round(state, command)
     state.round = command
     if settlement.opens_window(state, command.time_s):
         state.rounds[command.round_id] = command

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from msgspec import structs
 
-from exchange.core import admission, bands, combos, kill, presence, purging, rfq_rooms, settlement
+from exchange.core import admission, bands, combos, kill, presence, purging, rfq_rooms, settlement, status
 from exchange.core.commands import (
     AUCTION,
     BUYING,
@@ -146,10 +146,11 @@ def _decide_open(state: State, command: OpenRfq, now_s: Seconds) -> tuple[Event,
 
 
 class Subject(NamedTuple):
-    """What a request is for: its legs, of which a series has one, when the first of them ends, and in which lots."""
+    """What a request is for: legs, of which a series has one; when the first of them ends; of what; in which lots."""
 
     legs: Legs
     expiry_s: Seconds
+    underlying: int
     lot: Qty
 
 
@@ -161,7 +162,8 @@ def _subject_of(state: State, command: OpenRfq) -> Subject | None:
     if any(leg.series not in state.series for leg in legs) or (command.legs and command.series):
         return None
     options = [state.series[leg.series] for leg in legs]
-    return Subject(legs, min(option.expiry_s for option in options), state.underlyings[options[0].underlying].lot)
+    underlying = state.underlyings[options[0].underlying]
+    return Subject(legs, min(option.expiry_s for option in options), underlying.id, underlying.lot)
 
 
 def _refuse_open(state: State, command: OpenRfq, now_s: Seconds) -> Rejected | None:
@@ -189,6 +191,9 @@ def _refuse_series(state: State, command: OpenRfq, now_s: Seconds) -> Rejected |
         auction = state.auctions.get(leg.series)
         if auction is not None and (len(subject.legs) > 1 or auction.phase != AUCTION):
             return Rejected(Reject.SERIES_MUST_TAKE_ORDERS, auction.phase, AUCTION)
+    curbed = status.refuse(state, subject.underlying, reduces=False)
+    if curbed is not None:
+        return curbed
     if command.qty <= 0:
         return Rejected(Reject.QTY_MUST_BE_POSITIVE, command.qty)
     if command.qty % subject.lot:

@@ -5,7 +5,7 @@ bounded by what one transaction may carry, and never parts fills that are the le
 Imports state, combos, budget, risk, margin, events.
 """
 
-from exchange.core import budget, combos, risk
+from exchange.core import budget, combos, risk, status
 from exchange.core.commands import BatchRefused, SealBatch
 from exchange.core.events import AccountSettled, Applied, BatchSealed, Event, ExpiryFixed, Reject, Rejected
 from exchange.core.margin import Leg, settlement_value
@@ -137,7 +137,7 @@ def decide_refused(state: State, command: BatchRefused) -> tuple[Event, ...]:
 def evolve_refused(state: State, command: BatchRefused) -> None:
     """Halt; the batch stays pending."""
     del command
-    state.is_open = False
+    status.halt(state)
 
 
 def finish_batch(state: State, batch: Batch) -> list[Trade]:

@@ -10,6 +10,7 @@ import msgspec
 
 from exchange.core.black76 import SCALAR, Pricer
 from exchange.core.book import Book
+from exchange.core.breakers import AT_REST, Allowed, Breaker, allowed
 from exchange.core.commands import (
     GTC,
     Configure,
@@ -32,6 +33,7 @@ from exchange.core.state_types import (
     Deal,
     Due,
     Expiry,
+    Feed,
     Kill,
     Lookout,
     Mandate,
@@ -48,9 +50,10 @@ from exchange.core.state_types import (
 from exchange.core.units import Cash, Nanos, Price, Qty
 
 TREASURY = 0
+VENUE = -1  # key of the venue's own breaker
 KillKey: TypeAlias = tuple[int, int, bytes, bool]  # scope, account, owner, by the operator
 PurgeKey: TypeAlias = tuple[int, int, bytes]  # kind, number, owner
-DueLine: TypeAlias = tuple[int, bool, bool]  # series, whether they may rest, whether they only make
+DueLine: TypeAlias = tuple[int, bool, bool, bool]  # series; whether they may rest, only make, only reduce
 
 
 class Mirror(msgspec.Struct):
@@ -84,10 +87,12 @@ class State:
         "block",
         "block_rules",
         "books",
+        "breakers",
         "by_session",
         "combo_of",
         "combos",
         "config",
+        "curbed",
         "deadlines",
         "deals",
         "deferred",
@@ -95,6 +100,7 @@ class State:
         "due_lines",
         "due_rank",
         "expiries",
+        "feeds",
         "first_unsealed",
         "fixings",
         "groups",
@@ -135,7 +141,6 @@ class State:
         self.seq = 0  # machine
         self.time_ns: Nanos = 0  # machine
         self.config: Configure | None = None  # listing
-        self.is_open = True  # listing
         self.underlyings: dict[int, Underlying] = {}  # listing
         self.expiries: dict[int, Expiry] = {}  # listing
         self.series: dict[int, Series] = {}  # listing
@@ -147,6 +152,10 @@ class State:
         self.deferred = False  # implied: resting combos that are reached wait for the next record
         self.auctions: dict[int, Auction] = {}  # phases: series that do not trade continuously
         self.auction_rules: dict[int, SetAuctions] = {}  # phases: of each underlying
+        self.breakers: dict[int, Breaker] = {}  # status: of each underlying, and of the venue
+        self.feeds: dict[int, Feed] = {}  # status: of each underlying whose breaker follows its rounds
+        self.is_open = True  # curb: whether the venue takes any order
+        self.curbed: dict[int, Allowed] = {}  # curb: what underlyings let in, where that is not all
         self.round: PostRound | None = None  # pricing
         self.view: RoundView | None = None  # pricing
         self.spots: dict[int, Spot] = {}  # pricing
@@ -187,6 +196,13 @@ class State:
         self.queued: dict[bytes, QueuedBlock] = {}  # offbook: by digest
         self.rfqs: dict[int, Rfq] = {}  # rfqs: requests for quotes
         self.rfq_quotes: dict[int, dict[int, Order]] = {}  # rfqs: request -> quotes that stand in it
+
+    def curb(self) -> None:
+        """Keep what follows from breakers: whether the venue is open, and which underlyings are not."""
+        venue = self.breakers.get(VENUE, AT_REST)
+        self.is_open = allowed(venue).reduces
+        each = {key: allowed(venue, self.breakers.get(key, AT_REST)) for key in self.underlyings}
+        self.curbed = {key: what for key, what in each.items() if not what.opens}
 
     def await_block(self, queued: QueuedBlock) -> None:
         """A block is queued on the contracts, and both its parties await it."""
@@ -230,7 +246,7 @@ def side_of(series: int, *, is_buy: bool) -> int:
 
 def due_line(order: Order) -> DueLine:
     """Where an order stands once it is due: of a line all may enter, or none, when its delay is over."""
-    return order.series, order.tif == GTC, order.post_only
+    return order.series, order.tif == GTC, order.post_only, order.reduce_only
 
 
 def line_up(state: State, order: Order) -> None:

@@ -16,6 +16,7 @@ from exchange.core.commands import (
     Protection,
     QuoteLeaf,
     QuoteMandate,
+    SetFeed,
     Terms,
 )
 from exchange.core.events import RfqEnd
@@ -97,6 +98,13 @@ class Due(msgspec.Struct, array_like=True, gc=False):
     price: Price
     fact: int
     time_ns: Nanos = 0
+
+
+class Feed(msgspec.Struct, array_like=True, gc=False):
+    """How far an underlying's rounds are trusted, and whether the last one jumped."""
+
+    rules: SetFeed
+    jumped: bool = False
 
 
 class AuthEntry(msgspec.Struct, gc=False):

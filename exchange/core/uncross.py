@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
-from exchange.core import backlog, budget, fees, phases, risk
+from exchange.core import backlog, budget, fees, phases, risk, status
 from exchange.core.commands import AUCTION, CANCEL_MAKER, CANCEL_TAKER, UNCROSSING, terms_of
 from exchange.core.equilibrium import Equilibrium, equilibrium
 from exchange.core.events import Cancelled, CancelReason, Event, Traded, Uncrossed
@@ -61,6 +61,8 @@ def _may_end(state: State, auction: Auction, now_s: Seconds) -> bool:
     if auction.ends_s > now_s and (not auction.volatile or state.books[auction.id].crossed()):
         return False  # one that an order began holds nobody up once no order crosses
     option, view, config = state.series[auction.id], state.view, state.config
+    if status.refuse(state, option.underlying, reduces=False) is not None:
+        return False
     if option.expiry_s <= now_s or view is None or config is None or auction.id not in view.marks:
         return False
     return now_s - view.time_s <= config.settlement_window_s

@@ -158,6 +158,18 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.PORTFOLIO_MUST_BE_SOUND: Refusal(
         Code.BAD_REQUEST, "Parameters of the portfolio margin keep its laws.", _ADMIN
     ),
+    Reject.FEED_TERMS_MUST_FIT: Refusal(
+        Code.BAD_REQUEST,
+        "A heartbeat lasts up to a day; thinness and jumps are fractions, vols at most ten.",
+        _ADMIN,
+    ),
+    Reject.BREAKER_STATUS_MUST_BE_ORDERED: Refusal(
+        Code.BAD_REQUEST, "Persons order every status but degraded; the safeguard is governance's.", _ADMIN
+    ),
+    Reject.BREAKER_MUST_MOVE: Refusal(Code.BAD_REQUEST, "A breaker is not there yet, or has stages to come.", _ADMIN),
+    Reject.BREAKER_STAGES_MUST_LAST: Refusal(
+        Code.BAD_REQUEST, "Opening again by several steps takes at least a minute for each, at most a day.", _ADMIN
+    ),
     Reject.AUCTION_TERMS_MUST_FIT: Refusal(
         Code.BAD_REQUEST, "Auctions last up to a day; bands are fractions; a scope is known.", _ADMIN
     ),
@@ -237,6 +249,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         Code.BOOK_CLOSED,
         "The instrument trades continuously or collects orders for an auction.",
         "Wait until x_phase is continuous or auction; cancels still work.",
+    ),
+    Reject.MARKET_MUST_TAKE_RISK: Refusal(
+        Code.BOOK_CLOSED,
+        "The market takes orders that add risk; x_status says what it takes now.",
+        "Send a reduce-only order unless x_status is cancel_only or halted, or wait; cancels always work.",
     ),
     Reject.TIF_MUST_BE_KNOWN: Refusal(
         Code.INVALID_ARGUMENTS,

@@ -8,11 +8,13 @@ from exchange.core.legs import Legs
 from exchange.core.phases import phase_of
 from exchange.core.state import State, legs_of
 from exchange.core.state_types import Combo
+from exchange.core.status import shown
 from exchange.core.units import Price, Qty, Seconds, seconds_of
 from exchange.dialect.channels import COMBO, OPTION, subjects_of
 from exchange.dialect.names import NamedLeg, base_currency, combo_name, index_name, instrument_name, settlement_period
 from exchange.dialect.numbers import contracts, millis_of_seconds, ratio, usdc
 
+STATUS_NAMES: Final = ("normal", "degraded", "reduce_only", "cancel_only", "halted", "safeguard")
 PHASE_NAMES: Final = ("continuous", "auction", "uncrossing", "halted", "closed")
 
 
@@ -114,7 +116,14 @@ def book_state(state: State, listed: Listed) -> str:
     if listed.expiry_s <= seconds_of(state.time_ns):
         return "settlement"
     takes = (CONTINUOUS,) if listed.legs else (CONTINUOUS, AUCTION)
-    return "open" if state.is_open and _phase_of(state, listed.series) in takes else "halted"
+    curbed = state.curbed.get(listed.underlying)
+    takes_some = state.is_open and (curbed is None or curbed.reduces)
+    return "open" if takes_some and _phase_of(state, listed.series) in takes else "halted"
+
+
+def status_name(state: State, underlying: int) -> str:
+    """What the market of an underlying lets in: normal, degraded, reduce_only, cancel_only, halted or safeguard."""
+    return STATUS_NAMES[shown(state, underlying)]
 
 
 def phase_name(state: State, series: int) -> str:
@@ -154,6 +163,7 @@ def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
         "is_active": status in {"open", "halted"},
         "state": status,
         "x_phase": phase_name(state, listed.series),
+        "x_status": status_name(state, listed.underlying),
         **_commissions(state.config.fees),
     }
 

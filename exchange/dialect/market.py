@@ -13,7 +13,7 @@ from exchange.core.state import State, legs_of
 from exchange.core.state_types import Combo, Series
 from exchange.core.uncross import indicative
 from exchange.core.units import QTY_ONE, U63_MAX, Price, Qty
-from exchange.dialect.listed import Listed, book_state, phase_name
+from exchange.dialect.listed import Listed, book_state, phase_name, status_name
 from exchange.dialect.numbers import contracts, millis, millis_of_seconds, percent, usdc
 from exchange.quant.greeks import ZERO, Greeks, black76_greeks
 from exchange.quant.implied import NoImpliedVolError, implied_vol
@@ -101,6 +101,7 @@ def ticker_object(state: State, listed: Listed, sheet: GreekSheet, day: Day) -> 
         "timestamp": millis(state.time_ns),
         "state": book_state(state, listed),
         "x_phase": phase_name(state, listed.series),
+        "x_status": status_name(state, listed.underlying),
         "stats": stats_object(day),
         "x_volume": contracts(stated.volume),
         "open_interest": contracts(stated.open_interest) if isinstance(stated, Series) else 0.0,

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from exchange.core import commands as c
 from exchange.core.units import QTY_ONE, WAD
-from exchange.dialect.listed import PHASE_NAMES
+from exchange.dialect.listed import PHASE_NAMES, STATUS_NAMES
 
 OPERATIONS: Final[dict[str, type]] = {
     "set_trading": c.SetTrading,
@@ -16,6 +16,8 @@ OPERATIONS: Final[dict[str, type]] = {
     "set_auctions": c.SetAuctions,
     "set_bands": c.SetBands,
     "set_blocks": c.SetBlocks,
+    "set_breaker": c.SetBreaker,
+    "set_feed": c.SetFeed,
     "pull_kill_switch": c.PullKill,
     "release_kill_switch": c.ReleaseKill,
 }
@@ -44,6 +46,12 @@ def _said(operation: c.Operation) -> dict[str, Any]:
             return {name: _share(getattr(operation, name)) for name in ("spot", "vol", "floor")}
         case c.SetBlocks():
             return {"minimum": Decimal(operation.min_qty) / QTY_ONE}
+        case c.SetBreaker():
+            status = STATUS_NAMES[operation.status]
+            return {"status": status, "stage": operation.stage_s, "cause": operation.cause}
+        case c.SetFeed():
+            shares = {name: _share(getattr(operation, name)) for name in ("thin", "jump_min", "stress_vol")}
+            return shares | {"heartbeat": operation.heartbeat_s, "jump_deviations": operation.jump_deviations}
         case c.PullKill() | c.ReleaseKill():
             named: dict[str, Any] = {"scope": REACH_NAMES[operation.scope], "cause": operation.cause}
             if operation.account:

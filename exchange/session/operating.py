@@ -11,9 +11,10 @@ from exchange.core import commands as c
 from exchange.core.events import Rejected
 from exchange.core.phases import CALL_MAX_S
 from exchange.core.state import State
+from exchange.core.status import VOL_MAX
 from exchange.core.units import NO_EXPIRY, QTY_ONE, U32_MAX, U63_MAX, WAD
 from exchange.dialect.errors import Code, DialectError, refuse
-from exchange.dialect.listed import PHASE_NAMES
+from exchange.dialect.listed import PHASE_NAMES, STATUS_NAMES
 from exchange.dialect.numbers import millis_of_seconds
 from exchange.dialect.operations import OPERATIONS, REACHES
 from exchange.publisher.notes import Outcome
@@ -117,6 +118,24 @@ def _blocks(call: Call) -> c.SetBlocks:
     return c.SetBlocks(_underlying(call), int(minimum), _authoriser(call))
 
 
+def _breaker(call: Call) -> c.SetBreaker:
+    """Of an underlying, or with no ``index_name`` of the venue."""
+    params = call.params
+    scope, subject = (c.UNDERLYING, _underlying(call)) if params.given("index_name") else (0, 0)
+    status = STATUS_NAMES.index(params.choice("status", STATUS_NAMES))
+    stage_s = params.whole("stage", 0, high=U32_MAX)
+    return c.SetBreaker(scope, subject, status, stage_s, _cause(params), _authoriser(call))
+
+
+def _feed(call: Call) -> c.SetFeed:
+    params = call.params
+    heartbeat_s, deviations = (params.whole(name, high=U32_MAX) for name in ("heartbeat", "jump_deviations"))
+    thin, jump_min = _fraction(params, "thin"), _fraction(params, "jump_min")
+    stress_vol = params.exact("stress_vol", WAD, bound=VOL_MAX)
+    figures = (heartbeat_s, thin, jump_min, deviations, stress_vol)
+    return c.SetFeed(_underlying(call), *figures, _authoriser(call))
+
+
 def _pull(call: Call) -> c.PullKill:
     return c.PullKill(*_reach(call), _operator(call), _cause(call.params))
 
@@ -138,6 +157,8 @@ _READERS: Final[dict[type, Callable[[Call], c.Operation]]] = {
     c.SetAuctions: _auctions,
     c.SetBands: _bands,
     c.SetBlocks: _blocks,
+    c.SetBreaker: _breaker,
+    c.SetFeed: _feed,
     c.PullKill: _pull,
     c.ReleaseKill: _release,
 }

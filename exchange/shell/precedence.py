@@ -47,17 +47,17 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.AHEAD  # orders leave; a timer that is set again must not fire for the length of a queue
         case c.SwitchSession() | c.SwitchAccount() | c.ReleaseKill():
             return Turn.AHEAD  # or a kill could overtake the release before it, and a farewell the switch it relies on
-        case c.SetTrading() | c.BatchRefused() | c.Tick() | c.ObserveBlock():
+        case c.SetBreaker() | c.SetTrading() | c.BatchRefused() | c.Tick() | c.ObserveBlock():
             return Turn.AHEAD  # a halt, orders that have ended, and that the facts before it are all there are
         case c.Operate():
             return turn_of(command.operation)
         case c.SetPortfolio() | c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries() | c.OpenSession():
             return Turn.IN_TURN
-        case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire():
+        case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire() | c.SetBands() | c.SetBlocks() | c.SetFeed():
             return Turn.IN_TURN
         case c.InvalidateBlock():
             return Turn.AHEAD  # as a cancel
-        case c.SetProtection() | c.SetAuctions() | c.SetPhase() | c.SetBands() | c.SetBlocks() | c.CreateCombo():
+        case c.SetProtection() | c.SetAuctions() | c.SetPhase() | c.CreateCombo():
             return Turn.IN_TURN  # an order that came before the uncross is in it
         case _ if isinstance(command, c.Observation):
             return Turn.AHEAD  # revocations, withdrawals, exits, and what the contracts did

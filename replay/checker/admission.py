@@ -21,7 +21,7 @@ from exchange.core.commands import (
 )
 from exchange.core.events import Reject
 from exchange.core.units import NO_EXPIRY, QTY_MAX, QTY_ONE, U63_MAX, U64_MAX, WAD
-from replay.checker import fees, keys
+from replay.checker import breakers, fees, keys
 from replay.checker.bounds import ATTACHED_MAX, BATCHES_MIN, BLOCK_S, FILL_MAX, GROUP_MAX, SLICES_MAX
 from replay.checker.facts import Combo, Series
 from replay.checker.ledger import TREASURY, Ledger
@@ -74,6 +74,8 @@ def _what_combo(ledger: Ledger, auth: Authorisation, combo: Combo, broken: list[
         broken.append(Reject.SERIES_MUST_BE_TRADING)
     if any(series.id in ledger.auctions for series, _ in combo.legs):
         broken.append(Reject.SERIES_MUST_TAKE_ORDERS)
+    if breakers.bars(ledger, combo.underlying):
+        broken.append(Reject.MARKET_MUST_TAKE_RISK)
     if auth.qty % combo.step.lot:
         broken.append(Reject.QTY_MUST_BE_ON_LOT)
     if auth.qty * max(ratios) > QTY_MAX:
@@ -149,6 +151,8 @@ def _what(ledger: Ledger, auth: Authorisation, series: Series, broken: list[Reje
             broken.append(Reject.SERIES_MUST_TAKE_ORDERS)
         if auth.tif != GTC and not terms_of(auth).trigger:
             broken.append(Reject.TIF_MUST_SUIT_AUCTION)
+    if breakers.bars(ledger, series.underlying, reduces=auth.reduce_only):
+        broken.append(Reject.MARKET_MUST_TAKE_RISK)
     if auth.qty % series.step.lot:
         broken.append(Reject.QTY_MUST_BE_ON_LOT)
     if auth.price % series.step.tick_at(auth.price):

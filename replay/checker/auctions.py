@@ -13,7 +13,7 @@ from typing import Final
 
 from exchange.core.commands import AUCTION, CANCEL_MAKER, CANCEL_TAKER, UNCROSSING
 from exchange.core.events import Cancelled, CancelReason, Event, PhaseChanged, Traded, Uncrossed
-from replay.checker import clearing, fills, keys, phases, quotes
+from replay.checker import breakers, clearing, fills, keys, phases, quotes
 from replay.checker.admission import room
 from replay.checker.bounds import CHANGES_MAX, SWEEP_MAX
 from replay.checker.clearing import Share
@@ -92,6 +92,7 @@ def _due(ledger: Ledger) -> list[tuple[int, Auction]]:
         and _has_come(ledger, auction, ledger.series[key])
         and ledger.now_s < ledger.series[key].expiry.expiry_s
         and phases.is_priced(ledger.series[key])
+        and not breakers.bars(ledger, ledger.series[key].underlying)
     ]
     return sorted(ready, key=lambda item: (item[1].phase != UNCROSSING, item[1].ends_s, item[0]))
 

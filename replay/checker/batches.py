@@ -8,6 +8,7 @@ from typing import Final
 
 from exchange.core.commands import BatchRefused, SealBatch
 from exchange.core.events import Applied, BatchSealed, Event, Reject, Rejected
+from replay.checker import breakers
 from replay.checker.bounds import BATCHES_MIN, BLOCK_S
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Taken
@@ -126,7 +127,7 @@ def seal(ledger: Ledger, command: SealBatch, events: Sequence[Event]) -> None:
 def refused(ledger: Ledger, command: BatchRefused, events: Sequence[Event]) -> None:
     """The contract refused a batch: the venue halts."""
     if events == (Applied(),):
-        ledger.is_open = False
+        breakers.switched(ledger, is_open=False)
         if command.batch_id not in ledger.pending:
             ledger.note(Rule.EVENTS_MUST_FIT, "a batch is refused that is not pending")
     elif command.batch_id in ledger.pending:

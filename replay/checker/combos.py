@@ -9,7 +9,7 @@ from exchange.core.commands import FOK, Amend, Authorisation, CreateCombo, Obser
 from exchange.core.events import Accepted, Amended, ComboListed, Deferred, Event, Reached, Reject, Rejected
 from exchange.core.legs import Legs
 from exchange.core.units import U16_MAX
-from replay.checker import entering, presence, triggers
+from replay.checker import breakers, entering, presence, triggers
 from replay.checker.admission import broken_combo, room, settlement_lags
 from replay.checker.bounds import OPEN_ORDERS_MAX, SWEEP_MAX, TOGETHER_MAX
 from replay.checker.facts import Combo, Order
@@ -228,6 +228,8 @@ def _first(ledger: Ledger) -> Order | None:
     """Of the best orders of combos that their legs have reached, the one that has waited longest."""
     best: Order | None = None
     for combo in ledger.combos.values():
+        if breakers.bars(ledger, combo.underlying):
+            continue
         for side in (combo.bids, combo.asks):
             order = side.first()
             if order is None or any(series.id in ledger.auctions for series, _ in combo.legs):

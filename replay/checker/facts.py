@@ -4,8 +4,20 @@ the journal.
 
 from typing import Any, NamedTuple
 
-from exchange.core.commands import Authorisation, OpenRfq, terms_of
+from exchange.core.commands import Authorisation, OpenRfq, SetFeed, terms_of
 from exchange.core.events import RfqEnd
+
+
+class Market:
+    """A breaker: the rungs of its two ladders, the stages to come, and what its feed is trusted by."""
+
+    __slots__ = ("feed", "good", "jumped", "ordered", "rules", "since_s", "stages")
+
+    def __init__(self) -> None:
+        self.feed = self.ordered = self.since_s = self.good = 0
+        self.stages: list[tuple[int, int]] = []  # rung, and when
+        self.rules: SetFeed | None = None
+        self.jumped = False
 
 
 class Signed:

@@ -9,9 +9,21 @@ from collections import Counter, deque
 from heapq import heapify, heappush
 from typing import Any, Final
 
-from exchange.core.commands import Authorisation, Configure, ObserveBlock, SetAuctions
+from exchange.core.commands import Authorisation, Configure, ObserveBlock, PostRound, SetAuctions
 from exchange.core.units import NO_EXPIRY
-from replay.checker.facts import Account, Auction, Combo, Expiry, Order, Request, Series, Signed, Underlying, Weight
+from replay.checker.facts import (
+    Account,
+    Auction,
+    Combo,
+    Expiry,
+    Market,
+    Order,
+    Request,
+    Series,
+    Signed,
+    Underlying,
+    Weight,
+)
 from replay.checker.rules import Rule, Taken, Violation
 
 TREASURY: Final = 0
@@ -23,10 +35,13 @@ STALE_MIN: Final = 64
 class Round:
     """What of the oracle round in force concerns matching and expiries."""
 
-    __slots__ = ("accs", "id", "spots", "time_s")
+    __slots__ = ("accs", "confs", "id", "spots", "time_s")
 
-    def __init__(self, round_id: int, time_s: int, spots: dict[int, int], accs: dict[int, int]) -> None:
-        self.id, self.time_s, self.spots, self.accs = round_id, time_s, spots, accs
+    def __init__(self, command: PostRound) -> None:
+        self.id, self.time_s = command.round_id, command.time_s
+        self.spots = {spot.underlying: spot.spot for spot in command.spots}
+        self.accs = {spot.underlying: spot.acc for spot in command.spots}
+        self.confs = {spot.underlying: spot.conf for spot in command.spots}
 
 
 class Totals:
@@ -104,6 +119,7 @@ class Ledger(Listings):
         # the venue
         self.config: Configure | None = None
         self.is_open = True
+        self.markets: dict[int, Market] = {}  # breakers of underlyings, and of the venue
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}
         self.round: Round | None = None
         self.banded: dict[int, None] = {}  # underlyings whose prices are bounded by the surface

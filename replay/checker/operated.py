@@ -1,6 +1,6 @@
 """What the operator's key commanded: the warrant, and then the command inside by the rules of its own room.
 
-Imports the words of the journal, phases, presence and blocks.
+Imports the words of the journal, phases, presence, breakers and blocks.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Any, Final
 from exchange.core import commands as c
 from exchange.core.events import Event, Reject, Rejected
 from exchange.core.units import NO_EXPIRY, U63_MAX
-from replay.checker import blocks, phases, presence
+from replay.checker import blocks, breakers, phases, presence
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule
 
@@ -18,6 +18,8 @@ ROOMS: Final[dict[type, Callable[[Ledger, Any, Sequence[Event]], None]]] = {
     c.SetAuctions: phases.rules,
     c.SetBands: phases.bands,
     c.SetBlocks: blocks.rules,
+    c.SetBreaker: breakers.order,
+    c.SetFeed: breakers.feed,
     c.SetPhase: phases.phase,
     c.PullKill: presence.present,
     c.ReleaseKill: presence.present,

@@ -9,6 +9,7 @@ from typing import Final
 from exchange.core import commands as c
 from exchange.core.events import Applied, Event, PhaseCause, PhaseChanged, Reject, Rejected
 from exchange.core.units import NO_EXPIRY, WAD
+from replay.checker import breakers
 from replay.checker.bounds import CALL_MAX_S
 from replay.checker.facts import Auction, Series
 from replay.checker.ledger import Ledger
@@ -94,7 +95,7 @@ def trading(ledger: Ledger, command: c.SetTrading, events: Sequence[Event]) -> N
         return
     if not _set(ledger, events):
         return
-    ledger.is_open = command.is_open
+    breakers.switched(ledger, is_open=command.is_open)
     if command.is_open and command.auction_s:
         for option in live(ledger, VENUE, 0):
             held = ledger.auctions.get(option.id)

@@ -22,7 +22,7 @@ from exchange.core.events import (
     RfqEnded,
 )
 from exchange.core.units import QTY_MAX
-from replay.checker import combos, presence
+from replay.checker import breakers, combos, presence
 from replay.checker.admission import broken_account, broken_by, broken_combo
 from replay.checker.bounds import (
     LINEAGE_MAX,
@@ -170,6 +170,8 @@ def _broken_series(ledger: Ledger, command: c.OpenRfq) -> Iterator[Reject]:
     held = [ledger.auctions[leg.id].phase for leg, _ in legs if leg.id in ledger.auctions]
     if any(len(legs) > 1 or phase != c.AUCTION for phase in held):
         yield Reject.SERIES_MUST_TAKE_ORDERS
+    if breakers.bars(ledger, series.underlying):
+        yield Reject.MARKET_MUST_TAKE_RISK
     if command.qty <= 0:
         yield Reject.QTY_MUST_BE_POSITIVE
     if command.qty % lot:

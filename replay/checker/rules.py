@@ -28,6 +28,7 @@ class Rule(StrEnum):
     TRIGGER_MUST_BE_REACHED = "trigger_must_be_reached"
     # auctions
     PHASE_MUST_FOLLOW = "phase_must_follow"
+    BREAKER_MUST_FOLLOW = "breaker_must_follow"
     PRICE_MUST_BE_IN_BAND = "price_must_be_in_band"
     AUCTION_MUST_COLLECT = "auction_must_collect"
     AUCTION_MUST_CLEAR_AT_BEST = "auction_must_clear_at_best"

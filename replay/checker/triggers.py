@@ -18,7 +18,7 @@ from exchange.core.events import (
     Rejected,
     Triggered,
 )
-from replay.checker import batches, keys, presence, waiting
+from replay.checker import batches, breakers, keys, presence, waiting
 from replay.checker.admission import settlement_lags
 from replay.checker.facts import Order
 from replay.checker.ledger import Ledger
@@ -117,6 +117,9 @@ def _enters(ledger: Ledger, order: Order, event: Triggered, rest: Sequence[Event
         sentence = f"order {order.id} enters at a price that does not reach its trigger"
         expected = (order.terms.trigger_price, "above" if order.terms.trigger_above else "below")
         ledger.note(Rule.TRIGGER_MUST_BE_REACHED, sentence, order=order.id, expected=expected, actual=event.price)
+    if breakers.bars(ledger, order.series.underlying, reduces=order.reduce_only):
+        sentence = f"order {order.id} enters a market that lets no such order in"
+        ledger.note(Rule.ADMISSION_MUST_HOLD, sentence, order=order.id, actual=Reject.MARKET_MUST_TAKE_RISK)
     waiting.fired(ledger, order, event)
     ledger.totals.amended -= order.held
     order.left -= order.held

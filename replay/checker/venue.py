@@ -17,6 +17,7 @@ from exchange.core.commands import (
 from exchange.core.events import (
     AccountSettled,
     Applied,
+    BreakerMoved,
     Cancelled,
     CancelReason,
     Digested,
@@ -27,7 +28,7 @@ from exchange.core.events import (
     RoundAdopted,
 )
 from exchange.core.units import QTY_ONE, TWAP_SECONDS, expiry_of, series_of
-from replay.checker import batches, phases
+from replay.checker import batches, breakers, phases
 from replay.checker.bounds import BOUNDARIES_KEPT
 from replay.checker.facts import Expiry, Series, Underlying
 from replay.checker.ladder import Ladder
@@ -122,14 +123,18 @@ def post(ledger: Ledger, command: PostRound, events: Sequence[Event]) -> None:
         ledger.note(Rule.EVENTS_MUST_FIT, "a round is neither refused nor adopted")
         return
     before = ledger.round.spots if ledger.round is not None else {}
+    moved = breakers.on_round(ledger, command)
     _adopt(ledger, command)
     rest = list(events[1:])
     for expiry_id, price in fixed.items():
         rest = _expire(ledger, expiry_id, price, rest)
     jumps = phases.jumps(ledger, command.spots, before)
-    if rest != jumps:
+    if [event for event in rest if type(event) is not BreakerMoved] != jumps:
         sentence = "after a round something else happens than expiries and jumps of the spot make"
         ledger.note(Rule.PHASE_MUST_FOLLOW, sentence, expected=jumps, actual=rest)
+    elif rest != [*jumps, *moved]:
+        sentence = "a round moves breakers in another way than it is worth"
+        ledger.note(Rule.BREAKER_MUST_FOLLOW, sentence, expected=moved, actual=rest)
     for event in jumps:
         phases.jumped(ledger, event)
 
@@ -149,9 +154,7 @@ def _adopt(ledger: Ledger, command: PostRound) -> None:
             kept[command.time_s] = spot.acc
             if len(kept) > BOUNDARIES_KEPT:
                 del kept[next(iter(kept))]
-    spots = {spot.underlying: spot.spot for spot in command.spots}
-    accs = {spot.underlying: spot.acc for spot in command.spots}
-    ledger.round = Round(command.round_id, command.time_s, spots, accs)
+    ledger.round = Round(command)
     for each in ledger.expiries.values():
         each.priced = 0
     for sheet in command.sheets:

@@ -41,6 +41,13 @@ TYPES = {
         "uint64 jumpSpot,string authoriser,uint64 nonce,uint64 expiry"
     ),
     "SetBands": "uint32 underlying,uint64 spot,uint64 vol,uint64 floor,string authoriser,uint64 nonce,uint64 expiry",
+    "SetBreaker": (
+        "uint8 scope,uint32 subject,uint8 status,uint64 stage,string cause,string authoriser,uint64 nonce,uint64 expiry"
+    ),
+    "SetFeed": (
+        "uint32 underlying,uint64 heartbeat,uint64 thin,uint64 jumpMin,uint32 jumpDeviations,uint64 stressVol,"
+        "string authoriser,uint64 nonce,uint64 expiry"
+    ),
     "PullKill": "uint8 scope,uint32 account,address owner,address by,string cause,uint64 nonce,uint64 expiry",
     "ReleaseKill": "uint8 scope,uint32 account,address owner,address by,string cause,uint64 nonce,uint64 expiry",
 }
@@ -130,6 +137,8 @@ operations = st.one_of(
     st.builds(c.SetPhase, u8, u32, u8, u64, u64, text, text),
     st.builds(c.SetAuctions, u32, u64, u64, u32, u64, u64, u64, text),
     st.builds(c.SetBands, u32, u64, u64, u64, text),
+    st.builds(c.SetBreaker, u8, u32, u8, u64, text, text),
+    st.builds(c.SetFeed, u32, u64, u64, u64, u32, u64, text),
     st.builds(lambda kind, *said: kind(*said), kills, u8, u32, b20, b20, text),
 )
 

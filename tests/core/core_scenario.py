@@ -19,7 +19,8 @@ from core_venue import BTC, T0, Venue, series_named, standard_venue, wallet
 
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import phases, uncross
+from exchange.core import phases, status, uncross
+from exchange.core.breakers import Layer, Status
 from exchange.core.firing import ready
 from exchange.core.state_types import attached_id
 from exchange.core.units import WAD
@@ -304,6 +305,22 @@ class Stage:
             return "none"
         return f"{plain(found.volume, 4)} @ {plain(found.price, 6)} surplus {plain(found.surplus, 4)}"
 
+    # -- breakers -----------------------------------------------------------------------------------------------------
+
+    def do_status(self, words: Words) -> tuple[Any, ...]:
+        scope, stage = (0 if words.flag("venue") else c.UNDERLYING), duration(words.option("stage") or "0s")
+        return self.venue.do(c.SetBreaker(scope, 0, Status[words.take().upper()], stage, "test", "operator"))
+
+    def do_feed(self, words: Words) -> tuple[Any, ...]:
+        thin, jump, stress = (wad(words.option(name) or "0") for name in ("thin", "jump", "stress"))
+        heartbeat_s, deviations = duration(words.option("heartbeat") or "0s"), int(words.option("deviations") or "0")
+        return self.venue.do(c.SetFeed(BTC, heartbeat_s, thin, jump, deviations, stress, "operator"))
+
+    def do_state(self, words: Words) -> str:
+        """What the market of a series lets in."""
+        option = self.venue.state.series[series_named(words.take())]
+        return status.shown(self.venue.state, option.underlying).name.lower()
+
     # -- batches ------------------------------------------------------------------------------------------------------
 
     def do_seal(self, words: Words) -> tuple[Any, ...]:
@@ -416,6 +433,11 @@ class Stage:
     def _phasechanged(self, event: e.PhaseChanged) -> str:
         until = f" until T+{event.ends_s - T0}s" if event.phase == c.AUCTION else ""
         return f"Phase {PHASES[event.phase]} {event.cause}{until}"
+
+    def _breakermoved(self, event: e.BreakerMoved) -> str:
+        whose = "market" if event.scope else "venue"
+        before, after = (Status(rung).name.lower() for rung in (event.before, event.after))
+        return f"Breaker {whose} {Layer(event.layer).name.lower()} {before} to {after} {event.cause} by {event.by}"
 
     def _uncrossed(self, event: e.Uncrossed) -> str:
         return f"Uncrossed {plain(event.volume, 4)} @ {plain(event.price, 6)} surplus {plain(event.surplus, 4)}"

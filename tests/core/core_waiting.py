@@ -4,10 +4,11 @@ from typing import Any
 
 import msgspec
 from core_venue import USDC
-from core_world import TRADERS, Draw, World, happening
+from core_world import TRADERS, Draw, World, happening, order
 
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.breakers import Status
 from exchange.core.firing import ready
 from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.state_types import attached_id
@@ -52,6 +53,29 @@ def banding(world: World, draw: Draw) -> None:
     spot, vol, floor = ((0, 0, 0), (WAD // 50, WAD // 10, WAD // 1_000), (WAD // 4, WAD, 0))[draw(3)]
     world.must(c.SetBands(0, spot, vol, floor, "operator"))
     world.rejected(c.SetBands(draw(2), WAD + 1, 0, 0, "operator"))
+
+
+@happening(2)
+def curbing(world: World, draw: Draw) -> None:
+    """A market, or the venue, takes less for a while, and orders come all the same."""
+    scope, stage_s = (0, c.UNDERLYING)[draw(2)], (60, 120)[draw(2)]
+    status = (Status.REDUCE_ONLY, Status.CANCEL_ONLY, Status.HALTED)[draw(3)]
+    world.do(c.SetBreaker(scope, 0, status, 0, "histories", "operator"))
+    for _ in range(draw(3)):
+        order(world, draw)
+    world.do(c.SetBreaker(scope, 0, Status.NORMAL, stage_s, "histories", "operator"))
+    world.rejected(c.SetBreaker(scope, 0, Status.DEGRADED, 0, "histories", "operator"))
+    for _ in range(3):
+        world.wait(stage_s)
+        world.must(c.Tick())
+
+
+@happening(1)
+def watching_the_feed(world: World, draw: Draw) -> None:
+    """Rounds are trusted by loose or by strict bounds."""
+    bounds = ((3_600, 0, WAD, 0, 0), (600, WAD // 2, WAD // 200, 6, 3 * WAD // 2))[draw(3) == 0]
+    world.must(c.SetFeed(0, *bounds, "operator"))
+    world.rejected(c.SetFeed(0, 0, *bounds[1:], "operator"))
 
 
 @happening(1)

@@ -26,6 +26,7 @@ from exchange.core import (
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.book import Level
+from exchange.core.breakers import Breaker, Held, Stage, Status
 from exchange.core.images import decode, encode
 from exchange.core.state import TREASURY, State
 from exchange.core.state_types import Deal, Due, Kill, QueuedBlock, Rfq
@@ -262,6 +263,15 @@ def pass_a_combo_over(state: State) -> None:
     state.auths[bid.auth_id].auth = msgspec.structs.replace(state.auths[bid.auth_id].auth, price=bid.price)
 
 
+def degrade_by_hand(state: State) -> None:
+    state.breakers[0] = Breaker(order=Held(Status.DEGRADED, 0))
+
+
+def close_step_by_step(state: State) -> None:
+    stage = Stage(Status.HALTED, 10**9, e.Authority.OPERATOR)
+    state.breakers[0] = Breaker(order=Held(Status.REDUCE_ONLY, 0), stages=(stage,))
+
+
 BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (lose_cash, "cash_sums_to_vault"),
     (lose_fee, "cash_sums_to_vault"),
@@ -306,6 +316,8 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (forget_a_leg, "combos_are_indexed"),
     (mistake_legs, "combos_are_indexed"),
     (pass_a_combo_over, "no_combo_reached"),
+    (degrade_by_hand, "breakers_are_on_their_steps"),
+    (close_step_by_step, "breakers_are_on_their_steps"),
 )
 
 

@@ -7,6 +7,7 @@ from core_venue import USDC, Venue, series_named, standard_venue, wallet
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import operating
+from exchange.core.breakers import Status
 from exchange.core.events import Reject
 from exchange.core.images import decode, encode
 
@@ -30,6 +31,8 @@ def test_each_command_does_what_it_does_without_a_warrant(venue):
         STOP,
         c.SetAuctions(0, 60, 60, 1, 10**17, 0, 0, "operator"),
         c.SetBands(0, 10**17, 10**17, 0, "operator"),
+        c.SetFeed(0, 60, 10**17, 10**16, 6, 10**18, "operator"),
+        c.SetBreaker(c.UNDERLYING, 0, Status.REDUCE_ONLY, 0, "test", "operator"),
         c.SetTrading(False, "test"),
         c.SetTrading(True, "test", 60),
         c.PullKill(c.KILL_ACCOUNT, 1, b"", config.operator, "test"),

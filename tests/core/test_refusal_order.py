@@ -16,6 +16,7 @@ from msgspec.structs import asdict, replace
 
 from exchange.core import backlog, matching
 from exchange.core import commands as c
+from exchange.core.breakers import Status
 from exchange.core.events import Reject
 from exchange.core.state_types import Key
 from exchange.core.units import QTY_MAX, U63_MAX
@@ -98,6 +99,10 @@ def narrow(venue: Venue, _: Patch) -> None:
     venue.must(c.SetBands(0, 0, 0, 1, "test"))
 
 
+def curb(venue: Venue, _: Patch) -> None:
+    venue.must(c.SetBreaker(c.UNDERLYING, 0, Status.CANCEL_ONLY, 0, "test", "operator"))
+
+
 REACHED: Final = c.Terms(trigger=c.INDEX, trigger_above=True, trigger_price=62_000 * USDC)
 AHEAD: Final = replace(REACHED, trigger_price=70_000 * USDC)
 BOUND: Final = c.Terms(rfq=5)
@@ -145,6 +150,7 @@ BREAKS: Final[dict[Reject, Break]] = {
     R.SERIES_MUST_EXIST: Break({"series": 99 << 16}),
     R.SERIES_MUST_BE_TRADING: Break({}, expire),
     R.SERIES_MUST_TAKE_ORDERS: Break({}, stop),
+    R.MARKET_MUST_TAKE_RISK: Break({}, curb),
     R.TIF_MUST_BE_KNOWN: Break({"tif": 7}),
     R.TIF_MUST_SUIT_AUCTION: Break({"tif": c.IOC}, collect),
     R.QTY_MUST_BE_POSITIVE: Break({"qty": 0}),
@@ -262,6 +268,10 @@ OF_NO_ORDER: Final = (
     R.ROUND_MARKS_MUST_FOLLOW,
     R.BANDS_MUST_FIT,
     R.PORTFOLIO_MUST_BE_SOUND,
+    R.FEED_TERMS_MUST_FIT,
+    R.BREAKER_STATUS_MUST_BE_ORDERED,
+    R.BREAKER_MUST_MOVE,
+    R.BREAKER_STAGES_MUST_LAST,
     R.AUCTION_TERMS_MUST_FIT,
     R.PHASE_MUST_FOLLOW,
     R.SESSIONS_MUST_FIT,

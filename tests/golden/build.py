@@ -16,6 +16,7 @@ from pathlib import Path
 from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core import settlement
+from exchange.core.breakers import Status
 from exchange.core.events import Accepted, ComboListed, ExpiryFixed, Reached, Traded, Uncrossed
 from exchange.core.firing import ready
 from exchange.core.legs import Leg
@@ -362,6 +363,7 @@ class Story:
         """Bands are set and lifted; two orders wait for the index, on either side of it, a third for a fill of its own."""
         self.venue.must(c.SetBands(ETH, CENT, CENT, CENT, "operator"))
         self.venue.must(c.SetBands(ETH, 0, 0, 0, "operator"))
+        self.move_breakers()
         view = self.venue.state.view
         assert view is not None
         for above in (True, False):
@@ -374,6 +376,12 @@ class Story:
         terms = c.Terms(trigger=c.INDEX, trigger_above=False, trigger_price=1, link=c.BRACKET, parent=first.nonce + 1)
         exit_ = self.venue.order(self.wallets[4], 3 << 16, False, 1_000, USDC, terms=terms, reduce_only=True, tif=c.IOC)
         self.venue.must(c.Place(first, attached=(c.Attached(exit_),)))
+
+    def move_breakers(self) -> None:
+        """A market is curbed and opened again; its feed is watched from here on."""
+        for status in (Status.REDUCE_ONLY, Status.NORMAL):
+            self.venue.must(c.SetBreaker(c.UNDERLYING, ETH, status, 0, "golden", "operator"))
+        self.venue.must(c.SetFeed(ETH, 3_600, 0, 50 * CENT, 6, 0, "operator"))
 
     def bound(self, who: Wallet, rfq: int, is_buy: bool, qty: int, percent: int, **terms: object) -> c.Authorisation:
         """An order that is good for a request for quotes only."""

@@ -8,6 +8,7 @@ import planted_auctions
 import planted_blocks
 import planted_books
 import planted_bounded
+import planted_breakers
 import planted_combos
 import planted_makers
 import planted_matching
@@ -23,6 +24,7 @@ from replay.checker.rules import Rule
 
 assert {
     planted_auctions,
+    planted_breakers,
     planted_blocks,
     planted_bounded,
     planted_books,

@@ -3,9 +3,11 @@
 from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 
 from exchange.core import commands as c
+from exchange.core.breakers import Status
 from exchange.core.units import NO_EXPIRY, WAD
 from exchange.dialect.operations import params_of_operation
 from exchange.shell.wallet import sign_operation
@@ -39,6 +41,10 @@ def operations(venue: Any) -> list[tuple[c.Operation, dict[str, Any]]]:
         (c.SetPhase(c.UNDERLYING, 0, c.CONTINUOUS, 0, 0, "go", operator), INDEX),
         (c.SetAuctions(0, 60, 30, 2, WAD // 10, WAD // 100, WAD // 20, operator), INDEX),
         (c.SetBands(0, WAD // 10, WAD // 2, WAD // 50, operator), INDEX),
+        (c.SetFeed(0, 60, WAD // 2, WAD // 100, 6, 3 * WAD // 2, operator), INDEX),
+        (c.SetBreaker(c.UNDERLYING, 0, Status.HALTED, 0, "odd", operator), INDEX),
+        (c.SetBreaker(c.UNDERLYING, 0, Status.NORMAL, 60, "over", operator), INDEX),
+        (c.SetBreaker(0, 0, Status.CANCEL_ONLY, 0, "odd", operator), {}),
         (c.PullKill(c.KILL_ACCOUNT, 1, b"", from_hex(operator), "odd"), {}),
         (c.PullKill(c.KILL_OWNER, 0, venue.state.accounts[1].owner, from_hex(operator), "odd"), {}),
         (c.ReleaseKill(c.KILL_ACCOUNT, 1, b"", from_hex(operator), ""), {}),
@@ -66,6 +72,23 @@ def test_an_instrument_that_is_stopped_takes_no_orders_and_says_so(trader, venue
     assert maker.ask("public/ticker", instrument_name=CALL)["x_phase"] == "halted"
     assert maker.refused("private/buy", **maker.order(CALL, 0.1, 500, is_buy=True))[0] == 10012
     assert maker.buy(PUT, 0.1, 300)["order"]["order_state"] == "open"
+
+
+def test_a_market_that_only_reduces_says_so_and_takes_only_that(trader, venue):
+    maker, taker = trader(1), trader(2)
+    maker.sell(CALL, 0.1, 500)
+    taker.buy(CALL, 0.1, 500)
+    operation = c.SetBreaker(c.UNDERLYING, 0, Status.REDUCE_ONLY, 0, "odd", venue.publisher.venue.operator)
+    maker.ask("public/x_operate", **asked(maker, operation, **INDEX))
+    ticker = maker.ask("public/ticker", instrument_name=CALL)
+    assert (ticker["state"], ticker["x_status"]) == ("open", "reduce_only")
+    code, data = maker.refused("private/buy", **maker.order(CALL, 0.1, 500, is_buy=True))
+    assert (code, data["reason"]) == (10012, "market_must_take_risk")
+    closing = maker.ask("private/buy", **maker.order(CALL, 0.1, 500, is_buy=True, reduce_only=True), reduce_only=True)
+    assert closing["order"]["order_state"] == "open"
+    maker.ask("public/x_operate", **asked(maker, msgspec.structs.replace(operation, status=4), nonce=2, **INDEX))
+    ticker = maker.ask("public/ticker", instrument_name=CALL)
+    assert (ticker["state"], ticker["x_status"]) == ("halted", "halted")
 
 
 def test_whoever_else_signs_fills_no_journal(trader, venue):
