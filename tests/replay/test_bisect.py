@@ -95,7 +95,8 @@ def test_a_planted_set_order_is_found_in_code_that_differs_from_itself(sample, p
     folder = patched("orders.py", CANCELS, new)
     code, told = bisect(capsys, sample.path, "--code", folder, "--code", folder)
     assert code == 1
-    assert (told["kind"], told["command"]["kind"]) == ("events", "CancelAll")
+    assert told["kind"] == "events"
+    assert told["command"]["kind"] in {"CancelAll", "ObserveOffbookQueued"}  # by the seeds: who cancels several first
     assert told["field"].startswith("events.")
     assert told["field"].endswith("order_id")
     assert told["repeatable"]  # the same in each process, and another in the next
