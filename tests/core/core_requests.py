@@ -9,6 +9,7 @@ from typing import Any
 
 from core_twins import PRICES, Twins
 from naive_book import FAR, Wish
+from naive_quotes import Bounds, Group, Leaf
 
 Draw = Callable[[int], int]
 REQUESTS: dict[str, tuple[int, Callable[[Twins, Draw], Any]]] = {}
@@ -159,3 +160,37 @@ COMING_AND_GOING = [
     *("place", "place", "place", "amend", "connect", "connect", "be_careful", "lose", "lose", "say_bye", "restart"),
     *("set_timer", "kill", "release", "release", "release", "release", "release"),
 ]
+
+
+# Makers: messages of quotes, what bounds them, and orders of others between them.
+GROUPS = ("a", "b", "nobody")
+
+
+def make(twins: Twins, name: str, draw: Draw) -> None:
+    """One request of makers, who are two accounts with two groups each."""
+    account, group = 2 + draw(2), GROUPS[draw(2)]
+    match name:
+        case "quote":
+            about = Wish(account, True, 1, 1, expires=(FAR, FAR, FAR, 30, 0)[draw(5)])
+            picked = draw(4)
+            about.minder = twins.connections[-picked] if 0 < picked <= len(twins.connections) else 0
+            leaves = [quoted(draw) for _ in range(1 + draw(3))]
+            group = GROUPS[draw(12) % (3 if not draw(6) else 2)]
+            twins.quote(about, group, leaves, Bounds((0, 2, 5)[draw(3)], (0, 0, 9_000)[draw(3)], (0, 0, 2)[draw(3)]))
+        case "protect":
+            bounds = Bounds((0, 4, 9)[draw(3)], (0, 0, 12_000)[draw(3)], (0, 1, 3)[draw(3)])
+            twins.protect(account, group, Group(bounds, (0, 10, 60)[draw(3)], (0, 1, 30)[draw(3)]))
+        case "freeze":
+            twins.freeze(account, group, draw(5) == 0)
+        case "cancel_quotes":
+            twins.cancel_quotes(account, group)
+
+
+def quoted(draw: Draw) -> Leaf:
+    """A bid below or an offer above; now and then one that crosses."""
+    is_buy = draw(2) == 0
+    price = (995, 997, 998, 999) if is_buy else (998, 999, 1_000, 1_005)
+    return is_buy, 1 + draw(6), price[draw(4)] if draw(8) else 998, draw(18_000) - 9_000
+
+
+MAKING = [*["quote"] * 8, "protect", "freeze", "freeze", "freeze", "cancel_quotes"]

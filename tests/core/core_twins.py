@@ -10,7 +10,7 @@ import msgspec
 from core_venue import USDC, Venue, series_named, standard_venue, wallet
 from naive_auction import uncross
 from naive_book import FAR, Wish
-from naive_waiting import WaitingBook
+from naive_quotes import Bounds, Group, Leaf, QuotingBook
 
 from exchange.core import commands as c
 from exchange.core import events as e
@@ -23,7 +23,7 @@ PRICES = (997, 998, 999, 1_000, 1_005)
 GIVES_WAY = {"taker": c.CANCEL_TAKER, "maker": c.CANCEL_MAKER, "both": c.CANCEL_BOTH}
 WATCHES = {"": c.UNTRIGGERED, "index": c.INDEX, "last": c.LAST}
 LINKS = {"": c.UNLINKED, "oco": c.OCO, "bracket": c.BRACKET}
-UNTOLD = (e.BatchSealed, e.Applied, e.Purged, e.TimerFired)
+UNTOLD = (e.BatchSealed, e.Applied, e.Purged, e.TimerFired, e.MassQuoted)
 WALLETS = {"ann": wallet(1), "bob": wallet(2), "cid": wallet(3)}
 
 
@@ -33,11 +33,11 @@ class Twins:
     def __init__(self, every: int = 1) -> None:
         self.every = every
         self.seen: Counter[str] = Counter()
-        self.venue: Venue = standard_venue()
+        self.venue: Venue = standard_venue(mandates=True)
         for account, owner in OWNERS.items():
             self.venue.observe(c.ObserveAccount, account, WALLETS[owner])
             self.venue.fund(account, 10**9)
-        self.naive = WaitingBook(OWNERS)
+        self.naive = QuotingBook(OWNERS)
         self.known: list[int] = []
         self.connections: list[int] = []
         for account, is_buy, total in ((2, True, 6), (3, False, 4), (1, False, 2)):  # somebody holds something
@@ -149,7 +149,9 @@ class Twins:
         assert view is not None
         answers = self.naive.expire(self.venue.now_s)
         if not answers:
-            answers = self.naive.followed(uncross(self.naive, view.marks[CALL], self.venue.now_s))
+            answers = self.naive.followed(
+                uncross(self.naive, view.marks[CALL], self.venue.now_s, self.venue.state.seq + 1)
+            )
         self.compare(self._steps(c.Tick()), answers)
 
     def call(self, seconds: int) -> None:
@@ -166,6 +168,37 @@ class Twins:
             self.venue.observe(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
         if self.venue.state.round is not None and self.venue.state.round.time_s < self.venue.now_s:
             self.venue.round(self.naive.prices["index"])
+
+    # -- makers -------------------------------------------------------------------------------------------------------
+
+    def quote(self, wish: Wish, name: str, leaves: list[Leaf], budget: Bounds) -> None:
+        """A message of quotes: of ``wish`` the account, the time and the connection matter."""
+        self._date(wish)
+        venue, account = self.venue, wish.account
+        nonce = venue.nonces[account] = venue.nonces.get(account, -1) + 1
+        until_s = NO_EXPIRY if wish.expires == FAR else wish.expires
+        figures = (budget.qty * LOT, budget.delta * LOT // 10_000, 0, budget.count)
+        mandate = c.QuoteMandate(account, nonce, until_s, 10_000 * USDC, *figures, WALLETS[OWNERS[account]], b"s" * 65)
+        told = tuple(
+            c.QuoteLeaf(CALL, is_buy, total * LOT, price * USDC, delta, 5) for is_buy, total, price, delta in leaves
+        )
+        events = venue.do(c.MassQuote(mandate, told, name, session=wish.minder))
+        self.compare(events, self.naive.quote(venue.state.seq, wish, name, leaves, budget, venue.now_s))
+
+    def protect(self, account: int, name: str, group: Group) -> None:
+        figures = {"qty": group.bounds.qty * LOT, "delta": group.bounds.delta * LOT // 10_000, "vega": 0}
+        spans = {"interval_ns": group.seconds * 10**9, "frozen_ns": group.rests * 10**9}
+        events = self.venue.do(
+            c.SetProtection(account, name, c.Protection(count=group.bounds.count, **figures, **spans))
+        )
+        self.compare(events, self.naive.protect(account, name, group, self.venue.now_s))
+
+    def freeze(self, account: int, name: str, is_frozen: bool) -> None:
+        events = self.venue.do(c.FreezeQuotes(account, name, is_frozen))
+        self.compare(events, self.naive.freeze(account, name, is_frozen))
+
+    def cancel_quotes(self, account: int, name: str) -> None:
+        self.compare(self.venue.do(c.CancelQuotes(account, name)), self.naive.cancel_quotes(account, name))
 
     # -- presence -----------------------------------------------------------------------------------------------------
 
@@ -306,6 +339,12 @@ def words(event: Any) -> tuple[Any, ...]:
             return ("phase", event.phase)
         case e.Uncrossed():
             return ("uncrossed", event.price // USDC, event.volume // LOT, event.surplus // LOT)
+        case e.Quoted():
+            return ("quoted", event.order_id, event.kept)
+        case e.QuoteRefused():
+            return ("no", event.leaf, str(event.reason))
+        case e.ProtectionTriggered():
+            return ("tripped", event.account, event.group)
         case e.Rested():
             return ("rested", event.price // USDC)
         case e.Parked():

@@ -4,22 +4,26 @@ Written from the rules (docs/ARCHITECTURE.md and the decision on auctions); shar
 nothing of money. The mark comes in millionths, prices in whole units.
 """
 
+import copy
+
 from naive_book import Answer, NaiveBook, Resting, tick_at
 
 Offer = tuple[Resting, int]
+Parts = dict[int, int]  # orders that take part with no more than so much
 MICRO = 10**6
 
 
-def uncross(book: NaiveBook, mark: int, now: int) -> list[Answer]:
+def uncross(book: NaiveBook, mark: int, now: int, number: int = 0) -> list[Answer]:
     """End the auction if it is time: what happened, in order."""
     if book.collects_until is None or book.collects_until > now:
         return []
+    book.now_at = (number, 0)
     answers = take_out(book, now)
-    best = best_price(book, mark)
+    best, parts = settled(book, mark, now)
     if best is not None:
         price, volume, surplus = best
         answers.append(("uncrossed", price, volume, surplus))
-        answers += trade_at(book, price)
+        answers += trade_at(book, price, parts, now)
     book.collects_until = None
     return [*answers, ("phase", 0)]
 
@@ -55,14 +59,34 @@ def own_cross(book: NaiveBook, orders: list[Resting]) -> list[Resting]:
     return []
 
 
-def offered(book: NaiveBook, is_buy: bool, price: int) -> list[Offer]:
+def settled(book: NaiveBook, mark: int, now: int) -> tuple[tuple[int, int, int] | None, Parts]:
+    """The price at which nobody's bounds take off more than was left out of it, and what is in it of whom they cut.
+
+    Whoever a trial at the price takes off takes part with what had filled by then, and the price is looked for again.
+    """
+    parts: Parts = {}
+    while (best := best_price(book, mark, parts)) is not None:
+        trial = copy.deepcopy(book)
+        left = {order.id: order.left for order in book.orders}
+        cut = {
+            answer[1]: left[answer[1]] - answer[3]  # type: ignore[index,operator]
+            for answer in trade_at(trial, best[0], parts, now)
+            if answer[0] == "cancelled" and str(answer[2]).startswith("quote_")
+        }
+        if cut.items() <= parts.items():
+            break
+        parts |= cut  # type: ignore[arg-type]
+    return best, parts
+
+
+def offered(book: NaiveBook, is_buy: bool, price: int, parts: Parts) -> list[Offer]:
     """Who would trade at a price and how much, in order; a reduce-only order no more than is left to close."""
     held = dict(book.positions)
     found = []
     for order in book.queue(is_buy):
         if order.price < price if is_buy else order.price > price:
             break
-        amount = order.left
+        amount = min(order.left, parts.get(order.id, order.left))
         if order.reduce_only:
             amount = min(amount, max(-held[order.account] if is_buy else held[order.account], 0))
         held[order.account] += amount if is_buy else -amount
@@ -70,14 +94,14 @@ def offered(book: NaiveBook, is_buy: bool, price: int) -> list[Offer]:
     return found
 
 
-def best_price(book: NaiveBook, mark: int) -> tuple[int, int, int] | None:
+def best_price(book: NaiveBook, mark: int, parts: Parts) -> tuple[int, int, int] | None:
     """Most volume, then least surplus, then nearest the mark, then the lower: all prices on the tick are tried."""
     bids = book.queue(True)
     tried = []
     price = 1
     while bids and price <= bids[0].price:
-        wanted = sum(amount for _, amount in offered(book, True, price))
-        there = sum(amount for _, amount in offered(book, False, price))
+        wanted = sum(amount for _, amount in offered(book, True, price, parts))
+        there = sum(amount for _, amount in offered(book, False, price, parts))
         if wanted and there:
             tried.append((-min(wanted, there), abs(wanted - there), abs(price * MICRO - mark), price, wanted - there))
         price += tick_at(price)
@@ -87,9 +111,9 @@ def best_price(book: NaiveBook, mark: int) -> tuple[int, int, int] | None:
     return price, -volume, surplus
 
 
-def trade_at(book: NaiveBook, price: int) -> list[Answer]:
-    """The first bid with the first offer, and so on."""
-    bids, asks = offered(book, True, price), offered(book, False, price)
+def trade_at(book: NaiveBook, price: int, parts: Parts, now: int) -> list[Answer]:
+    """The first bid with the first offer, and so on; whom a fill takes off the book is out."""
+    bids, asks = offered(book, True, price, parts), offered(book, False, price, parts)
     answers: list[Answer] = []
     traded = set()
     while bids and asks:
@@ -101,10 +125,9 @@ def trade_at(book: NaiveBook, price: int) -> list[Answer]:
             traded |= {bid.account, ask.account}
             settle(book, bid, ask, amount)
             book.printed(bid, ask, amount, price)
-        if wanted > amount:
-            bids.insert(0, (bid, wanted - amount))
-        if there > amount:
-            asks.insert(0, (ask, there - amount))
+            answers += book.filled(maker, amount, now)
+        bids = [offer for offer in [(bid, wanted - amount), *bids] if offer[1] and offer[0] in book.orders]
+        asks = [offer for offer in [(ask, there - amount), *asks] if offer[1] and offer[0] in book.orders]
     stale = [
         order
         for order in book.orders

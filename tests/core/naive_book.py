@@ -4,6 +4,7 @@ Written from the rules of matching (docs/API.md and the scenarios), it shares no
 of money. Answers are tuples of plain words, in the order in which things happen.
 """
 
+import copy
 from dataclasses import dataclass, field
 
 from naive_crowd import FAR, Answer, Crowd
@@ -159,7 +160,7 @@ class NaiveBook(Crowd):
             facing = []
         if self.collects_until is not None:
             facing = []
-        before = ([Resting(**vars(order)) for order in self.orders], dict(self.positions))
+        before = ([copy.copy(order) for order in self.orders], dict(self.positions))
         happened, stopped = self.sweep(new, wish, facing, now)
         if wish.tif == FOK and new.left:
             self.orders, self.positions = before
@@ -203,6 +204,9 @@ class NaiveBook(Crowd):
                     continue
             happened.append(("traded", maker.id, amount, maker.price))
             self.trade(new, maker, amount)
+            if gone := self.filled(maker, amount, now):
+                happened += gone
+                facing = [other for other in facing if other in self.orders]
             if maker.id in icebergs and maker.left:  # its next slice comes after everybody at its price
                 facing.insert(len([other for other in facing if other.price == maker.price]), maker)
         return happened, "reduce_only" if new.left and self.is_reduced(new) else ""
@@ -225,6 +229,11 @@ class NaiveBook(Crowd):
         elif maker.left == maker.hidden:
             maker.hidden, maker.place = max(maker.hidden - maker.display, 0), self.now_at
         self.printed(new, maker, amount, maker.price)
+
+    def filled(self, maker: Resting, amount: int, now: int) -> list[Answer]:
+        """What leaves with a fill of a maker; here nothing does."""
+        del maker, amount, now
+        return []
 
     def printed(self, one: Resting, other: Resting, amount: int, price: int) -> None:
         """Two orders have traded at a price; here nobody minds."""

@@ -9,6 +9,11 @@ FAR = 2**40
 Answer = tuple[object, ...]
 
 
+def came_with(number: int) -> int:
+    """The request that an order came with: what comes along, and quotes, have numbers of their own."""
+    return (number % 2**62) >> 8 if number >> 62 else number % 2**48
+
+
 class Crowd:
     """Who is there, and whose orders are on their way out. ``owners`` says whose wallet holds each account."""
 
@@ -45,7 +50,7 @@ class Crowd:
         self.killed.append((reach, whom))
         gone = [order for order in self.everything() if self.reaches_account(reach, whom, order.account)]
         by_number = sorted(gone, key=lambda order: (order.account, order.id))
-        by_arrival = sorted(gone, key=lambda order: (order.id % 2**48, order.id))  # with what came along
+        by_arrival = sorted(gone, key=lambda order: (came_with(order.id), order.id))
         return self.leave(by_arrival if reach == "venue" else by_number, "kill_switch")
 
     def reaches_account(self, reach: str, whom: object, account: int) -> bool:

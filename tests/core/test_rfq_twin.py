@@ -5,6 +5,7 @@ requests, the invariants hold, and a restored state holds the same.
 """
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -44,7 +45,9 @@ NOTICED = (AssertionError, InvariantBroken, KeyError, AttributeError, ValueError
 class Twins:
     """A venue, and the naive requests that hear the same."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, every: int = 1) -> None:
+        self.every = every
+        self.seen: Counter[str] = Counter()
         self.dice = random.Random(seed)
         self.venue, self.naive = asking_venue(100_000_000), NaiveRfqs()
         self.fills = self.refused = 0
@@ -58,6 +61,22 @@ class Twins:
         assert (None if refused else filled) == expected, (command, events, expected)
         self.fills += len(filled)
         self.refused += refused
+        if not venue.state.seq % self.every:
+            self.look()
+
+    def settle(self) -> None:
+        """All that has traded is final, and the oracle has spoken."""
+        venue = self.venue
+        if venue.state.first_unsealed < venue.state.next_trade:
+            venue.must(c.SealBatch())
+        for batch_id in list(venue.state.batches):
+            venue.observe(c.ObserveBatch, batch_id, b"t" * 32, 1, 1)
+        if venue.state.round is not None and venue.state.round.time_s < venue.now_s:
+            venue.round(62_000)
+
+    def look(self) -> None:
+        """Both hold the same quotes in the same requests, and so does a restored state."""
+        venue = self.venue
         for state in (venue.state, decode(encode(venue.state))):
             held = {key: {o.id: o.qty - o.filled for o in quotes.values()} for key, quotes in state.rfq_quotes.items()}
             known = {

@@ -6,6 +6,7 @@ import pytest
 from core_twins import Twins
 from core_venue import series_named
 from naive_book import Wish
+from naive_quotes import Bounds, Group
 
 from exchange.core import (
     admission,
@@ -13,9 +14,12 @@ from exchange.core import (
     links,
     orders,
     presence,
+    protection,
     purging,
+    quoting,
     sweep,
     triggers,
+    uncross,
 )
 from exchange.core import commands as c
 from exchange.core import events as e
@@ -259,3 +263,79 @@ def test_the_twin_notices_who_is_there(monkeypatch: pytest.MonkeyPatch, place: A
     monkeypatch.setattr(place, rule, broken)
     with pytest.raises(AssertionError):
         come_and_go(twins)
+
+
+# -- makers -----------------------------------------------------------------------------------------------------------
+
+
+def quote_and_trip(twins: Twins) -> None:
+    """Messages that replace one another, budgets, windows, freezes, and an auction that a bound cuts short."""
+    twins.protect(2, "a", Group(Bounds(qty=4), seconds=30, rests=20))
+    twins.protect(2, "b", Group(Bounds(delta=12_000), seconds=30))
+    about = Wish(2, True, 1, 1)
+    twins.quote(about, "a", [(False, 3, 1_005, 4_000), (True, 3, 995, 4_000), (True, 1, 994, 0)], Bounds())
+    twins.quote(about, "a", [(False, 2, 1_005, 4_000), (True, 4, 995, 4_000)], Bounds(qty=3))
+    twins.quote(about, "b", [(False, 2, 1_005, 9_000), (True, 2, 1_010, 9_000)], Bounds(count=2))
+    twins.place(Wish(3, True, 1, 1_005))
+    twins.place(Wish(3, False, 1, 995))
+    twins.place(Wish(3, True, 3, 1_005))
+    twins.place(Wish(3, True, 1, 1_005))
+    twins.quote(about, "b", [(False, 1, 1_010, 0)], Bounds())
+    twins.wait(40, tick=True)
+    twins.quote(about, "b", [(False, 1, 1_010, 0)], Bounds())
+    twins.quote(about, "a", [(False, 9, 1_000, 0), (True, 9, 990, 0)], Bounds())
+    twins.place(Wish(3, True, 4, 1_000))
+    twins.freeze(2, "a", is_frozen=False)
+    twins.quote(about, "a", [(False, 2, 1_000, 0)], Bounds())
+    twins.cancel_quotes(2, "a")
+    for account in (2, 3):
+        twins.cancel_all(account)
+    twins.call(30)
+    twins.freeze(2, "b", is_frozen=False)
+    twins.quote(about, "b", [(False, 9, 995, 9_000)], Bounds(count=1))
+    for total, price in ((2, 1_010), (2, 1_005), (1, 1_000)):
+        twins.place(Wish(3, True, total, price))
+    twins.wait(30, tick=True)
+
+
+def test_the_twins_agree_on_makers() -> None:
+    quote_and_trip(Twins())
+
+
+def nothing_is_cut(self: Any) -> dict[int, int]:
+    del self
+    return {}
+
+
+@pytest.mark.parametrize(
+    ("place", "rule", "broken"),
+    [
+        (protection.Watch, "note", lambda *_: []),
+        (protection.Watch, "take_off", lambda *_: []),
+        (protection, "is_frozen", lambda *_: False),
+        (protection, "evolve_filled", lambda *_: None),
+        (protection, "evolve_triggered", lambda *_: None),
+        (quoting.Plan, "_keeps_place", lambda *_: True),
+        (quoting.Plan, "_refuse_crossing", lambda *_: None),
+        (quoting.Plan, "withdrawn", lambda _: []),
+        (quoting, "evolve_freeze", lambda *_: None),
+        (uncross.Pairs, "cut", nothing_is_cut),
+    ],
+    ids=[
+        "nothing trips",
+        "what is tripped stands",
+        "a frozen group quotes",
+        "fills are forgotten",
+        "a group is never frozen",
+        "every quote keeps its place",
+        "quotes take",
+        "what is replaced stays",
+        "a freeze is forgotten",
+        "the price of an auction counts what is cut",
+    ],
+)
+def test_the_twin_notices_makers(monkeypatch: pytest.MonkeyPatch, place: Any, rule: str, broken: Any) -> None:
+    twins = Twins()
+    monkeypatch.setattr(place, rule, broken)
+    with pytest.raises((AssertionError, KeyError)):
+        quote_and_trip(twins)
