@@ -339,12 +339,6 @@ def words(event: Any) -> tuple[Any, ...]:
             return ("phase", event.phase)
         case e.Uncrossed():
             return ("uncrossed", event.price // USDC, event.volume // LOT, event.surplus // LOT)
-        case e.Quoted():
-            return ("quoted", event.order_id, event.kept)
-        case e.QuoteRefused():
-            return ("no", event.leaf, str(event.reason))
-        case e.ProtectionTriggered():
-            return ("tripped", event.account, event.group)
         case e.Rested():
             return ("rested", event.price // USDC)
         case e.Parked():
@@ -355,4 +349,16 @@ def words(event: Any) -> tuple[Any, ...]:
             return ("held", event.order_id, event.qty // LOT)
         case e.Cancelled():
             return ("cancelled", event.order_id, str(event.reason), event.remaining // LOT)
+    return words_of_makers(event)
+
+
+def words_of_makers(event: Any) -> tuple[Any, ...]:
+    """The same of quotes."""
+    match event:
+        case e.Quoted():
+            return ("quoted", event.order_id, event.kept)
+        case e.QuoteRefused():
+            return ("no", event.leaf, str(event.reason))
+        case e.ProtectionTriggered():
+            return ("tripped", event.account, event.group)
     raise AssertionError(event)

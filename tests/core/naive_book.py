@@ -194,14 +194,10 @@ class NaiveBook(Crowd):
             if maker.expires <= now:
                 happened.append(self.drop(maker, "expired"))
                 continue
-            amount = min(new.left, maker.left - maker.hidden)
-            if new.reduce_only:
-                amount = min(amount, self.closable(new.account, new.is_buy))
-            if maker.reduce_only:
-                amount = min(amount, self.closable(maker.account, maker.is_buy))
-                if amount == 0:
-                    happened.append(self.drop(maker, "reduce_only"))
-                    continue
+            amount = self.fits(new, maker)
+            if amount == 0:
+                happened.append(self.drop(maker, "reduce_only"))
+                continue
             happened.append(("traded", maker.id, amount, maker.price))
             self.trade(new, maker, amount)
             if gone := self.filled(maker, amount, now):
@@ -210,6 +206,12 @@ class NaiveBook(Crowd):
             if maker.id in icebergs and maker.left:  # its next slice comes after everybody at its price
                 facing.insert(len([other for other in facing if other.price == maker.price]), maker)
         return happened, "reduce_only" if new.left and self.is_reduced(new) else ""
+
+    def fits(self, new: Resting, maker: Resting) -> int:
+        """How much the two trade; nothing if the maker may only reduce and cannot."""
+        reducing = [order for order in (new, maker) if order.reduce_only]
+        closes = [self.closable(order.account, order.is_buy) for order in reducing]
+        return min(new.left, maker.left - maker.hidden, *closes)
 
     def is_reduced(self, new: Resting) -> bool:
         return new.reduce_only and not self.closable(new.account, new.is_buy)
