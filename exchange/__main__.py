@@ -5,12 +5,14 @@ Owns the command line, the format of logs and the exit codes: 0 done, 1 it faile
 
 import argparse
 import asyncio
+import getpass
 import logging
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import structlog
@@ -18,6 +20,7 @@ import structlog
 DONE: Final = 0
 FAILED: Final = 1
 IMPOSSIBLE: Final = 2
+KEY_BYTES: Final = 32
 DELAY_MAX_MS: Final = 1_000  # the machine opens no venue that holds takers back for longer
 
 _log = structlog.get_logger(__name__)
@@ -106,6 +109,68 @@ def _demo(options: argparse.Namespace) -> int:
     return run(Options(options.seconds, options.seed, options.journal, options.chain, options.json))
 
 
+# -- signer -----------------------------------------------------------------------------------------------------------
+
+
+def _signer(options: argparse.Namespace) -> int:
+    from exchange.signer.config import load  # noqa: PLC0415 - as above
+    from exchange.signer.run import Ready, serve  # noqa: PLC0415
+
+    def ready(told: Ready) -> None:
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+        sys.stdout.flush()
+
+    async def run() -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        await serve(load(options.config), _password(options), ready, stop)
+
+    return _told(run)
+
+
+def _signer_init(options: argparse.Namespace) -> int:
+    from exchange.signer.config import ConfigError  # noqa: PLC0415 - as above
+    from exchange.signer.run import make  # noqa: PLC0415
+
+    async def run() -> None:
+        text = options.key_file.read_text().strip() if options.key_file else getpass.getpass("private key (0x...): ")
+        try:
+            secret = bytes.fromhex(text.removeprefix("0x"))
+        except ValueError:
+            raise ConfigError("a private key is 0x and 64 hexadecimal digits") from None
+        if len(secret) != KEY_BYTES:
+            raise ConfigError("a private key is 0x and 64 hexadecimal digits")
+        made = await make(options.config, options.url, options.client_id, secret, _password(options))
+        sys.stdout.write(msgspec.json.encode(made).decode() + "\n")
+
+    return _told(run)
+
+
+def _password(options: argparse.Namespace) -> str:
+    """From a file of its owner's alone, from the environment, or asked for."""
+    from exchange.signer.config import require_private  # noqa: PLC0415 - as above
+
+    if options.password_file is not None:
+        require_private(options.password_file)
+        return str(options.password_file.read_text().rstrip("\n"))
+    return os.environ.get("VERBATIM_SIGNER_PASSWORD") or getpass.getpass("keystore password: ")
+
+
+def _told(run: Callable[[], Coroutine[Any, Any, None]]) -> int:
+    """Run to the end; what it is refused for is told in a line."""
+    from exchange.shell.wallet import Untrusted  # noqa: PLC0415 - as above
+    from exchange.signer.config import ConfigError  # noqa: PLC0415
+    from exchange.signer.upstream import Refused, Unreachable  # noqa: PLC0415
+
+    try:
+        asyncio.run(run())
+    except (ConfigError, Refused, Unreachable, Untrusted, OSError) as refused:
+        sys.stderr.write(f"verbatim: {type(refused).__name__}: {refused}\n")
+        return FAILED
+    return DONE
+
+
 # -- arguments --------------------------------------------------------------------------------------------------------
 
 
@@ -115,6 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     _add_demo(commands)
+    _add_signer(commands)
     return parser
 
 
@@ -151,6 +217,23 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     command.add_argument("--chain", help="URL of a development node; by default a chain inside the process")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of the story")
     command.set_defaults(run=_demo)
+
+
+def _add_signer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "Sign for clients that do not: a gateway on your own machine, with a client id and a secret."
+    command = commands.add_parser("signer", help="sign for clients that do not", description=text)
+    command.set_defaults(run=_signer)
+    init = commands.add_parser("signer-init", help="write a signer's first settings", description=_INIT)
+    init.add_argument("--url", required=True, help="the venue, ws://host:port/ws/api/v2")
+    init.add_argument("--client-id", required=True, help="what the client logs in as")
+    init.add_argument("--key-file", type=Path, help="a file with the private key; by default it is asked for")
+    init.set_defaults(run=_signer_init)
+    for each in (command, init):
+        each.add_argument("--config", type=Path, required=True, help="the settings, a JSON file")
+        each.add_argument("--password-file", type=Path, help="of the keystores; or VERBATIM_SIGNER_PASSWORD, or asked")
+
+
+_INIT: Final = "Put a session key into a keystore, pin the venue as it is now, and write settings for one client."
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ class Code(Enum):
     PRICE_TOO_LOW = (10005, "price_too_low")
     PRICE_TOO_HIGH = (10007, "price_too_high")
     NOT_ENOUGH_FUNDS = (10009, "not_enough_funds")
+    ALREADY_CLOSED = (10010, "already_closed")
     PRICE_NOT_ALLOWED = (10011, "price_not_allowed")
     BOOK_CLOSED = (10012, "book_closed")
     TOO_MANY_OPEN_ORDERS = (10015, "pme_max_option_open_orders")

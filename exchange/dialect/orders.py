@@ -40,7 +40,7 @@ class Tracked(msgspec.Struct, gc=False):
 
     ``value`` is the sum of price x quantity of its fills, of a combo less that of legs which its buyer sells; None when
     some happened before this process started. ``reason`` tells why it left without filling. ``terms`` are those it came
-    with, ``triggered`` whether its trigger has fired.
+    with, ``triggered`` whether its trigger has fired, ``nonce`` is that of its latest authorisation.
     """
 
     order: Order
@@ -50,6 +50,7 @@ class Tracked(msgspec.Struct, gc=False):
     replaced: bool = False
     terms: Terms = NO_TERMS
     triggered: bool = False
+    nonce: int = 0
 
 
 class Side(msgspec.Struct, frozen=True):
@@ -168,6 +169,9 @@ def _time_in_force(order: Order) -> str:
 def _add_terms(shown: dict[str, Any], tracked: Tracked) -> None:
     """What was signed besides: shown size, trigger, links; and when the order ends."""
     order, terms = tracked.order, tracked.terms
+    shown["x_nonce"] = tracked.nonce
+    if terms != NO_TERMS:
+        shown["x_terms"] = msgspec.structs.asdict(terms)
     if order.display:
         shown["refresh_amount"] = contracts(order.display)
         shown["display_amount"] = contracts(min(order.display, order.qty - order.filled - order.hidden))

@@ -203,6 +203,7 @@ def quote_object(state: State, tracked: Tracked, named: Named) -> dict[str, Any]
         "label": order.label,
         "x_account": order.account,
         "x_disclosed": not order.anonymous,
+        "x_nonce": tracked.nonce,
         **_expires(order),
     }
     if order.protection:

@@ -133,7 +133,7 @@ class OrderLog:
                 trigger_above=old.trigger_above,
                 market=old.market,
             )
-        tracked.terms = terms
+        tracked.terms, tracked.nonce = terms, command.auth.nonce
         if not event.kept:
             tracked.resting_at = None
 
@@ -142,12 +142,13 @@ class OrderLog:
         order = state.orders[event.order_id]
         tracked = self.open.get(order.id)
         if tracked is None:
-            tracked = self.open[order.id] = Tracked(order)
+            tracked = self.open[order.id] = Tracked(order, nonce=state.auths[order.auth_id].auth.nonce)
         else:
             tracked.replaced = True
         noted.touched[order.id] = tracked
         self._leave_level(noted, tracked)
         tracked.resting_at, tracked.value = order.price, 0
+        tracked.nonce = state.auths[order.auth_id].auth.nonce
         self._leave_level(noted, tracked)
 
     def _traded(self, noted: Noted, state: State, outcome: Outcome, event: e.Traded) -> None:
@@ -258,7 +259,8 @@ def _tracked(state: State, order: Order, value: int | None = 0) -> Tracked:
     """An open order as the state has it."""
     terms = c.terms_of(state.auths[order.auth_id].auth)
     triggered = terms.trigger != c.UNTRIGGERED and not order.watch
-    return Tracked(order, order.price if order.resting else None, value, terms=terms, triggered=triggered)
+    nonce = state.auths[order.auth_id].auth.nonce
+    return Tracked(order, order.price if order.resting else None, value, terms=terms, triggered=triggered, nonce=nonce)
 
 
 def _accepted(state: State, outcome: Outcome, order_id: int) -> Tracked:
@@ -270,13 +272,14 @@ def _accepted(state: State, outcome: Outcome, order_id: int) -> Tracked:
     brought = command.attached[place - 1] if place and isinstance(command, c.Place) else command
     terms = c.terms_of(brought.auth)
     if order is not None:
-        return Tracked(order, terms=terms)
+        return Tracked(order, terms=terms, nonce=brought.auth.nonce)
     traded = (
         event.units if event.group else event.qty
         for event in outcome.events
         if isinstance(event, e.Traded) and event.taker_order in {0, order_id}
     )
-    return Tracked(_gone(outcome, order_id, brought, 0 if place else sum(traded)), terms=terms)
+    gone = _gone(outcome, order_id, brought, 0 if place else sum(traded))
+    return Tracked(gone, terms=terms, nonce=brought.auth.nonce)
 
 
 def _gone(

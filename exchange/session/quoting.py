@@ -5,7 +5,7 @@ a bad signature. Steps of single quotes are the machine's to refuse: one bad quo
 call, work, dialect, signing.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -62,11 +62,11 @@ def _optional(params: Params, name: str, one: int) -> int:
     return params.exact(name, one) if params.given(name) else 0
 
 
-def _sides_of(call: Call) -> list[Side]:
+def sides_of(params: Params, by_name: Mapping[str, Listed]) -> list[Side]:
     """Sides in the order in which they are signed: quotes as they come, the bid of each before its ask."""
     sides: list[Side] = []
-    for given in call.params.objects("quotes", count_max=QUOTES_MAX):
-        listed = call.desk.listed.get(given.text("instrument_name"))
+    for given in params.objects("quotes", count_max=QUOTES_MAX):
+        listed = by_name.get(given.text("instrument_name"))
         if listed is None:
             raise DialectError(Code.INVALID_INSTRUMENT, reason="series_must_exist", param="instrument_name")
         delta, vega = _optional(given, "x_delta", DELTA_ONE), _optional(given, "x_vega", USDC_ONE)
@@ -123,7 +123,7 @@ def mass_quote(call: Call) -> Work:
     group = params.text("mmp_group", chars_max=LABEL_CHARS_MAX)
     label = params.text("quote_id", "", chars_max=LABEL_CHARS_MAX)
     _require_in_time(call)
-    sides = _sides_of(call)
+    sides = sides_of(params, desk.listed)
     if not sides:
         raise wrong("quotes", "required")
     mandate = _mandate_of(call, tuple(side.leaf for side in sides))

@@ -15,7 +15,7 @@ HEAD: Final = """# The dialect, name by name
 Every method and channel of the dialect, and ours (`x_`), with where it stands. This page is written by
 `python -m exchange.session.reference`, from what the venue answers with. What they take and tell: [API](API.md).
 
-`here`: answered. `signer`: the venue wants it signed, and `verbatim signer` does that for clients that do not sign.
+`here`: answered. `signer`: the venue wants it signed, and [the signer](SIGNER.md) does that for clients that do not.
 Anything else is why it answers `10033 not_implemented`.
 """
 _BY_SIGNER: Final = """
