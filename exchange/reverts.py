@@ -146,6 +146,7 @@ class Revert(StrEnum):
     BOND_TRANSFER = "bond_transfer"
     BOND_DELTA = "bond_delta"
     OPERATOR_UNKNOWN = "operator_unknown"
+    OPERATOR_EARLY = "operator_early"
     OPERATOR_FROZEN = "operator_frozen"
     COMMITMENT_KNOWN = "commitment_known"
     COMMITMENT_UNKNOWN = "commitment_unknown"

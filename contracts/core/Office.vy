@@ -72,6 +72,7 @@ MAX_HASH_BYTES: constant(uint256) = 32 * 64
 MAX_SHEET_BYTES: constant(uint256) = 32 * 512
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_64: constant(uint256) = 2**64 - 1
+SUCCEEDED: constant(uint256) = 1 << 224
 
 interface Blocks:
     def TERMS() -> bytes32: view
@@ -80,6 +81,10 @@ event Deposited:
     action_id: uint64
     account: indexed(uint32)
     amount: uint256
+
+event OperatorQueued:
+    operator: address
+    effective: uint64
 
 event OperatorSet:
     operator: address
@@ -115,12 +120,39 @@ def __default__() -> Bytes[MAX_ANSWER_BYTES]:
 @external
 def set_operator(operator: address):
     """
-    @notice Replace the operator. Only the governor.
+    @notice Name another operator, who takes office at the binding time, so that what the present one acknowledged has
+            settled by then; naming the present one takes it back. Only the governor.
     """
     if msg.sender != state.GOVERNOR:
         fail.because("only_governor")
-    state.operator = operator
-    log OperatorSet(operator=operator)
+    effective: uint256 = actions.binding_time()
+    state.successor = SUCCEEDED | (effective << 160) | convert(operator, uint256)
+    log OperatorQueued(operator=operator, effective=convert(effective, uint64))
+
+
+@external
+def install_operator():
+    """
+    @notice Let the operator who was named take office. Anyone, once it binds.
+    """
+    successor: uint256 = state.successor
+    if successor == 0:
+        fail.because("operator_unknown")
+    if not actions.binds((successor >> 160) & MASK_64):
+        fail.because("operator_early")
+    state.successor = 0
+    state.operator = convert(successor & (2**160 - 1), address)
+    log OperatorSet(operator=state.operator)
+
+
+@external
+@view
+def succession() -> (bool, address, uint256):
+    """
+    @notice Whether another operator is named, who, and when they may take office.
+    """
+    successor: uint256 = state.successor
+    return successor != 0, convert(successor & (2**160 - 1), address), (successor >> 160) & MASK_64
 
 
 @external

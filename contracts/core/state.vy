@@ -66,6 +66,9 @@ operator: public(address)
 # batch_id -> root of the journal when the batch was made
 anchors: public(HashMap[uint256, bytes32])
 
+# Who follows the operator, and from when: address u160 | time u64 << 160 | flag; 0 when nobody does.
+successor: uint256
+
 
 @deploy
 def __init__(settings: Settings):

@@ -27,7 +27,7 @@ from exchange.session import Limits
 from exchange.shell import gateway
 from exchange.shell.boot import GENESIS, boot
 from exchange.shell.broadcast import Hub
-from exchange.shell.chain import BlockId, Chain, DevControls, to_address
+from exchange.shell.chain import Address, BlockId, Chain, DevControls, checksum, to_address
 from exchange.shell.clock import Clock
 from exchange.shell.deploy import Contracts, Deployment, Terms, deploy
 from exchange.shell.devnode import DevNode
@@ -139,6 +139,8 @@ class Venue:
         if any(isinstance(command, c.ObserveListing) for command in found):
             await self.adopt_listings()
         # Facts of one transaction may only be true together: an exit that is over, and the cash that left with it.
+        for said in self.contracts.clearing.interface.events(event.logs, "OperatorQueued"):
+            await self.mind_office(to_address(said.args["operator"]), int(said.args["effective"]))
         block = event.block
         unknown = known is None or block.number > known.number
         seen = [c.ObserveBlock(block.number, block.time_s, block.hash)] if unknown and (found or newest) else []
@@ -148,6 +150,23 @@ class Venue:
                 if isinstance(disagreement, ChainDisagreed):
                     _log.critical("chain_disagreed", seq=outcome.seq, fact=outcome.command, how=disagreement)
         return len(found)
+
+    async def look_at_office(self) -> None:
+        """Who is operator on the contracts, or will be."""
+        clearing = self.contracts.clearing
+        is_named, operator, effective_s = await clearing.call("succession")
+        await self.mind_office(operator if is_named else await clearing.call("operator"), effective_s)
+
+    async def mind_office(self, operator: Address, effective_s: Seconds) -> None:
+        """Another operator is named: from then on the contracts take no batch of ours, so nothing more may be filled.
+
+        What is filled has the settlement window to land. Trading opens again by hand, if the naming is taken back.
+        """
+        if operator == to_address(self.contracts.deployment.operator):
+            return
+        _log.critical("operator_succeeded", operator=checksum(operator), effective_s=effective_s)
+        if await self.sequencer.read(lambda state: state.is_open):
+            await self.apply(c.SetTrading(is_open=False, cause="operator_succeeded"))
 
     # -- listing ------------------------------------------------------------------------------------------------------
 
@@ -217,6 +236,11 @@ class Venue:
         return outcome
 
     # -- who is there -------------------------------------------------------------------------------------------------
+
+    async def begin(self) -> None:
+        """What a start owes before anybody can come."""
+        await self.dismiss()
+        await self.look_at_office()
 
     async def dismiss(self) -> None:
         """Whoever was connected when the venue went down is gone: their orders leave before anybody can come."""
@@ -396,7 +420,7 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         await stack.enter_async_context(sequencing(sequencer))
         if booted.state.config is None:
             await venue.apply(deployment.configure(settings.venue))
-        await venue.dismiss()
+        await venue.begin()
         yield venue, controls
 
 

@@ -25,6 +25,7 @@ MINIMUM = 1_000
 BOND = 10_001  # an odd amount: shares do not divide it
 SHARE = 3 * 10**17
 PROOF_WINDOW = 3_660
+TIMEOUT = 3_600
 DELAY = 7 * 86_400
 REVEAL_DELAY = 60
 FEE, LIE, REFUSE, CALL_BACK = 1, 2, 3, 4
@@ -72,8 +73,14 @@ class Court:
         operator = key("operator")
         margin = deploy_local(self.chain, operator, artifact("Margin"), parameters)
         nobody = (bytes(20), bytes(20))
-        settings = (address("governor"), address("operator"), *nobody, margin.address, 60, 3600, 120, 30, 0, 0, 0)
+        settings = (address("governor"), address("operator"), *nobody, margin.address, 60, TIMEOUT, 120, 30, 0, 0, 0)
         return deploy_clearing(self.chain, operator, settings)[1]
+
+    def appoint(self, who: str) -> None:
+        """Another operator takes office; the present one has been silent for long enough to do so at once."""
+        self.wait(TIMEOUT + 1)
+        self.clearing.send(key("governor"), "set_operator", address(who))
+        self.clearing.send(key("governor"), "install_operator")
 
     # -- calls --------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from contract_venue import LOT, OPERATOR_TIMEOUT, USDC, WINDOW, address
+from contract_venue import LOT, OPERATOR_TIMEOUT, USDC, WINDOW, address, spoiled
 
 from exchange import calldata
 from exchange.calldata import Trade
@@ -385,8 +385,34 @@ def test_the_governor_may_replace_the_operator(market):
     venue = market.venue
     assert venue.refusal("operator", venue.clearing, "set_operator", address("third")) == Revert.ONLY_GOVERNOR
     venue.send("governor", venue.clearing, "set_operator", address("third"))
+    assert venue.clearing.call("succession") == (True, address("third"), venue.now + WINDOW)
+    assert venue.refusal("third", venue.clearing, "install_operator") == Revert.OPERATOR_EARLY
+    venue.settle(venue.cross(market.maker, market.taker, market.call, LOT, PRICE))  # what was acknowledged settles
+    venue.chain.set_time(venue.now + WINDOW)
+    venue.post(venue.round())
+    venue.send("maker", venue.clearing, "install_operator")
+    assert venue.clearing.call("succession") == (False, bytes(20), 0)
     batch = venue.cross(market.maker, market.taker, market.call, LOT, PRICE)
     assert venue.settle_refusal(batch) == Revert.OPERATOR_SIGNATURE
+    venue.settle(spoiled(batch, operator="third"))
+    assert venue.refusal("maker", venue.clearing, "install_operator") == Revert.OPERATOR_UNKNOWN
+
+
+def test_the_governor_may_take_a_naming_back(market):
+    venue = market.venue
+    for who in ("third", "operator"):
+        venue.send("governor", venue.clearing, "set_operator", address(who))
+    venue.chain.set_time(venue.now + WINDOW)
+    venue.send("maker", venue.clearing, "install_operator")
+    assert venue.clearing.call("operator") == address("operator")
+
+
+def test_an_operator_that_is_gone_is_replaced_at_once(market):
+    venue = market.venue
+    venue.chain.set_time(venue.now + OPERATOR_TIMEOUT + 1)
+    venue.send("governor", venue.clearing, "set_operator", address("third"))
+    venue.send("maker", venue.clearing, "install_operator")
+    assert venue.clearing.call("operator") == address("third")
 
 
 # -- listings ------------------------------------------------------------------------------------------------------

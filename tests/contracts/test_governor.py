@@ -394,6 +394,7 @@ class HostileMajority(RuleBasedStateMachine):
             venue.order(player, 1 << 16, side, 1) for player, side in zip(self.players, (1, -1), strict=True)
         )
         batch = venue.batch([venue.sign(maker, "ann"), venue.sign(taker, "ann")], [])
+        self.polity.ask("other", venue.clearing, "install_operator")
         for operator in ("operator", "ann"):
             forged = type(batch)(**{**vars(batch), "operator": operator})
             assert venue.settle_refusal(forged) in {Revert.OPERATOR_SIGNATURE, Revert.ORDER_SIGNATURE}

@@ -101,7 +101,7 @@ def test_a_lie_takes_the_whole_bond_and_is_paid_once(court, name):
 
 def retire(court: Court) -> None:
     """Somebody else comes into office, so that the whole bond may be asked for."""
-    court.clearing.send(key("governor"), "set_operator", address("other"))
+    court.appoint("other")
 
 
 def test_what_was_asked_back_is_lost_until_it_is_paid(court):
@@ -363,7 +363,7 @@ def test_an_operator_that_steps_down_and_returns_keeps_its_bond(court):
     retire(court)
     court.send("operator", "request_withdrawal", BOND)
     assert not court.operators.call("is_bonded", address("operator"))
-    court.clearing.send(key("governor"), "set_operator", address("operator"))
+    court.appoint("operator")
     court.wait(DELAY)
     assert court.refusal("operator", "withdraw") == Revert.BOND_MINIMUM
     court.send("reporter", "void_withdrawal", address("operator"))  # before it steps down again
@@ -410,7 +410,7 @@ def step(court: Court, what: str, who: str, amount: int) -> None:
             court.wait(DELAY)
             court.chain.mine()
         case _:
-            court.clearing.send(key("governor"), "set_operator", address(who))
+            court.appoint(who)
 
 
 @settings(max_examples=25, deadline=None)

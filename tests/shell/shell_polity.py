@@ -21,6 +21,12 @@ async def decreed(floor: Floor, name: str, value: int, argument: int = 0) -> Non
     await _send(floor, contracts.governor, "execute", number, steps)
 
 
+async def installed(floor: Floor) -> None:
+    """Whoever was named operator takes office."""
+    await _later(floor, floor.venue.contracts.deployment.terms.settlement_window_s)
+    await _send(floor, floor.venue.contracts.clearing, "install_operator")
+
+
 async def _send(floor: Floor, contract: Contract, name: str, *args: object) -> None:
     sender = floor.venue.sender
     await sender.included(await sender.submit(contract.address, contract.encode(name, *args)))

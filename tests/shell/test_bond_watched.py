@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from shell_floor import START_S, Floor, opened
-from shell_polity import decreed
+from shell_polity import decreed, installed
 from structlog.testing import capture_logs
 
 from exchange.shell.clock import ManualClock
@@ -37,6 +37,7 @@ async def test_a_bond_that_is_asked_back_is_noticed(tmp_path):
     async with opened(settings(tmp_path, Bond(posted=100, minimum=60))) as floor:
         venue, contracts = floor.venue, floor.venue.contracts
         await decreed(floor, "operator", 1)
+        await installed(floor)
         data = contracts.operators.encode("request_withdrawal", 50)
         await venue.sender.included(await venue.sender.submit(contracts.operators.address, data))
         (told,) = await looked_at(floor)
