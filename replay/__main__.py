@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from replay.cli import audit, divergences, exports, states
+from replay.cli import audit, divergences, exports, proofs, states
 from replay.cli.common import COULD_NOT_RUN, FOUND, print_json
 from replay.findings import CannotRun, Diverged
 
@@ -43,8 +43,9 @@ def _parser() -> argparse.ArgumentParser:
         description="Replay a journal of the exchange, offline: what happened, and is it true.",
         epilog="Exit codes: 0 clean, 1 something was found, 2 the audit could not be carried out.",
     )
+    parser.set_defaults(main=main)  # for a command that runs others
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for family in (audit, states, divergences, exports):
+    for family in (audit, states, divergences, exports, proofs):
         family.add_to(commands)
     return parser
 
