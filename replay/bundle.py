@@ -59,8 +59,8 @@ class Told(msgspec.Struct, kw_only=True):
     last: int
     size: int
     root: str
-    files: int
     signed: bool
+    files: int = 0
 
 
 def write_bundle(
@@ -76,36 +76,23 @@ def write_bundle(
     if folder.exists():
         raise CannotRun(f"{folder} is there already")
     (folder / "results").mkdir(parents=True)
-    origin = read_checkpoint(note).origin
     (folder / "checkpoint").write_bytes(bytes(note))
     _write_records(path, folder, first, last, head.size)
     (folder / "anchors.json").write_bytes(msgspec.json.encode(list(_anchors(path, last, head.size))))
     commands = [_write_result(folder, number, result) for number, result in enumerate(results, 1)]
     shutil.copyfile(verify_bundle.__file__, folder / "verify.py")
-    text = README.format(origin=origin, first=first, last=last, size=head.size)
-    (folder / "README.txt").write_text(text)
-    files = {name: sha256((folder / name).read_bytes()).hexdigest() for name in _names(folder)}
-    manifest = {
-        "format": verify_bundle.FORMAT,
-        "origin": origin,
-        "size": head.size,
-        "root": head.root.hex(),
-        "first": first,
-        "last": last,
-        "commands": commands,
-        "files": files,
-    }
-    _write_manifest(folder, manifest, signer)
-    return Told(
+    told = Told(
         folder=str(folder),
-        origin=origin,
+        origin=read_checkpoint(note).origin,
         first=first,
         last=last,
         size=head.size,
         root=head.root.hex(),
-        files=len(files),
         signed=signer is not None,
     )
+    (folder / "README.txt").write_text(README.format(**msgspec.structs.asdict(told)))
+    told.files = _write_manifest(folder, told, commands, signer)
+    return told
 
 
 def checkpoint_of(path: Path, note: Note) -> Head:
@@ -124,12 +111,25 @@ def _names(folder: Path) -> list[str]:
     return sorted(each.relative_to(folder).as_posix() for each in folder.rglob("*") if each.is_file())
 
 
-def _write_manifest(folder: Path, manifest: dict[str, Any], signer: Signer | None) -> None:
+def _write_manifest(folder: Path, told: Told, commands: list[dict[str, Any]], signer: Signer | None) -> int:
+    """All files with their hashes, signed; how many."""
+    files = {name: sha256((folder / name).read_bytes()).hexdigest() for name in _names(folder)}
+    manifest = {
+        "format": verify_bundle.FORMAT,
+        "origin": told.origin,
+        "size": told.size,
+        "root": told.root,
+        "first": told.first,
+        "last": told.last,
+        "commands": commands,
+        "files": files,
+    }
     data = msgspec.json.format(msgspec.json.encode(manifest, order="sorted"), indent=1) + b"\n"
     (folder / "manifest.json").write_bytes(data)
     if signer is not None:
         note = Note(f"{verify_bundle.FORMAT}\n{sha256(data).hexdigest()}\n".encode())
         (folder / "manifest.note").write_bytes(bytes(signer.sign(note)))
+    return len(files)
 
 
 def _write_records(path: Path, folder: Path, first: int, last: int, size: int) -> None:
