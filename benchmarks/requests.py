@@ -52,7 +52,7 @@ def market() -> State:
     state = State()
     chain = (b"C" * 20, b"O" * 20, b"P" * 20)
     made: list[c.AnyCommand] = [
-        c.Configure("bench", 31337, *chain, 86_400, 64, 86_400, FEES, STANDARD, combos=True),
+        c.Configure("bench", 31337, *chain, 86_400, 64, 86_400, FEES, STANDARD, combos=True, rfqs=True),
         c.ListUnderlying(0, "BTC_USDC", 100, USDC_ONE, 5 * USDC_ONE, 1_000 * USDC_ONE),
         c.ListExpiry(1, 0, START_S + 30 * 86_400),
     ]

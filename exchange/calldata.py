@@ -292,6 +292,7 @@ def _terms_word(order: Order | ComboOrder, series: int, limit: int) -> int:
         | fit("max_fee", order.max_fee, 64) << 64
         | fit("quantity", order.quantity, 32) << 32
         | fit("time_in_force", order.time_in_force, 8) << 8
+        | order.for_rfq << 4
         | order.reduce_only << 2
         | order.post_only << 1
         | order.is_buy
@@ -331,6 +332,7 @@ def decode_order(raw: bytes, annex: bytes = b"") -> SignedOrder:
         "nonce": second >> 128 & _MASK_64,
         "expiry": second >> 64 & _MASK_64,
         "terms": _at("terms", annex, second & 0xFFFF) or NO_TERMS_HASH,
+        "for_rfq": bool(first & 16),
     }
     if series:
         return SignedOrder(Order(series=series, limit_price=limit, **shared), raw[64:])  # type: ignore[arg-type]

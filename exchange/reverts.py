@@ -18,6 +18,7 @@ class Revert(StrEnum):
     # Clearing: a trade
     TRADE_QUANTITY = "trade_quantity"
     SERIES_MISMATCH = "series_mismatch"
+    RFQ_MISMATCH = "rfq_mismatch"
     SIDE_MISMATCH = "side_mismatch"
     ORDER_POST_ONLY = "order_post_only"
     ORDER_NOT_RESTING = "order_not_resting"

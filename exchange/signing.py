@@ -36,6 +36,7 @@ from exchange.core.commands import (
     SetTrading,
     Terms,
     is_for_rfq,
+    terms_of,
 )
 from exchange.core.legs import LegsError, pack
 
@@ -47,14 +48,16 @@ _LOW_255_BITS = 2**255 - 1
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")
 _NAME = keccak(b"Verbatim")
 _VERSION = keccak(b"1")
-_ORDER_TYPE = keccak(
+_OF_SERIES = (
     b"Order(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,"
     b"uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
 )
-_COMBO_TYPE = keccak(
+_OF_COMBO = (
     b"ComboOrder(uint32 account,uint256 legs,bool isBuy,uint64 quantity,int64 limitPrice,uint64 maxFee,"
     b"uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
 )
+_ORDER_TYPE, _COMBO_TYPE = keccak(_OF_SERIES), keccak(_OF_COMBO)
+_RFQ_ORDER_TYPE, _RFQ_COMBO_TYPE = keccak(b"Rfq" + _OF_SERIES), keccak(b"Rfq" + _OF_COMBO)
 _TERMS_TYPE = keccak(
     b"Terms(uint64 display,uint8 selfTrade,bool slide,bool market,uint8 trigger,uint64 triggerPrice,"
     b"bool triggerAbove,uint8 link,uint64 parent,uint8 attached,string protection,int64 delta,uint64 vega)"
@@ -103,7 +106,8 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True):
 
     `limit_price` and `max_fee` are in 1e-6 USDC per contract; `replaces` is the nonce of the order replaced plus one,
     0 for none; `time_in_force` is 0 GTC, 1 IOC, 2 FOK. `terms` is the hash of what only the venue keeps to, such as a
-    display size; 32 zero bytes when there are none.
+    display size; 32 zero bytes when there are none. An order `for_rfq` signs a type of its own and fills
+    against another such order only.
     """
 
     account: int
@@ -118,6 +122,7 @@ class _Common(msgspec.Struct, frozen=True, kw_only=True):
     nonce: int
     expiry: int
     terms: bytes = NO_TERMS_HASH
+    for_rfq: bool = False
 
 
 class Order(_Common, frozen=True, kw_only=True):
@@ -237,9 +242,11 @@ def _typed(domain: bytes, struct_hash: bytes) -> bytes:
 def order_digest(domain: bytes, order: Order | ComboOrder) -> bytes:
     """Digest of an order in the domain of Clearing. Raises SigningError when a field leaves its type."""
     if isinstance(order, Order):
-        kind, of, limit = _ORDER_TYPE, _uint(order.series, 32), _uint(order.limit_price, 64)
+        kind = _RFQ_ORDER_TYPE if order.for_rfq else _ORDER_TYPE
+        of, limit = _uint(order.series, 32), _uint(order.limit_price, 64)
     else:
-        kind, of, limit = _COMBO_TYPE, _uint(order.legs, 256), _int(order.limit_price, 64)
+        kind = _RFQ_COMBO_TYPE if order.for_rfq else _COMBO_TYPE
+        of, limit = _uint(order.legs, 256), _int(order.limit_price, 64)
     fields = (
         _uint(order.account, 32),
         of,
@@ -443,6 +450,7 @@ def order_of(auth: Authorisation) -> Order | ComboOrder:
         "nonce": auth.nonce,
         "expiry": auth.expiry_s,
         "terms": terms_hash(auth.terms),
+        "for_rfq": terms_of(auth).rfq > 0,
     }
     if not auth.legs:
         return Order(series=auth.series, **shared)  # type: ignore[arg-type]

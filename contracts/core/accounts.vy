@@ -17,7 +17,7 @@ MASK_160: constant(uint256) = 2**160 - 1
 HAS_CANCELS: constant(uint256) = 1 << 224
 KEY_KNOWN: constant(uint256) = 1 << 160
 KEY_LIMITED: constant(uint256) = 1 << 161
-KEY_TRADED: constant(uint256) = 1 << 162
+HAD: constant(uint256) = 168
 LOTS: constant(uint256) = 10**4
 MASK_96: constant(uint256) = 2**96 - 1
 # In place of a room: nothing is counted.
@@ -27,6 +27,7 @@ EVERY: constant(uint256) = 2**64 - 1
 SCOPE_TRADE: public(constant(uint32)) = 1
 SCOPE_CANCEL: public(constant(uint32)) = 2
 SCOPE_QUOTE: public(constant(uint32)) = 4
+SCOPE_RFQ: public(constant(uint32)) = 8
 
 event AccountOpened:
     action_id: uint64
@@ -70,8 +71,8 @@ count: uint256
 # cold read of the cancel bitmap.
 words: HashMap[uint256, uint256]
 
-# (account << 160 | key) -> scopes u32 | expiry u64 | revoked_from u64 | known flag | limited flag | flag: has had the
-# scope to trade
+# (account << 160 | key) -> scopes u32 | expiry u64 | revoked_from u64 | known flag | limited flag | 0 u6 | scopes u32 that
+# it ever had
 keys: HashMap[uint256, uint256]
 
 # (account << 160 | key) -> map of underlyings u64 | notional left u96 in 1e-10 USDC | spend left u96 in 1e-6 USDC,
@@ -135,17 +136,18 @@ def frozen_from(account: uint32) -> uint256:
 @view
 def check_key(account: uint256, signer: address, filled: bool, scope: uint32) -> bool:
     """
-    @notice Refuse an order that its owner did not sign unless a session key with the scope for it did.
+    @notice Refuse an order that its owner did not sign unless a session key with a scope for it did.
     @param signer The zero address when the signature is malformed.
     @param filled False for an order that is listed only as an ancestor: it moves nothing, so it need not be
-           in force any more, nor have kept the scope to trade, but it must once have had it.
+           in force any more, nor have kept its scope, but it must once have had it.
+    @param scope Any of these bits will do.
     @return Whether the key has limits, which `use_key` counts.
     """
     key: uint256 = self.keys[(account << 160) | convert(signer, uint256)]
     if signer == empty(address) or key == 0:
         refusals.because(refusals.ORDER_SIGNATURE)
     if not filled:
-        if key & KEY_TRADED == 0:
+        if (key >> HAD) & convert(scope, uint256) == 0:
             refusals.because(refusals.KEY_SCOPE)
     else:
         if key & convert(scope, uint256) == 0:
@@ -240,9 +242,8 @@ def register_key(
     before: uint256 = self.keys[slot]
     if not self._key_is_over(before):
         refusals.because(refusals.KEY_IN_USE)
-    word: uint256 = convert(scopes, uint256) | (convert(expiry, uint256) << 32) | KEY_KNOWN | (before & KEY_TRADED)
-    if scopes & SCOPE_TRADE != 0:
-        word |= KEY_TRADED
+    word: uint256 = convert(scopes, uint256) | (convert(expiry, uint256) << 32) | KEY_KNOWN
+    word |= ((before >> HAD) | convert(scopes, uint256)) << HAD
     if underlyings != 0 or notional != 0 or spend != 0:
         # A mandate to quote has a budget of its own, which knows no underlyings and no cash.
         if max(underlyings, max(notional, spend)) >= 2**63 or scopes & SCOPE_QUOTE != 0:

@@ -36,7 +36,6 @@ MASK_32: constant(uint256) = 2**32 - 1
 MASK_63: constant(uint256) = 2**63 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_160: constant(uint256) = 2**160 - 1
-SCOPE_RFQ: constant(uint32) = 8
 
 LEG_TYPE: constant(bytes32) = keccak256("BlockLeg(uint32 series,bool isBuy,uint64 quantity,uint64 price)")
 BLOCK_TYPE: constant(bytes32) = keccak256(
@@ -177,7 +176,7 @@ def check_party(account: uint32, digest: bytes32, r: uint256, vs: uint256, nonce
     signer: address = ecdsa.recover(digest, r, vs)
     limited: bool = False
     if signer == empty(address) or convert(signer, uint256) != word & MASK_160:
-        limited = accounts.check_key(number, signer, True, SCOPE_RFQ)
+        limited = accounts.check_key(number, signer, True, accounts.SCOPE_RFQ)
     if word & accounts.HAS_CANCELS != 0:
         accounts.check_nonce(number, convert(nonce, uint256))
     if orders.state_of(number, convert(nonce, uint256)) != 0:

@@ -5,7 +5,8 @@
 @notice Checks what traders signed: signature, validity, limit price, fees, and how much of an order is filled.
 @dev An order is four words in calldata.
      word a: account u32 | series u32 | limit price u64 | max fee u64 | quantity u32 | flags u32 (bit 0 buy,
-             1 post-only, 2 reduce-only, 3 quote, bits 8 to 15 time in force): all that a trade is checked against
+             1 post-only, 2 reduce-only, 3 quote, 4 for a request, bits 8 to 15 time in force): all that a trade is
+             checked against
      word b: replaces u64 | nonce u64 | expiry u64 | 0 u48 | place u16 of the terms in the annex, from 1; 0 when the
              terms are zero, as they are for all but a few orders
      words r, vs: EIP-2098 signature
@@ -17,6 +18,8 @@
      index u64 | units u32. An execution of a combo is one such word or several for each leg, in order of the lanes, which
      together are `units` of it: against another order for the same combo, or against orders for the legs, from which the
      combo takes.
+     An order for a request for quotes is signed as a type of its own, with the members of the other. It fills against
+     another such order only, so that a key which may sign nothing else trades in no book.
      Prices in 1e-6 USDC, quantities in 1e-4 contract.
 @custom:kill Owners cancel nonces and revoke keys; a batch that ignores either is refused.
 """
@@ -38,6 +41,12 @@ ORDER_TYPE: constant(bytes32) = keccak256(
 COMBO_TYPE: constant(bytes32) = keccak256(
     "ComboOrder(uint32 account,uint256 legs,bool isBuy,uint64 quantity,int64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
 )
+RFQ_ORDER_TYPE: constant(bytes32) = keccak256(
+    "RfqOrder(uint32 account,uint32 series,bool isBuy,uint64 quantity,uint64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
+)
+RFQ_COMBO_TYPE: constant(bytes32) = keccak256(
+    "RfqComboOrder(uint32 account,uint256 legs,bool isBuy,uint64 quantity,int64 limitPrice,uint64 maxFee,uint8 timeInForce,bool postOnly,bool reduceOnly,uint64 replaces,uint64 nonce,uint64 expiry,bytes32 terms)"
+)
 LOTS: constant(uint256) = 10**4
 MASK_8: constant(uint256) = 2**8 - 1
 MASK_32: constant(uint256) = 2**32 - 1
@@ -46,6 +55,9 @@ MASK_160: constant(uint256) = 2**160 - 1
 BUY: constant(uint256) = 1
 POST_ONLY: constant(uint256) = 2
 QUOTE: constant(uint256) = 8
+RFQ: constant(uint256) = 16
+# What two orders must have in common to meet, but for their sides.
+MEETING: constant(uint256) = (MASK_32 << 192) | RFQ | BUY
 GTC: constant(uint256) = 0
 # What has become of a nonce. Nothing more can fill under the last two.
 PARTLY: constant(uint256) = 1
@@ -83,10 +95,11 @@ def match(
     price: uint256 = (trade >> 96) & MASK_64
     if quantity == 0 or quantity >= OVER:
         refusals.because(refusals.TRADE_QUANTITY)
-    if ((maker ^ taker) >> 192) & MASK_32 != 0:
-        refusals.because(refusals.SERIES_MISMATCH)
-    if (maker ^ taker) & BUY == 0:
-        refusals.because(refusals.SIDE_MISMATCH)
+    differ: uint256 = (maker ^ taker) & MEETING
+    if differ != BUY:
+        if differ >> 192 != 0:
+            refusals.because(refusals.SERIES_MISMATCH)
+        refusals.because(refusals.RFQ_MISMATCH if differ & RFQ != 0 else refusals.SIDE_MISMATCH)
     if taker & (POST_ONLY | QUOTE) != 0:
         refusals.because(refusals.ORDER_POST_ONLY)
     if (maker >> 8) & MASK_8 != GTC:
@@ -229,6 +242,10 @@ def execute(
         type_hash = COMBO_TYPE
         instrument = legs
         limit = convert(convert(convert(convert(a << 64, bytes32), int256) >> 192, bytes32), uint256)
+    scope: uint32 = accounts.SCOPE_TRADE
+    if a & RFQ != 0:
+        type_hash = RFQ_COMBO_TYPE if type_hash == COMBO_TYPE else RFQ_ORDER_TYPE
+        scope |= accounts.SCOPE_RFQ
     struct_hash: bytes32 = keccak256(
         abi_encode(
             type_hash,
@@ -249,7 +266,7 @@ def execute(
     )
     signer: address = ecdsa.recover(keccak256(concat(b"\x19\x01", domain, struct_hash)), r, vs)
     if signer == empty(address) or convert(signer, uint256) != account_word & MASK_160:
-        if accounts.check_key(account, signer, fill != 0, accounts.SCOPE_TRADE) and fill != 0:
+        if accounts.check_key(account, signer, fill != 0, scope) and fill != 0:
             self._count_key(signer, a, legs, moved)
     if fill != 0:
         if (b >> 64) & MASK_64 < oldest:

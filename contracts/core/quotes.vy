@@ -35,6 +35,7 @@ MASK_32: constant(uint256) = 2**32 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_160: constant(uint256) = 2**160 - 1
 BUY: constant(uint256) = 1
+RFQ: constant(uint256) = 16
 MAX_QUOTES: constant(uint256) = 256
 # Nothing that a budget counts may leave 80 signed bits, so that one word holds it all.
 MOST: constant(int256) = 2**79
@@ -168,7 +169,8 @@ def execute(a: uint256, b: uint256, head: uint256, fill: uint256):
     @notice Check that a quote says what its mandate says, and count its fill.
     """
     claimed: uint256 = ((a >> 224) << 224) | (((b >> 64) & (2**128 - 1)) << 96) | (((a >> 64) & MASK_64) << 32)
-    if claimed != head or b >> 192 >= MAX_QUOTES:
+    # Nothing in a mandate is for a request.
+    if claimed != head or b >> 192 >= MAX_QUOTES or a & RFQ != 0:
         refusals.because(refusals.QUOTE_PROOF)
     key: uint256 = ((head >> 160) << 5) | (b >> 195)
     offset: uint256 = ((b >> 192) & 7) << 5

@@ -51,20 +51,21 @@ ORDER_SIGNATURE: constant(uint256) = 38
 POSITION_RANGE: constant(uint256) = 39
 PRICE_BEYOND_LIMIT: constant(uint256) = 40
 QUOTE_PROOF: constant(uint256) = 41
-ROUND_NOT_NEWEST: constant(uint256) = 42
-ROUND_ORDER: constant(uint256) = 43
-ROUND_STALE: constant(uint256) = 44
-SERIES_EXPIRED: constant(uint256) = 45
-SERIES_LISTED: constant(uint256) = 46
-SERIES_MISMATCH: constant(uint256) = 47
-SERIES_RANGE: constant(uint256) = 48
-SERIES_UNKNOWN: constant(uint256) = 49
-SHEET_FORMAT: constant(uint256) = 50
-SHEET_MISSING: constant(uint256) = 51
-SHEET_ROOT: constant(uint256) = 52
-SHEET_UNKNOWN: constant(uint256) = 53
-SIDE_MISMATCH: constant(uint256) = 54
-TRADE_QUANTITY: constant(uint256) = 55
+RFQ_MISMATCH: constant(uint256) = 42
+ROUND_NOT_NEWEST: constant(uint256) = 43
+ROUND_ORDER: constant(uint256) = 44
+ROUND_STALE: constant(uint256) = 45
+SERIES_EXPIRED: constant(uint256) = 46
+SERIES_LISTED: constant(uint256) = 47
+SERIES_MISMATCH: constant(uint256) = 48
+SERIES_RANGE: constant(uint256) = 49
+SERIES_UNKNOWN: constant(uint256) = 50
+SHEET_FORMAT: constant(uint256) = 51
+SHEET_MISSING: constant(uint256) = 52
+SHEET_ROOT: constant(uint256) = 53
+SHEET_UNKNOWN: constant(uint256) = 54
+SIDE_MISMATCH: constant(uint256) = 55
+TRADE_QUANTITY: constant(uint256) = 56
 
 interface Names:
     def reason_of(number: uint256) -> String[32]: view
@@ -170,6 +171,8 @@ def reason_of(number: uint256) -> String[32]:
         name = "price_beyond_limit"
     elif number == QUOTE_PROOF:
         name = "quote_proof"
+    elif number == RFQ_MISMATCH:
+        name = "rfq_mismatch"
     elif number == ROUND_NOT_NEWEST:
         name = "round_not_newest"
     elif number == ROUND_ORDER:

@@ -103,6 +103,7 @@ class Configure(Command, frozen=True, tag=1):
     taker_delay_ns: Nanos = 0  # how long an order that can take is held back before it is stamped; 0: not at all
     blocks: bool = False  # whether the contracts settle block trades; without it nobody trades blocks
     combos: bool = False  # whether the contracts settle orders for combos; without it none is listed
+    rfqs: bool = False  # whether the contracts settle orders for requests for quotes; without it nobody asks
 
 
 class ListUnderlying(Command, frozen=True, tag=2):

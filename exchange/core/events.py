@@ -21,6 +21,7 @@ class Reject(StrEnum):
     MANDATES_MUST_BE_SUPPORTED = "mandates_must_be_supported"
     BLOCKS_MUST_BE_SUPPORTED = "blocks_must_be_supported"
     COMBOS_MUST_BE_SUPPORTED = "combos_must_be_supported"
+    RFQS_MUST_BE_SUPPORTED = "rfqs_must_be_supported"
     # listings
     UNDERLYING_MUST_EXIST = "underlying_must_exist"
     EXPIRY_MUST_EXIST = "expiry_must_exist"

@@ -15,6 +15,7 @@ from exchange.core.commands import (
     AUCTION,
     BUYING,
     GTC,
+    SCOPE_RFQ,
     SCOPE_TRADE,
     SELLING,
     UNTOLD,
@@ -55,7 +56,7 @@ LIFE_MAX_S: Final = 3_600
 LABEL_MAX: Final = 64  # characters
 ENDS_MAX: Final = 8  # requests whose quotes one tick sends home; the next one goes on
 
-SCOPES: Final = SCOPE_TRADE
+SCOPES: Final = SCOPE_TRADE | SCOPE_RFQ
 """Any of these scopes lets a session key sign an order that names a request: what the contract takes."""
 
 Command: TypeAlias = OpenRfq | CloseRfq | QuoteRfq | RequoteRfq | CancelRfqQuotes | AdmitMaker
@@ -169,6 +170,8 @@ def _subject_of(state: State, command: OpenRfq) -> Subject | None:
 def _refuse_open(state: State, command: OpenRfq, now_s: Seconds) -> Rejected | None:
     if not state.is_open or state.config is None:
         return Rejected(Reject.TRADING_MUST_BE_OPEN)
+    if not state.config.rfqs:
+        return Rejected(Reject.RFQS_MUST_BE_SUPPORTED)
     refused = admission.refuse_account(state, command.account) or _refuse_series(state, command, now_s)
     if refused is not None:
         return refused

@@ -115,6 +115,11 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Combos are listed where the clearing contracts settle orders for them.",
         "Place orders for the legs instead.",
     ),
+    Reject.RFQS_MUST_BE_SUPPORTED: Refusal(
+        Code.NOT_IMPLEMENTED,
+        "Quotes are asked for where the clearing contracts settle orders for requests.",
+        "Place orders instead.",
+    ),
     Reject.UNDERLYING_MUST_EXIST: Refusal(Code.BAD_REQUEST, "An expiry needs a listed underlying.", _ADMIN),
     Reject.EXPIRY_MUST_EXIST: Refusal(Code.BAD_REQUEST, "A series needs a listed expiry.", _ADMIN),
     Reject.LISTING_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Listings are numbered without gaps.", _ADMIN),

@@ -111,6 +111,7 @@ class Rfqs:
             nonce=client.nonces.take(client.account),
             expiry=signed.pop("expiry_s", NO_EXPIRY),
             terms=terms_hash(Terms(rfq=rfq, whole=whole)),
+            for_rfq=True,
         )
 
     def _params(self, rfq: int, order: Order | ComboOrder, *, whole: bool) -> dict[str, Any]:

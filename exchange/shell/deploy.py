@@ -160,6 +160,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             mandates=True,
             blocks=True,
             combos=True,
+            rfqs=True,
             taker_delay_ns=terms.taker_delay_ns,
         )
 

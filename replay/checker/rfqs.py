@@ -40,7 +40,7 @@ from replay.checker.leaving import leave as leave_for
 from replay.checker.ledger import TREASURY, Ledger
 from replay.checker.rules import Rule, Taken
 
-SCOPES: Final = c.SCOPE_TRADE
+SCOPES: Final = c.SCOPE_TRADE | c.SCOPE_RFQ
 UNLISTED: Final = (
     Reject.COMBOS_MUST_BE_SUPPORTED,
     Reject.COMBO_LEGS_MUST_BE_CANONICAL,
@@ -148,6 +148,8 @@ def _asked_for(ledger: Ledger, command: c.OpenRfq) -> Series | None:
 def _broken_request(ledger: Ledger, command: c.OpenRfq) -> Iterator[Reject]:
     if not ledger.is_open or ledger.config is None:
         yield Reject.TRADING_MUST_BE_OPEN
+    elif not ledger.config.rfqs:
+        yield Reject.RFQS_MUST_BE_SUPPORTED
     yield from broken_account(ledger, command.account)
     if command.session and command.session not in ledger.sessions:
         yield Reject.SESSION_MUST_BE_OPEN

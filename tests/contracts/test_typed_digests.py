@@ -51,6 +51,7 @@ TYPES = {
     "PullKill": "uint8 scope,uint32 account,address owner,address by,string cause,uint64 nonce,uint64 expiry",
     "ReleaseKill": "uint8 scope,uint32 account,address owner,address by,string cause,uint64 nonce,uint64 expiry",
 }
+TYPES |= {f"Rfq{kind}": TYPES[kind] for kind in ("Order", "ComboOrder")}
 u8, u32, u64, u256 = (st.integers(0, 2**bits - 1) for bits in (8, 32, 64, 256))
 i64 = st.integers(-(2**63), 2**63 - 1)
 b32 = st.binary(min_size=32, max_size=32)
@@ -88,15 +89,17 @@ def wallet_digest(primary: str, values: tuple) -> bytes:
 @settings(max_examples=60, deadline=None)
 @given(st.tuples(u32, u32, st.booleans(), u64, u64, u64, u8, st.booleans(), st.booleans(), u64, u64, u64, b32))
 def test_order_digest_is_the_wallets(values):
-    order = Order(**dict(zip(MEMBERS, values, strict=True)))
-    assert signing.order_digest(DOMAIN, order) == wallet_digest("Order", values)
+    fields = dict(zip(MEMBERS, values, strict=True))
+    assert signing.order_digest(DOMAIN, Order(**fields)) == wallet_digest("Order", values)
+    assert signing.order_digest(DOMAIN, Order(**fields, for_rfq=True)) == wallet_digest("RfqOrder", values)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.tuples(u32, u256, st.booleans(), u64, i64, u64, u8, st.booleans(), st.booleans(), u64, u64, u64, b32))
 def test_the_digest_of_an_order_for_a_combo_is_the_wallets(values):
-    order = ComboOrder(**dict(zip(("account", "legs", *MEMBERS[2:]), values, strict=True)))
-    assert signing.order_digest(DOMAIN, order) == wallet_digest("ComboOrder", values)
+    fields = dict(zip(("account", "legs", *MEMBERS[2:]), values, strict=True))
+    assert signing.order_digest(DOMAIN, ComboOrder(**fields)) == wallet_digest("ComboOrder", values)
+    assert signing.order_digest(DOMAIN, ComboOrder(**fields, for_rfq=True)) == wallet_digest("RfqComboOrder", values)
 
 
 @settings(max_examples=30, deadline=None)

@@ -107,7 +107,11 @@ def accepting(world: World, draw: Draw) -> None:
     quotes = sorted(world.state.rfq_quotes.get(rfq.id, {}))
     named = quotes[draw(9) % len(quotes)] if quotes and draw(3) == 0 else 0
     account = rfq.request.account if draw(8) else TRADERS[draw(4)]
-    auth = bound(world, account, rfq, is_buy, lots, percent, tif=(c.IOC, c.FOK)[draw(2)])
+    terms = {"tif": (c.IOC, c.FOK)[draw(2)]}
+    keys = world.state.accounts[account].keys
+    if keys and draw(3) == 0:
+        terms["signer"] = next(iter(keys))
+    auth = bound(world, account, rfq, is_buy, lots, percent, **terms)
     world.do(c.AcceptRfq(auth, named))
 
 

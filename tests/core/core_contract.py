@@ -62,6 +62,11 @@ def buys(order: Authorisation, series: int) -> bool:
     return order.is_buy == (ratios[series] > 0)
 
 
+def is_for_request(order: Authorisation) -> bool:
+    """Whether an order is signed for a request for quotes, which is a type of its own."""
+    return order.terms is not None and order.terms.rfq > 0
+
+
 def units_of(order: Authorisation, fills: list[Fill]) -> int:
     """How many units of a combo its legs have filled: as many of each, or the contract refuses."""
     filled = dict.fromkeys((leg.series for leg in order.legs), 0)
@@ -319,6 +324,8 @@ class Contract:
             raise Refused("series_mismatch")
         if not taker.legs and (maker.legs or maker.series != taker.series):
             raise Refused("series_mismatch")
+        if is_for_request(maker) != is_for_request(taker):
+            raise Refused("rfq_mismatch")
         if buys(maker, fill.series) == buys(taker, fill.series):
             raise Refused("side_mismatch")
         if taker.post_only:
@@ -388,7 +395,8 @@ class Contract:
 
     def _execute(self, order: Authorisation, qty: int, now_s: int, quote: Shown | None) -> None:
         account = self.accounts[order.account]
-        self._check_signer(account, order, qty, now_s, 1 if quote is None else 4)
+        scopes = 4 if quote is not None else 1 | 8 * is_for_request(order)
+        self._check_signer(account, order, qty, now_s, scopes)
         if qty:
             if order.expiry_s + self.window < now_s:
                 raise Refused("order_expired")

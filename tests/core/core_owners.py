@@ -30,7 +30,8 @@ def depositing(world: World, draw: Draw) -> None:
 
 def delegating(world: World, draw: Draw) -> None:
     if draw(3):
-        scopes = (c.SCOPE_TRADE, c.SCOPE_TRADE | c.SCOPE_QUOTE, c.SCOPE_CANCEL, c.SCOPE_QUOTE)[draw(4)]
+        some = (c.SCOPE_TRADE, c.SCOPE_TRADE | c.SCOPE_QUOTE, c.SCOPE_CANCEL, c.SCOPE_QUOTE, c.SCOPE_RFQ)
+        scopes = some[draw(5)]
         limits = (draw(8) and 1, (0, 700_000, 70_000)[draw(3)] * USDC, (0, 2_000, 100)[draw(3)] * USDC)
         if scopes & c.SCOPE_QUOTE or draw(2):
             limits = (0, 0, 0)

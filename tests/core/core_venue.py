@@ -39,7 +39,7 @@ class Record(NamedTuple):
 
 def configuration(**changes: Any) -> c.Configure:
     """The venue of the tests: half an hour to settle in, batches of a hundred trades or a quarter of an hour."""
-    base = c.Configure("test", 1, b"c" * 20, b"o" * 20, b"p" * 20, 1_800, 100, 900, FEES, STANDARD)
+    base = c.Configure("test", 1, b"c" * 20, b"o" * 20, b"p" * 20, 1_800, 100, 900, FEES, STANDARD, rfqs=True)
     return msgspec.structs.replace(base, **changes)
 
 

@@ -34,6 +34,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core import rfq as rfqs
 from exchange.core.events import CancelReason, Reject, RfqEnd
+from exchange.core.units import NO_EXPIRY
 
 
 @pytest.fixture
@@ -130,6 +131,11 @@ def test_nobody_asks_while_halted_leaving_or_under_a_kill_switch(venue: Venue) -
     assert venue.rejected(request(venue)) is Reject.TRADING_MUST_BE_OPEN
 
 
+def test_nobody_asks_where_the_contracts_do_not_know_such_orders() -> None:
+    plain = asking_venue(rfqs=False)
+    assert plain.rejected(request(plain)) is Reject.RFQS_MUST_BE_SUPPORTED
+
+
 # -- answering --------------------------------------------------------------------------------------------------------
 
 
@@ -150,6 +156,33 @@ def test_only_makers_answer_and_nobody_answers_her_own_wallet(venue: Venue) -> N
     own = signed(venue, 6, rfq, False, ONE, MARK, signer=wallet(TAKER))
     assert venue.rejected(c.QuoteRfq(own)) is Reject.RFQ_MUST_BE_OF_ANOTHER
     assert venue.rejected(request(venue, makers=(6,))) is Reject.RFQ_MUST_BE_OF_ANOTHER
+
+
+@pytest.mark.parametrize("scopes", [c.SCOPE_TRADE, c.SCOPE_RFQ])
+def test_a_key_for_requests_or_for_trading_signs_what_answers_and_accepts(venue: Venue, scopes: int) -> None:
+    for account in (TAKER, MAKER):
+        venue.observe(c.ObserveKey, account, b"k" * 20, scopes, NO_EXPIRY)
+    rfq = ask(venue)
+    offer = quote(venue, MAKER, rfq, MARK, signer=b"k" * 20)
+    venue.must(requoted(venue, offer, MARK, 10 * ONE, whole=True, signer=b"k" * 20))
+    assert fills(accept(venue, rfq, MARK, signer=b"k" * 20)) == [(offer, 10 * ONE, MARK)]
+
+
+def test_a_key_for_requests_signs_nothing_for_a_book(venue: Venue) -> None:
+    venue.observe(c.ObserveKey, TAKER, b"k" * 20, c.SCOPE_RFQ, NO_EXPIRY)
+    plain = venue.auth(TAKER, CALL, True, ONE, MARK, signer=b"k" * 20)
+    assert venue.rejected(c.Place(plain)) is Reject.SIGNER_MUST_BE_AUTHORISED
+    order = venue.place(TAKER, CALL, True, ONE, MARK)[0].order_id
+    nonce = venue.state.auths[venue.state.orders[order].auth_id].auth.nonce
+    again = venue.auth(TAKER, CALL, True, 2 * ONE, MARK, signer=b"k" * 20, replaces=nonce + 1)
+    assert venue.rejected(c.Amend(order, again)) is Reject.SIGNER_MUST_BE_AUTHORISED
+
+
+@pytest.mark.parametrize("scopes", [c.SCOPE_CANCEL, c.SCOPE_QUOTE, c.SCOPE_READ])
+def test_no_other_key_answers(venue: Venue, scopes: int) -> None:
+    venue.observe(c.ObserveKey, MAKER, b"k" * 20, scopes, NO_EXPIRY)
+    answer = signed(venue, MAKER, ask(venue), False, ONE, MARK, signer=b"k" * 20)
+    assert venue.rejected(c.QuoteRfq(answer)) is Reject.SIGNER_MUST_BE_AUTHORISED
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,7 @@ OPERATOR_KEY = b"\x01" * 32
 STANDARD = c.StandardModel(*[cents * CENT for cents in (15, 13, 9, 9, 9, 120, 110, 105, 55, 100, 99, 200)])
 FEES = c.FeeSchedule(4 * CENT // 100, -CENT // 100, 125 * CENT // 10)
 ACCOUNTS = 4
-KNOWN = {"mandates": True, "combos": True, "blocks": True}
+KNOWN = {"mandates": True, "combos": True, "blocks": True, "rfqs": True}
 
 
 def key_of(number: int) -> bytes:

@@ -73,7 +73,8 @@ class Story:
     def open(self) -> None:
         do = self.venue.must
         contracts = (31337, b"C" * 20, b"O" * 20, signing.address_of(key_of("operator")))
-        do(c.Configure("golden", *contracts, 1800, 24, 600, FEES, STANDARD, mandates=True, blocks=True, combos=True))
+        settled = {"mandates": True, "blocks": True, "combos": True, "rfqs": True}
+        do(c.Configure("golden", *contracts, 1800, 24, 600, FEES, STANDARD, **settled))
         do(c.ListUnderlying(BTC, "BTC_USDC", 100, USDC, 5 * USDC, 1000 * USDC))
         do(c.ListUnderlying(ETH, "ETH_USDC", 1000, USDC // 10, USDC // 2, 100 * USDC))
         do(c.SetBlocks(ETH, 10_000, "operator"))

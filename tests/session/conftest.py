@@ -101,7 +101,7 @@ class Venue:
 
 
 def open_venue(strikes: Sequence[int] = (62_000, 63_000, 64_000)) -> Venue:
-    venue, known = Venue(), {"mandates": True, "combos": True}
+    venue, known = Venue(), {"mandates": True, "combos": True, "rfqs": True}
     venue.must(c.Configure("test", 31337, b"C" * 20, b"O" * 20, OPERATOR, 1_800, 64, 900, FEES, STANDARD, **known))
     venue.must(c.ListUnderlying(0, "BTC_USDC", 100, USDC, 5 * USDC, 1_000 * USDC))
     venue.must(c.SetPortfolio(0, PORTFOLIO, "test"))

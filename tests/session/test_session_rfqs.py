@@ -58,6 +58,7 @@ def signed(who: Trader, rfq: int, price: float, amount: float = 1.0, *, directio
         "nonce": who.nonces.take(who.account),
         "expiry": NO_EXPIRY,
         "terms": signing.terms_hash(bound),
+        "for_rfq": True,
     }
     if listed.legs:
         order = signing.ComboOrder(legs=pack(listed.legs), **said)
@@ -332,7 +333,7 @@ def test_answers_and_channels_of_requests_validate(schema, people, venue):  # no
         validator(channels[patterns[family]]).json(json.dumps(told_as))
 
 
-def test_key_that_may_only_trade_by_request_asks_and_reads_its_requests(people, venue):
+def test_key_that_may_only_trade_by_request_asks_accepts_and_trades_in_no_book(people, venue):
     taker, maker, *_ = people
     key = key_of(30)
     venue.observe(c.ObserveKey, TAKER, signing.address_of(key), SCOPE_RFQ, NO_EXPIRY)
@@ -342,6 +343,7 @@ def test_key_that_may_only_trade_by_request_asks_and_reads_its_requests(people, 
     rfq = ask(holder)
     quote(maker, rfq, 500)
     assert holder.refused("private/buy", **holder.order(CALL, 0.1, 400, is_buy=True))[1]["reason"] == "scope_must_allow"
+    assert accept(holder, rfq, 500)["x_block_rfq"]["state"] == "filled"
 
 
 def test_channels_of_requests_are_named_by_currency():
