@@ -66,13 +66,16 @@ class Sheet(msgspec.Struct, frozen=True):
 
 
 class Round(msgspec.Struct, frozen=True):
-    """A whole oracle round: `time` in seconds, `stable` in 1e-18."""
+    """A whole oracle round: `time` in seconds, `stable` in 1e-18. `commitment`: the hash of what it says of risk arrays
+    (`risk_words`), which stands behind those of its sheets; empty if it says nothing.
+    """
 
     round_id: int
     time: int
     stable: int
     spots: tuple[SpotWord, ...]
     sheets: tuple[Sheet, ...]
+    commitment: bytes = b""
 
 
 class SignedOrder(msgspec.Struct, frozen=True):
@@ -214,10 +217,11 @@ def sheet_hash(sheet: Sheet) -> bytes:
 
 
 def sheet_hashes(round_: Round) -> bytes:
-    """All sheet hashes of a round, concatenated, as the contracts take them."""
-    if len(round_.sheets) > MAX_SHEETS:
-        raise EncodingError("sheets", f"{len(round_.sheets)}, the most are {MAX_SHEETS}")
-    return b"".join(sheet_hash(sheet) for sheet in round_.sheets)
+    """All sheet hashes of a round, concatenated, as the contracts take them; a commitment is one more."""
+    count = len(round_.sheets) + bool(round_.commitment)
+    if count > MAX_SHEETS:
+        raise EncodingError("sheets", f"{count}, the most are {MAX_SHEETS}")
+    return b"".join(sheet_hash(sheet) for sheet in round_.sheets) + round_.commitment
 
 
 def select_sheets(round_: Round, expiry_ids: Iterable[int]) -> bytes:

@@ -190,6 +190,17 @@ class Revert(StrEnum):
     PROPOSAL_REJECTED = "proposal_rejected"
     PROPOSAL_VETOED = "proposal_vetoed"
     PROPOSAL_EXECUTED = "proposal_executed"
+    # RiskArrays and Portfolio
+    VOLS_UNKNOWN = "vols_unknown"
+    CELL_RANGE = "cell_range"
+    LEAF_ROUND = "leaf_round"
+    LEAF_RIGHT = "leaf_right"
+    COMMITMENT_VOID = "commitment_void"
+    ARRAYS_SHOWN = "arrays_shown"
+    ARRAYS_FORMAT = "arrays_format"
+    ARRAYS_UNKNOWN = "arrays_unknown"
+    ARRAYS_MISSING = "arrays_missing"
+    QUANTITY_RANGE = "quantity_range"
     # Fixed-point mathematics: no argument that the venue's prices and times can lead to
     EXP_DOMAIN = "exp_domain"
     LN_DOMAIN = "ln_domain"

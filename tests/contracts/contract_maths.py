@@ -20,17 +20,21 @@ CONTRACTS = HERE.parents[1] / "contracts"
 AT_ONCE = 64
 
 
-def math_probe() -> LocalContract:
-    """Compiled from beside the tests, with the library's own sources."""
+def compiled(name: str) -> Artifact:
+    """A contract from beside the tests, with the sources of the product."""
     spec = importlib.util.spec_from_file_location("contracts_build", CONTRACTS / "build.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    body = module.compile_contract(HERE / "MathProbe.vy", CONTRACTS)
-    probe = Artifact("MathProbe", body["abi"], bytes.fromhex(body["bytecode"].removeprefix("0x")))
+    body = module.compile_contract(HERE / f"{name}.vy", CONTRACTS)
+    return Artifact(name, body["abi"], bytes.fromhex(body["bytecode"].removeprefix("0x")))
+
+
+def math_probe() -> LocalContract:
+    """The library on a chain of its own."""
     chain = DevChain(genesis_time_s=GENESIS, allocation={address("operator"): 10**6 * ETHER})
-    return deploy_local(chain, key("operator"), probe)
+    return deploy_local(chain, key("operator"), compiled("MathProbe"))
 
 
 def asked(probe: LocalContract, name: str, items: Sequence[Any], *more: object) -> list[Any]:

@@ -7,7 +7,7 @@ from margin_world import SERIES, SHEETS, SPOT, TERMS, Stage, series_at
 
 from exchange.core.black76 import ScalarPricer, black76_mark
 from exchange.core.risk_models import grid, lanes
-from exchange.core.risk_models.arrays import RiskRound, array_of, encode, leaf_hash, root_of
+from exchange.core.risk_models.arrays import LEAF_BYTES, RiskRound, array_of, encode, leaf_hash, root_of
 from exchange.core.risk_models.holdings import Holdings
 from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import U64_MAX, WAD, years_of
@@ -76,12 +76,13 @@ def test_the_root_is_that_of_the_journals_tree(hashes: list[bytes]) -> None:
 
 def test_a_leaf_is_words_of_four_numbers() -> None:
     words = encode(7, 131_074, [1, 2, 3, 4, U64_MAX])
-    assert len(words) == 3 * 32
+    assert len(words) == LEAF_BYTES == 12 * 32
     assert [int.from_bytes(words[at : at + 8], "big") for at in range(0, 96, 8)] == [
         *(0, 5, 131_074, 7)[::-1],
         *(4, 3, 2, 1),
         *(0, 0, 0, U64_MAX),
     ]
+    assert not any(words[96:])
     with pytest.raises(AssertionError):
         encode(7, 1, [U64_MAX + 1])
 

@@ -8,11 +8,12 @@ a few arrays and their proofs.
 Leaf, fixed-width words of 32 bytes, big-endian as calldata is:
 
     word 0      round u64 | series u64 | cells u64 | 0 u64
-    word 1..    four cells of u64 each, the first in the lowest 64 bits, in the order of `grid.shocks_of`;
-                cell 0 is the value with no shock; unused lanes of the last word are 0
+    word 1..11  four cells of u64 each, the first in the lowest 64 bits, in the order of `grid.shocks_of`;
+                cell 0 is the value with no shock; lanes beyond the last cell are 0
 
 hashed as RFC 6962 has it: SHA-256 over a zero byte and the words; nodes over a one byte and both children. Series stand
-in ascending order. `contracts/lib/merkle.vy` checks such paths. Imports parameters, black76, grid, lanes, units.
+in ascending order. `contracts/lib/merkle.vy` checks the path of one leaf, `contracts/lib/multiproof.vy` that several
+stand under a root. Imports parameters, black76, grid, lanes, units.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,8 @@ from exchange.core.units import U64_MAX, Price, Wad, expiry_of
 
 _CELLS_IN_WORD: Final = 4
 _CELL_BYTES: Final = 8
+CELLS_MAX: Final = 44
+LEAF_BYTES: Final = 32 + _CELL_BYTES * CELLS_MAX
 
 
 class Terms(NamedTuple):
@@ -96,10 +99,11 @@ def array_of(strike: Price, cells: Sequence[Price]) -> RiskArray:
 
 
 def encode(round_id: int, series: int, cells: Sequence[Price]) -> bytes:
-    """The words of a leaf; every cell must fit 64 bits."""
+    """The words of a leaf; every cell must fit 64 bits, and there must not be more than ``CELLS_MAX``."""
     assert all(0 <= cell <= U64_MAX for cell in cells)
+    assert len(cells) <= CELLS_MAX
     words = [_word([0, len(cells), series, round_id])]
-    words += [_word(cells[at : at + _CELLS_IN_WORD]) for at in range(0, len(cells), _CELLS_IN_WORD)]
+    words += [_word(cells[at : at + _CELLS_IN_WORD]) for at in range(0, CELLS_MAX, _CELLS_IN_WORD)]
     return b"".join(words)
 
 
@@ -120,7 +124,23 @@ def root_of(hashes: Sequence[bytes]) -> bytes:
     if not level:
         return sha256(b"").digest()
     while len(level) > 1:
-        # RFC 6962 splits at powers of two, so a node without a sibling goes up as it is.
-        paired = [sha256(b"\x01" + level[at] + level[at + 1]).digest() for at in range(0, len(level) - 1, 2)]
-        level = paired + level[len(level) & ~1 :]
+        level = _above(level)
     return level[0]
+
+
+def _above(level: Sequence[bytes]) -> list[bytes]:
+    """The next level of a tree. RFC 6962 splits at powers of two, so a node without a sibling goes up as it is."""
+    paired = [sha256(b"\x01" + level[at] + level[at + 1]).digest() for at in range(0, len(level) - 1, 2)]
+    return paired + list(level[len(level) & ~1 :])
+
+
+def prove(hashes: Sequence[bytes], indexes: Sequence[int]) -> list[bytes]:
+    """What makes the root from some leaves, strictly ascending: of each level, from the leaves upwards, the neighbours
+    that are missing, from the left.
+    """
+    level, known, proof = list(hashes), list(indexes), list[bytes]()
+    while len(level) > 1:
+        held = dict.fromkeys(known)
+        proof += [level[at ^ 1] for at in known if at ^ 1 not in held and at ^ 1 < len(level)]
+        level, known = _above(level), list(dict.fromkeys(at >> 1 for at in known))
+    return proof

@@ -2,17 +2,20 @@
 
 Scenarios that never take more of a value than there is of it, add-ons that nobody gains by, factors in order; so sums
 stay homogeneous and sub-additive, what is only bought never needs more than it is worth, and initial margin is the
-larger. Bounds on the numbers keep every figure within its lane and its 64 bits. Imports parameters, grid, units.
+larger. Bounds on the numbers keep every figure within its lane and its 64 bits, and every array within its leaf; they
+are those of `contracts/risk/scenarios.vy`. Imports parameters, arrays, grid, units.
 """
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from exchange.core.parameters import ALL_EXPIRIES, TANGENT, PortfolioModel, Scenario
+from exchange.core.risk_models.arrays import CELLS_MAX
 from exchange.core.risk_models.grid import shocks_of
 from exchange.core.units import WAD
 
-SCENARIOS_MAX: Final = 96
+SCENARIOS_MAX: Final = 48
+GROUPS_MAX: Final = 8
 _TEN: Final = 10 * WAD
 _DAY_S: Final = 86_400
 
@@ -27,8 +30,10 @@ class Bound(NamedTuple):
 
 def broken(model: PortfolioModel) -> Bound | None:
     """The first bound that a model breaks, or None if it is sound."""
-    if len(model.scenarios) > SCENARIOS_MAX or len(shocks_of(model)) > SCENARIOS_MAX:
+    if len(model.scenarios) > SCENARIOS_MAX:
         return Bound(len(model.scenarios), 1, SCENARIOS_MAX)
+    if len(shocks_of(model)) > CELLS_MAX:
+        return Bound(len(shocks_of(model)), 1, CELLS_MAX)
     return next((bound for bound in _bounds(model) if not bound.low <= bound.value <= bound.high), None)
 
 
@@ -52,7 +57,7 @@ def _of_scenario(scenario: Scenario) -> Iterator[Bound]:
     yield Bound(scenario.weight_max, 0, WAD)
     yield Bound(scenario.weight, 0, scenario.weight_max)
     yield Bound(scenario.weight_yearly, 0, 0 if scenario.group == ALL_EXPIRIES else _TEN)
-    yield Bound(scenario.group, ALL_EXPIRIES, SCENARIOS_MAX)
+    yield Bound(scenario.group, ALL_EXPIRIES, GROUPS_MAX)
     yield Bound(scenario.mirrored, 0, 0)
     # The add-on for naked shorts is of scenarios that move everything; those of single expiries have none.
     yield Bound(scenario.short, 0, WAD if scenario.group == ALL_EXPIRIES else 0)
