@@ -16,6 +16,7 @@ TITLES = {
     "durable": "Commands journaled and durable",
     "wire": "Signed orders through the WebSocket",
     "replaying": "Replay",
+    "verifying": "Replay in parts, of a grown journal, and what it finds",
     "checking": "The independent checker",
     "surface": "Fitting vol surfaces",
     "flight": "The time-of-flight buffer against drawn prices",

@@ -21,6 +21,7 @@ from exchange.core.commands import (
     QuoteRfq,
     RequoteRfq,
 )
+from exchange.core.state import State
 from exchange.lanes import EncodingError
 from exchange.signing import (
     SigningError,
@@ -56,6 +57,13 @@ class Signatures:
         self.orders = 0
         self.rounds = 0
         self.seen: dict[bytes, None] = {}
+
+    def go_on(self, state: State) -> None:
+        """Take from a state what earlier records said of the venue, instead of hearing it from them."""
+        if state.config is not None:
+            self._orders_domain = domain_separator(state.config.chain_id, state.config.clearing)
+            self._rounds_domain = domain_separator(state.config.chain_id, state.config.oracle)
+        self._underlyings = {key: expiry.underlying for key, expiry in state.expiries.items()}
 
     def check(self, records: Sequence[Record]) -> Iterator[Finding]:
         """A finding for each order or round its signers did not sign. Unreadable records are left to the replay."""

@@ -38,6 +38,15 @@ class Source(NamedTuple):
         """Every whole frame from a number on and every damage, in storage order and constant memory."""
         return scan(self.path, genesis=GENESIS, anchor=self.anchor, schemas=SCHEMAS, from_frame=from_frame)
 
+    def head_at(self, frame_no: int) -> bytes:
+        """The head that a frame says it has; empty where there is no such frame. Raises CannotRun."""
+        try:
+            with contextlib.closing(_connect(self.path)) as connection:
+                head = select_head(connection, frame_no)
+        except (sqlite3.DatabaseError, Damaged) as error:
+            raise CannotRun(f"frame {frame_no} of {self.path} cannot be read: {error}") from error
+        return b"" if head is None else head.hash
+
 
 def open_source(path: Path, anchor: Path | None = None) -> Source:
     """A readable journal. Raises CannotRun for a missing, foreign or locked file, or when a named anchor is missing."""

@@ -35,10 +35,11 @@ ORDER_HEADS: Final = ("order", "account", "series", "side", "price", "filled", "
 
 def verification(report: Verification) -> list[str]:
     """The lines of a verdict."""
+    since = f"from seq {report.since_seq + 1:,}, verified before, " if report.since_seq else ""
     lines = [
         f"journal    {report.journal}",
         f"records    {report.records:,} in {report.frames:,} frames, {report.events:,} events",
-        f"executed   up to seq {report.executed_seq:,}, {report.digests_checked:,} digests equal",
+        f"executed   {since}up to seq {report.executed_seq:,}, {report.digests_checked:,} digests equal",
         f"anchor     {'compared' if report.anchored else 'none'}",
     ]
     if report.orders_checked or report.rounds_checked:

@@ -2,19 +2,22 @@
 
 import argparse
 import asyncio
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from replay import terminal
+from replay import parts, terminal
 from replay.checker import check
 from replay.cli.common import CLEAN, FOUND, add, emit, manifest, manifest_path, print_json
 from replay.engine import END, replay
 from replay.findings import CannotRun
+from replay.frames import Progress
 from replay.reconcile import Report as Reconciliation
 from replay.reconcile import reconcile
 from replay.source import open_source
+from replay.verify import Report as Verification
 from replay.verify import verify
 
 
@@ -36,6 +39,11 @@ def _add_verify(commands: Any) -> None:
     command.add_argument(
         "--no-fold", dest="fold", action="store_false", help="leave out the second state folded from the events"
     )
+    text = "keep images of the state here, and verify by those there are: in parts at once, or with --resume"
+    command.add_argument("--images", type=Path, metavar="DIR", help=text)
+    command.add_argument("--jobs", type=int, default=1, help="processes that verify parts at once (%(default)s)")
+    command.add_argument("--every", type=int, default=parts.EVERY, help="records between two images (%(default)s)")
+    command.add_argument("--resume", action="store_true", help="verify only what came since the last image")
 
 
 def _add_reconcile(commands: Any) -> None:
@@ -57,17 +65,29 @@ def _add_receipts(commands: Any) -> None:
 def _verify(options: argparse.Namespace) -> int:
     signers = _signers(options) if options.signatures else ()
     total = open_source(options.journal, options.anchor).last_seq
+    how = parts.How(options.anchor, options.signatures, signers, options.fold)
     with terminal.progress(total, not options.json) as progress:
-        report = verify(
-            options.journal,
-            anchor=options.anchor,
-            signatures=options.signatures,
-            oracle_signers=signers,
-            folding=options.fold,
-            progress=progress,
-        )
+        report = _verified(options, how, progress)
     emit(options, {"ok": report.ok, **msgspec.structs.asdict(report)}, lambda: terminal.verification(report))
     return CLEAN if report.ok else FOUND
+
+
+def _verified(options: argparse.Namespace, how: parts.How, progress: Progress | None) -> Verification:
+    path, images = options.journal, options.images
+    if images is None:
+        if options.resume or options.jobs != 1:
+            raise CannotRun("--jobs and --resume go by images of the state: say where these are with --images DIR")
+        return verify(path, **how._asdict(), progress=progress)
+    if options.jobs < 1 or options.every < 1:
+        raise CannotRun("--jobs and --every are at least 1")
+    began = time.perf_counter()
+    if options.resume:
+        report = parts.from_last(path, images, options.every, how, progress)
+    else:
+        report = parts.in_parts(path, images, options.jobs, options.every, how, progress)
+    report.seconds = round(time.perf_counter() - began, 6)
+    report.events_per_second = int(report.events / report.seconds) if report.seconds else 0
+    return report
 
 
 def _signers(options: argparse.Namespace) -> tuple[bytes, ...]:
