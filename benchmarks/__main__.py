@@ -11,6 +11,7 @@ TITLES = {
     "machine": "The machine alone",
     "growth": "The machine alone, by series and resting orders",
     "quoting": "Messages of a hundred two-sided quotes",
+    "combos": "Combos: through their legs, in their own book, and at rest on a leg",
     "requests": "Requests for quotes: asked, answered, accepted",
     "auctions": "Auctions: collecting orders and uncrossing them",
     "durable": "Commands journaled and durable",

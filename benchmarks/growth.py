@@ -1,5 +1,7 @@
 """How the machine slows with what it holds: one command at a time, by series listed and orders resting.
 
+Place, cancel, amend, take one, sweep a hundred, quote a hundred series, uncross ten thousand orders.
+
 Every row is the same machine with more orders in it. Commands are due on a timetable (``benchmarks/latency.py``), so a
 slow one also delays those behind it. Times are those of ``apply``: no journal, no socket, no signature check.
 `python -m benchmarks.growth [--most ORDERS]`
@@ -37,9 +39,11 @@ LEVELS, CENTRE = 200, 500  # prices on each side, and between them, in USDC
 COUNT = 2_000  # commands in a row of the table
 SWEEPS, FILLS = 200, 100
 QUOTED, MESSAGES = 100, 200  # series in a message, each with a bid and an offer
+UNCROSSED, AUCTIONS = 10_000, 4  # orders that trade in an auction, in front of all that rest
 INTERVAL_NS = 100_000  # ten thousand commands a second
 TAKE_INTERVAL_NS = 1_000_000  # what fills asks for the margin of two accounts, whatever they hold
 SWEEP_INTERVAL_NS = 50_000_000
+UNCROSS_INTERVAL_NS = 250_000_000
 
 
 class Hall:
@@ -50,6 +54,7 @@ class Hall:
         self.chance = random.Random(series)
         self.nonces: Counter[int] = Counter()
         self.resting: list[int] = []
+        self.time_ns = START_NS
         for command in self._opening(series):
             self.do(command)
         self.series = list(self.state.series)
@@ -57,7 +62,7 @@ class Hall:
 
     def do(self, command: c.AnyCommand) -> tuple[e.Event, ...]:
         """Apply a command that has to be taken."""
-        events = apply(self.state, self.state.seq + 1, START_NS, command)
+        events = apply(self.state, self.state.seq + 1, self.time_ns, command)
         assert type(events[-1]) is not e.Rejected, (command, events)
         return events
 
@@ -127,10 +132,12 @@ class Hall:
         lots, price = order.qty // LOT, self.price(is_buy=order.is_buy)
         return c.Amend(order.id, self.auth(order.account, order.series, order.is_buy, lots, price, replaces=replaces))
 
-    def take(self, fills: int = 1) -> c.Place:
-        """What the first so many have left, on the side of some series where that many rest."""
+    def take(self, fills: int = 1, series: int = -1) -> c.Place:
+        """What the first so many have left, on the side of some series, or of this one, where that many rest."""
         while True:
             order = self.state.orders[self.some_order(forget=False)]
+            if series not in (-1, order.series):
+                order = next(self.state.books[series].side(is_buy=order.is_buy).orders())
             walk = self.state.books[order.series].side(is_buy=order.is_buy).orders()
             met = [maker.qty - maker.filled for maker, _ in zip(walk, range(fills), strict=False)]
             if len(met) == fills:
@@ -151,6 +158,34 @@ class Hall:
         )
         return c.MassQuote(c.QuoteMandate(*terms), leaves, "all", whole=True)
 
+    def deepen(self, series: int, count: int) -> None:
+        """Place in one series until so many rest on each side."""
+        for is_buy in (True, False):
+            while sum(1 for _, _ in zip(self.state.books[series].side(is_buy=is_buy).orders(), range(count))) < count:  # noqa: B905
+                account = self.chance.randint(1, MAKERS)
+                self.resting.append(self.state.seq + 1)
+                self.do(c.Place(self.auth(account, series, is_buy, 3, self.price(is_buy=is_buy))))
+
+    def settle(self) -> None:
+        """All that has traded is final: a venue whose settlement keeps up."""
+        self.do(c.SealBatch())
+        for batch_id in list(self.state.batches):
+            self.do(c.ObserveBatch(self.state.mirror.action_id + 1, batch_id, bytes(32), 1, 1))
+
+    def auction(self, series: int, count: int) -> list[int]:
+        """So many orders collected between best bid and best offer, and what each record of their uncross takes."""
+        ends_s = self.time_ns // 10**9 + 1
+        self.do(c.SetPhase(c.SERIES, series, c.AUCTION, ends_s, 0, "benchmark", "operator"))
+        for number in range(count):
+            is_buy = number % 2 == 0
+            account = 1 + self.chance.randrange(MAKERS) + (0 if is_buy else MAKERS)
+            self.do(c.Place(self.auth(account, series, is_buy, 1, CENTRE * USDC_ONE)))
+        self.time_ns = ends_s * 10**9
+        took: list[int] = []
+        while series in self.state.auctions:
+            took += self.timed(c.Tick, 1)
+        return took
+
     # -- time ---------------------------------------------------------------------------------------------------------
 
     def fill_up(self, count: int) -> None:
@@ -164,7 +199,7 @@ class Hall:
         for _ in range(count):
             command, seq = draw(), self.state.seq + 1
             began = time.thread_time_ns()
-            events = apply(self.state, seq, START_NS, command)
+            events = apply(self.state, seq, self.time_ns, command)
             took.append(time.thread_time_ns() - began)
             assert type(events[-1]) is not e.Rejected, (command, events)
         return took
@@ -179,13 +214,17 @@ def rows(hall: Hall, count: int) -> Iterator[tuple[str, list[int], int]]:
     if len(hall.series) >= QUOTED:
         yield f"quote {QUOTED}", hall.timed(hall.quote, MESSAGES), SWEEP_INTERVAL_NS
         hall.do(c.CancelQuotes(QUOTER))
-    if len(hall.state.orders) < 4 * FILLS * len(hall.series):
-        return  # nowhere would a sweep meet so many
     took: list[int] = []
     for _ in range(SWEEPS):
-        took += hall.timed(lambda: hall.take(FILLS), 1)
-        hall.fill_up(len(hall.state.orders) + FILLS)
+        hall.deepen(hall.series[0], FILLS)
+        took += hall.timed(lambda: hall.take(FILLS, hall.series[0]), 1)
+    hall.settle()
     yield f"take {FILLS}", took, SWEEP_INTERVAL_NS
+    took = []
+    for _ in range(AUCTIONS):
+        took += hall.auction(hall.series[0], UNCROSSED)
+        hall.settle()
+    yield "uncross", took, UNCROSS_INTERVAL_NS
 
 
 def main() -> None:
@@ -198,6 +237,9 @@ def main() -> None:
         f"{MAKERS} makers at {LEVELS} prices on each side, {TAKERS} takers; {given.count:,} commands a row",
         f"due: a command every {INTERVAL_NS // 1000:,} us, one that fills every {TAKE_INTERVAL_NS // 1000:,} us, "
         f"a sweep or a mass quote every {SWEEP_INTERVAL_NS // 1000:,} us",
+        f"uncross: the records that trade {UNCROSSED:,} orders of one series, {AUCTIONS} times, beside all that rest; "
+        f"one is due every {UNCROSS_INTERVAL_NS // 1_000_000} ms, and the last two columns are the longest of them",
+        f"a message quotes {QUOTED} series on both sides, so there is none where fewer are listed",
         "times are processor time of the thread, so that neighbours on the machine count little; collector on",
     )
     print(f"  {'series':>6} {'resting':>9}  {'command':<9} {'per second':>10} {latency.HEADINGS}")

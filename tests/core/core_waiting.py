@@ -66,7 +66,7 @@ def curbing(world: World, draw: Draw) -> None:
     world.do(c.SetBreaker(scope, 0, Status.NORMAL, stage_s, "histories", "operator"))
     world.rejected(c.SetBreaker(scope, 0, Status.DEGRADED, 0, "histories", "operator"))
     for _ in range(3):
-        world.wait(stage_s)
+        world.pass_time(stage_s)
         world.must(c.Tick())
 
 
