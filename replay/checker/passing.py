@@ -39,21 +39,16 @@ def tick(ledger: Ledger, command: Tick, events: Sequence[Event]) -> None:
         ledger.note(Rule.CANCEL_MUST_BE_COMPLETE, sentence, order=late.id, expected=late.expiry_s, actual=ledger.now_s)
     rest = presence.ticked(ledger, events[at:-1])
     is_quiet = not _takes_off(events[: len(events) - 1 - len(rest)])
-    rest = _breakers(ledger, rfqs.split(ledger, rest))
+    steps = [event for event in rest if type(event) is BreakerMoved]
+    rest = rfqs.split(ledger, rest[: len(rest) - len(steps)])
     if is_quiet and ledger.auctions:
         auctions.moved(ledger, rest, lags=lags)
     elif rest:
         ledger.note(Rule.EVENTS_MUST_FIT, f"{type(rest[0]).__name__} does not follow from a tick")
-
-
-def _breakers(ledger: Ledger, rest: Sequence[Event]) -> list[Event]:
-    """What is left once the steps of breakers are taken off the end, which must be those that time brings about."""
-    told = [event for event in rest if type(event) is BreakerMoved]
-    expected = breakers.on_tick(ledger)
-    if told != expected:
+    expected = breakers.on_tick(ledger)  # last, so that what they let in again waits for the next record
+    if steps != expected:
         sentence = "time moves breakers in another way than they are due"
-        ledger.note(Rule.BREAKER_MUST_FOLLOW, sentence, expected=expected, actual=told)
-    return [event for event in rest if type(event) is not BreakerMoved]
+        ledger.note(Rule.BREAKER_MUST_FOLLOW, sentence, expected=expected, actual=steps)
 
 
 def _is_end(event: Event) -> bool:
