@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 from tiny_keccak import keccak256 as keccak
 
-from exchange.core.commands import ExecuteBlock, OffbookLeg, QuoteLeaf, QuoteMandate
+from exchange.core.commands import CashChange, ExecuteBlock, MovedLeg, OffbookLeg, QuoteLeaf, QuoteMandate
 from exchange.lanes import (
     EncodingError,
     fit,
@@ -534,6 +534,21 @@ def decode_legs(legs: Sequence[int], fees: Sequence[int]) -> tuple[OffbookLeg, .
         for word, fee in zip(legs, fees, strict=True)
         if word
     )
+
+
+def decode_moves(words: Sequence[int]) -> tuple[MovedLeg, ...]:
+    """Positions that changed hands in a liquidation, from the words of Clearing's `LiquidationTransferred`."""
+    return tuple(
+        MovedLeg(slot << 2 | lane, qty, marks >> 64 * lane & _MASK_64)
+        for slot, held, marks in zip(words[::3], words[1::3], words[2::3], strict=True)
+        for lane, qty in enumerate(unpack_signed(held))
+        if qty
+    )
+
+
+def decode_changes(words: Sequence[int]) -> tuple[CashChange, ...]:
+    """Who got what when a liquidation was over, from the words of Clearing's `LiquidationClosed`."""
+    return tuple(CashChange(word & (2**32 - 1), word >> 32) for word in words if word >> 32)
 
 
 BlockBatchArgs = tuple["HeaderArgs", int, int, BlockArgs, SignatureArgs, bytes, bytes]

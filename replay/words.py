@@ -39,6 +39,7 @@ CANCELS: Final = {
     CancelReason.KEY_LIMIT: "the session key that signed it has used up its limits",
     CancelReason.BLOCK_QUEUED: "its account is party to a block that is queued on the contracts",
     CancelReason.RFQ_ENDED: "the request for quotes it answered is over",
+    CancelReason.ACCOUNT_FLAGGED: "its account was flagged on the contracts: it does not cover its risk",
 }
 
 

@@ -27,7 +27,7 @@ LONG_FUNCTIONS = {
     # Everything a venue consists of, in the order in which it starts.
     "exchange/shell/venue.py": {"open_venue": 45},
     # One line for each fact of the venue, with the module that owns it.
-    "exchange/core/images.py": {"image": 45},
+    "exchange/core/images.py": {"image": 50},
     "exchange/core/state.py": {"__init__": 60},
     # What the single writer is given, and what it keeps; no branch.
     "exchange/shell/sequencer.py": {"__init__": 40},
@@ -46,7 +46,7 @@ LONG_FUNCTIONS = {
 FILE_LINES = 600
 LONG_FILES = {
     # The dictionary of the journal: every command in one place, in the order of their tags.
-    "exchange/core/commands.py": 1_000,
+    "exchange/core/commands.py": 1_100,
     # One test for each way a contract refuses one call; the reader looks for a name, not for a thread.
     "tests/contracts/test_batch_refusals.py": 700,
 }

@@ -40,13 +40,14 @@ MAX_STEPS: constant(uint256) = 2_400
 # A provider is passed over once it cannot bear so much more of what is needed.
 ANOTHER: constant(uint256) = PPM // 64
 
-# `paid` went to the account, below zero from it; two words for each slot: its place, and the positions that went.
+# `paid` went to the account, below zero from it; three words for each slot: its place, the positions that went, and what
+# they were marked at.
 event LiquidationTransferred:
     action_id: uint64
     account: indexed(uint32)
     provider: indexed(uint32)
     paid: int256
-    moves: DynArray[uint256, 2 * MAX_HELD]
+    moves: DynArray[uint256, 3 * MAX_HELD]
 
 
 @deploy
@@ -217,11 +218,12 @@ def _hand_over(
     portfolio.add_cash(number, after.cash - before.cash)
     portfolio.add_cash(provider, before.cash - after.cash)
     liquidations.note_haircut(number, provider, convert(haircut, uint256))
-    moves: DynArray[uint256, 2 * MAX_HELD] = []
+    moves: DynArray[uint256, 3 * MAX_HELD] = []
     for j: uint256 in range(len(needed), bound=MAX_HELD):
         if needed[j] != 0:
             moves.append(book.slots[j])
             moves.append(needed[j])
+            moves.append(book.marks[j])
     log LiquidationTransferred(
         action_id=actions.next(),
         account=convert(number, uint32),

@@ -815,6 +815,50 @@ class ObserveOffbookSettled(Command, frozen=True, tag=109):
     legs: tuple[OffbookLeg, ...]
 
 
+class ObserveFlag(Command, frozen=True, tag=120):
+    """Somebody flagged an account on the contracts: it may be liquidated there until ``lapses_s``, to the end of it."""
+
+    action_id: int
+    account: int
+    lapses_s: Seconds
+
+
+class MovedLeg(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A position that changed hands, with its sign, and what it was marked at."""
+
+    series: int
+    qty: Qty
+    mark: Price
+
+
+class ObserveTransfer(Command, frozen=True, tag=121):
+    """A flagged account handed positions to a provider and was paid for them; below zero it paid."""
+
+    action_id: int
+    account: int
+    provider: int
+    paid: Cash
+    legs: tuple[MovedLeg, ...]
+
+
+class CashChange(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """What an account got, or below zero gave."""
+
+    account: int
+    amount: Cash
+
+
+class ObserveCaseClosed(Command, frozen=True, tag=122):
+    """A liquidation is over on the contracts, and everybody paid: insurance, providers, fund and keepers, in changes
+    that sum to zero. ``uncovered`` stays on the account as negative cash.
+    """
+
+    action_id: int
+    account: int
+    uncovered: Cash
+    changes: tuple[CashChange, ...]
+
+
 # Who is there to mind their orders, and who may trade at all.
 
 
@@ -925,6 +969,7 @@ class ObserveBlock(Command, frozen=True, tag=44):
     hash: bytes  # 32
 
 
+Liquidation: TypeAlias = ObserveFlag | ObserveTransfer | ObserveCaseClosed
 Observation: TypeAlias = (
     ObserveAccount
     | ObserveDeposit
@@ -942,6 +987,7 @@ Observation: TypeAlias = (
     | ObserveListing
     | ObserveOffbookQueued
     | ObserveOffbookSettled
+    | Liquidation
 )
 AnyCommand: TypeAlias = (
     Configure

@@ -172,6 +172,7 @@ class CancelReason(StrEnum):
     KEY_LIMIT = "key_limit"
     BLOCK_QUEUED = "block_queued"
     RFQ_ENDED = "rfq_ended"
+    ACCOUNT_FLAGGED = "account_flagged"
 
 
 class RfqEnd(StrEnum):

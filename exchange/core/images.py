@@ -54,7 +54,7 @@ from exchange.core.state_types import (
     entered,
     lookout_key,
 )
-from exchange.core.units import NO_EXPIRY, Cash, Nanos, Price, Qty
+from exchange.core.units import NO_EXPIRY, Cash, Nanos, Price, Qty, Seconds
 
 K = TypeVar("K", int, bytes)
 T = TypeVar("T")
@@ -135,6 +135,7 @@ class StateImage(msgspec.Struct, array_like=True):
     portfolios: list[SetPortfolio] = []
     breakers: list[tuple[int, Breaker]] = []
     feeds: list[Feed] = []
+    flags: list[tuple[int, Seconds]] = []
 
 
 def image(state: State) -> StateImage:
@@ -182,6 +183,7 @@ def image(state: State) -> StateImage:
         portfolios=[state.portfolios[key] for key in sorted(state.portfolios)],
         breakers=_pairs(state.breakers),
         feeds=[state.feeds[key] for key in sorted(state.feeds)],
+        flags=_pairs(state.flags),
     )
 
 
@@ -300,8 +302,7 @@ def restore(source: StateImage) -> State:
     _restore_waiting(state)
     _restore_presence(state, source)
     _restore_breakers(state, source)
-    for queued in source.queued:
-        state.await_block(queued)
+    _restore_awaited(state, source)
     if state.round is not None:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard, state.acc_at)
@@ -338,6 +339,13 @@ def _restore_presence(state: State, source: StateImage) -> None:
     for account in source.accounts:
         if account.id != TREASURY:
             state.owned.setdefault(account.owner, []).append(account.id)
+
+
+def _restore_awaited(state: State, source: StateImage) -> None:
+    for queued in source.queued:
+        state.await_block(queued)
+    for account, lapses_s in source.flags:
+        state.flag(account, lapses_s)
 
 
 def _restore_breakers(state: State, source: StateImage) -> None:

@@ -327,8 +327,10 @@ def blocks_settle_whole(state: State) -> str | None:
 
 
 def awaited_blocks_are_alone(state: State) -> str | None:
-    """AWAITED_BLOCKS_ARE_ALONE: a party to a block that is queued on the contracts has nothing open, and is counted."""
-    awaited: dict[int, int] = {}
+    """AWAITED_BLOCKS_ARE_ALONE: a party to a block that is queued on the contracts has nothing open, and is counted; so
+    is who is flagged there.
+    """
+    awaited = dict.fromkeys(state.flags, 1)
     for queued in state.queued.values():
         for account_id in (queued.maker, queued.taker):
             awaited[account_id] = awaited.get(account_id, 0) + 1

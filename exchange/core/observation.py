@@ -1,11 +1,12 @@
 """What the chain said: dense, final, applied once to the live ledger and to the mirror of the contracts.
 
 The live ledger runs ahead of the chain by the trades that have not settled; the mirror holds exactly what the contracts
-should hold, so reconciliation is an equality, not a tolerance. Imports state, keyroom, offbook, orders, settlement.
+should hold, so reconciliation is an equality, not a tolerance. Imports state, distress, keyroom, offbook,
+orders, settlement.
 """
 
 from exchange.core import commands as c
-from exchange.core import keyroom, offbook, orders, rfq_rooms, settlement
+from exchange.core import distress, keyroom, offbook, orders, rfq_rooms, settlement
 from exchange.core.events import (
     Applied,
     Cancelled,
@@ -52,6 +53,8 @@ def _follow(state: State, command: c.Observation) -> list[Event]:
             return offbook.on_queued(state, command)
         case c.ObserveOffbookSettled():
             return offbook.on_settled(state, command)
+        case c.ObserveFlag() | c.ObserveTransfer() | c.ObserveCaseClosed():
+            return distress.follow(state, command)
         case c.ObserveExit():
             return orders.cancel_orders(state.accounts[command.account], CancelReason.ACCOUNT_EXITING)
         case c.ObserveFixing():
@@ -104,6 +107,7 @@ def evolve(state: State, command: c.Observation | c.ObserveBlock) -> None:
     if isinstance(command, c.ObserveBlock):
         state.block = command
         offbook.lapse(state, command)
+        distress.lapse(state, command)
         return
     state.mirror.action_id = command.action_id
     _evolve_fact(state, command)
@@ -142,6 +146,9 @@ def _evolve_fact(state: State, command: c.Observation) -> None:
 
 def _evolve_leaving(state: State, command: c.Observation) -> None:
     match command:
+        case c.ObserveFlag() | c.ObserveTransfer() | c.ObserveCaseClosed():
+            distress.evolve(state, command)
+            _mirror_liquidation(state, command)
         case c.ObserveWithdrawalRequest():
             state.accounts[command.account].held = command.amount
         case c.ObserveWithdrawalCancelled():
@@ -206,6 +213,17 @@ def _mirror_trade(state: State, trade: Trade) -> None:
     _mirror_cash(state, TREASURY, trade.taker_fee + trade.maker_fee)
     _mirror_position(state, trade.taker_account, trade.series, signed)
     _mirror_position(state, trade.maker_account, trade.series, -signed)
+
+
+def _mirror_liquidation(state: State, command: c.Liquidation) -> None:
+    if isinstance(command, c.ObserveTransfer):
+        for account, sign in ((command.account, -1), (command.provider, 1)):
+            _mirror_cash(state, account, -sign * command.paid)
+            for leg in command.legs:
+                _mirror_position(state, account, leg.series, sign * leg.qty)
+    elif isinstance(command, c.ObserveCaseClosed):
+        for change in command.changes:
+            _mirror_cash(state, change.account, change.amount)
 
 
 def _settled_value(state: State, expiry_id: int, account: int) -> int:

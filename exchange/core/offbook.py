@@ -42,8 +42,8 @@ def on_settled(state: State, command: ObserveOffbookSettled) -> list[Event]:
             continue
         total = 0
         for account_id, sign in ((command.maker, -1), (command.taker, 1)):
-            before = _owed(state, account_id, expiry_id, {})
-            after = _owed(state, account_id, expiry_id, _moves(command, expiry_id, sign))
+            before = owed(state, account_id, expiry_id, {})
+            after = owed(state, account_id, expiry_id, _moves(command, expiry_id, sign))
             events.append(AccountSettled(expiry_id, account_id, after - before))
             total += after - before
         events.append(AccountSettled(expiry_id, TREASURY, -total))
@@ -58,7 +58,7 @@ def _moves(command: ObserveOffbookSettled, expiry_id: int, sign: int) -> dict[in
     }
 
 
-def _owed(state: State, account_id: int, expiry_id: int, moves: dict[int, Qty]) -> int:
+def owed(state: State, account_id: int, expiry_id: int, moves: dict[int, Qty]) -> int:
     """What an account gets there for a fixed expiry: for what it holds, for trades on their way, and for the moves."""
     positions = dict(state.mirror.positions.get(account_id, {}))
     for trade in state.trades.values():

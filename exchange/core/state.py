@@ -47,7 +47,7 @@ from exchange.core.state_types import (
     Trade,
     Underlying,
 )
-from exchange.core.units import Cash, Nanos, Price, Qty
+from exchange.core.units import Cash, Nanos, Price, Qty, Seconds
 
 TREASURY = 0
 VENUE = -1  # key of the venue's own breaker
@@ -103,6 +103,7 @@ class State:
         "feeds",
         "first_unsealed",
         "fixings",
+        "flags",
         "groups",
         "is_open",
         "kills",
@@ -194,6 +195,7 @@ class State:
         self.operator_nonce = 0  # operating: of the last command that the operator's key signed
         self.deals: dict[int, Deal] = {}  # blocks: traded, not yet final on chain
         self.queued: dict[bytes, QueuedBlock] = {}  # offbook: by digest
+        self.flags: dict[int, Seconds] = {}  # distress: account -> the last second in which it may be liquidated
         self.rfqs: dict[int, Rfq] = {}  # rfqs: requests for quotes
         self.rfq_quotes: dict[int, dict[int, Order]] = {}  # rfqs: request -> quotes that stand in it
 
@@ -209,6 +211,17 @@ class State:
         self.queued[queued.digest] = queued
         self.accounts[queued.maker].awaiting += 1
         self.accounts[queued.taker].awaiting += 1
+
+    def flag(self, account: int, lapses_s: Seconds) -> None:
+        """An account may be liquidated on the contracts, until it is over there or the flag has lapsed."""
+        if account not in self.flags:
+            self.accounts[account].awaiting += 1
+        self.flags[account] = lapses_s
+
+    def unflag(self, account: int) -> None:
+        """It may not be liquidated any more; one that is not flagged stays as it is."""
+        if self.flags.pop(account, None) is not None:
+            self.accounts[account].awaiting -= 1
 
     def forget_block(self, digest: bytes) -> None:
         """It is no longer queued; one that is not known is none of ours."""

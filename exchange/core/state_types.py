@@ -453,7 +453,7 @@ class Account:
         self.isolated = 0  # risk units at risk_round
         self.reserved = 0  # risk units at risk_round
         self.risk_round = -1
-        self.awaiting = 0  # blocks queued on the contracts that it is a party to
+        self.awaiting = 0  # blocks queued on the contracts that it is a party to, and one more if it is flagged there
         self.waiting: dict[int, int] = {}  # series >> 2, a position word there -> trades on their way to it
 
     def expect(self, series: int, trades: int) -> None:

@@ -192,8 +192,8 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     ),
     Reject.ACCOUNT_MUST_NOT_AWAIT_BLOCK: Refusal(
         Code.ACCOUNT_LOCKED,
-        "An account takes no orders while a block that it is a party to is queued on the contracts.",
-        "Wait until it has settled or lapsed, two settlement windows at most after it was queued.",
+        "An account takes no orders while a block of it is queued on the contracts, or it is flagged there.",
+        "Wait until that is over or has lapsed, two settlement windows at most; add collateral if it was flagged.",
     ),
     Reject.KILL_SWITCH_MUST_BE_RELEASED: Refusal(
         Code.ACCOUNT_LOCKED,

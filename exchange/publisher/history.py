@@ -16,7 +16,14 @@ from exchange.publisher.orderlog import Noted
 from exchange.publisher.statements import Statements
 from exchange.publisher.tape import Deal, Tape
 
-_MOVE_CASH = (c.PostRound, c.ObserveDeposit, c.ObserveWithdrawal, c.ObserveOffbookSettled)
+_MOVE_CASH = (
+    c.PostRound,
+    c.ObserveDeposit,
+    c.ObserveWithdrawal,
+    c.ObserveOffbookSettled,
+    c.ObserveTransfer,
+    c.ObserveCaseClosed,
+)
 
 
 class History:

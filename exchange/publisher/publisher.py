@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.distress import concerned
 from exchange.core.state import State
 from exchange.core.units import Nanos, Price, Qty
 from exchange.dialect.channels import RFQS, TICKERS, Channel, Family, currencies_of
@@ -168,8 +169,7 @@ class Publisher:
 
     def _note_rare(self, state: State, outcome: Outcome) -> None:
         command, first = outcome.command, outcome.events[0] if outcome.events else None
-        if isinstance(command, c.Operate):
-            command = command.operation
+        command = command.operation if isinstance(command, c.Operate) else command
         if isinstance(first, e.Rejected):
             return
         self.directory.note(command)
@@ -190,6 +190,8 @@ class Publisher:
                 self._mark_accounts(command.block.maker, command.block.taker)
             case c.ObserveOffbookQueued() | c.ObserveOffbookSettled():
                 self._mark_accounts(command.maker, command.taker)
+            case c.ObserveTransfer() | c.ObserveCaseClosed():
+                self._mark_accounts(*concerned(command))
             case c.PostRound() | c.SetTrading() | c.BatchRefused():
                 self._mark_all()
                 self._dirty_accounts.update(dict.fromkeys(self._accounts))

@@ -16,7 +16,7 @@ from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.margin import Leg, settlement_value
 from exchange.core.state import TREASURY, State
-from exchange.core.units import Cash, Nanos, Price, Qty, expiry_of, premium_of
+from exchange.core.units import QTY_ONE, Cash, Nanos, Price, Qty, div_down, expiry_of, premium_of
 from exchange.dialect.listed import Listed
 from exchange.dialect.market import mark_of
 from exchange.dialect.orders import Fill, Side
@@ -35,6 +35,7 @@ class Why(StrEnum):
     DELIVERY = "delivery"
     DEPOSIT = "deposit"
     WITHDRAWAL = "withdrawal"
+    LIQUIDATION = "liquidation"
 
 
 class Entry(msgspec.Struct, gc=False):
@@ -153,6 +154,12 @@ class Statements:
                 yield Entry(0, 0, outcome.time_ns, command.account, Why.WITHDRAWAL, -command.amount)
             case c.ObserveOffbookSettled():
                 yield from self._of_offbook(state, outcome, command)
+            case c.ObserveTransfer():
+                for account, sign in ((command.account, 1), (command.provider, -1)):
+                    yield from self._of_transfer(outcome, command, account, sign)
+            case c.ObserveCaseClosed():
+                for change in command.changes:
+                    yield Entry(0, 0, outcome.time_ns, change.account, Why.LIQUIDATION, change.amount)
             case _:
                 pass
         yield from self._of_expiries(state, outcome)
@@ -178,6 +185,26 @@ class Statements:
                     mark=mark,
                     is_taker=is_taker,
                 )
+
+    def _of_transfer(self, outcome: Outcome, command: c.ObserveTransfer, account: int, sign: int) -> Iterator[Entry]:
+        """One side of a slice: each position at its mark, rounded down; the last takes what was paid for them all."""
+        left = sign * command.paid
+        for place, leg in enumerate(command.legs, 1):
+            worth = div_down(sign * leg.mark * leg.qty, QTY_ONE)
+            change = left if place == len(command.legs) else worth
+            left -= change
+            yield Entry(
+                id=0,
+                number=0,
+                time_ns=outcome.time_ns,
+                account=account,
+                why=Why.LIQUIDATION,
+                change=change,
+                listed=self._by_series[leg.series],
+                qty=-sign * leg.qty,
+                price=leg.mark,
+                mark=leg.mark,
+            )
 
     def _of_expiries(self, state: State, outcome: Outcome) -> Iterator[Entry]:
         fixed = [event for event in outcome.events if isinstance(event, e.ExpiryFixed)]

@@ -7,7 +7,7 @@ it would mean that a fact about somebody's money was missed. Imports contract, w
 from collections.abc import Callable
 from typing import Any, Final
 
-from exchange.calldata import decode_legs
+from exchange.calldata import decode_changes, decode_legs, decode_moves
 from exchange.core import commands as c
 from exchange.core.units import CASH_MAX
 from exchange.shell.chain import ChainUnavailable, Log, to_address
@@ -55,6 +55,13 @@ _BUILDERS: Final[dict[str, _Builder]] = {
         to_address(a["maker_signer"]),
         to_address(a["taker_signer"]),
         decode_legs(a["legs"], a["fees"]),
+    ),
+    "LiquidationFlagged": lambda a: c.ObserveFlag(a["action_id"], a["account"], a["lapses"]),
+    "LiquidationTransferred": lambda a: c.ObserveTransfer(
+        a["action_id"], a["account"], a["provider"], a["paid"], decode_moves(a["moves"])
+    ),
+    "LiquidationClosed": lambda a: c.ObserveCaseClosed(
+        a["action_id"], a["account"], a["uncovered"], decode_changes(a["changes"])
     ),
 }
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from exchange.core import commands as c
 from exchange.core.events import Applied, CancelReason, ChainDisagreed, Event, Reject, Rejected
 from exchange.core.units import U64_MAX
-from replay.checker import batches, blocks, keys, rfqs
+from replay.checker import batches, blocks, distress, keys, rfqs
 from replay.checker.facts import Account
 from replay.checker.leaving import leave
 from replay.checker.ledger import Ledger
@@ -36,9 +36,14 @@ def observe(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> 
     if isinstance(command, c.ObserveOffbookSettled):
         blocks.settled_offbook(ledger, command, rest)
         return
+    if isinstance(command, c.ObserveTransfer):
+        distress.transferred(ledger, command, rest)
+        return
     _orders(ledger, command, rest)
     if isinstance(command, c.ObserveOffbookQueued):
         blocks.queued(ledger, command)
+    if isinstance(command, c.ObserveFlag | c.ObserveCaseClosed):
+        distress.follow(ledger, command)
     _facts(ledger, command)
 
 
@@ -74,6 +79,8 @@ def _orders(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> 
             parties = [ledger.accounts[key] for key in (command.maker, command.taker)]
             both = [order for account in parties for order in account.orders.values()]
             leave(ledger, both, events, CancelReason.BLOCK_QUEUED)
+        case c.ObserveFlag():
+            leave(ledger, list(ledger.accounts[command.account].orders.values()), events, CancelReason.ACCOUNT_FLAGGED)
         case c.ObserveExit():
             leaving = list(ledger.accounts[command.account].orders.values())
             leave(ledger, leaving, events, CancelReason.ACCOUNT_EXITING)

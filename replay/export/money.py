@@ -134,6 +134,12 @@ class Settlement:
                 yield _moved("WITHDRAWAL", record, -command.amount, to=command.account)
             case c.ObserveExpirySettled():
                 yield _moved("EXPIRY", record, command.cash_delta, to=command.account)
+            case c.ObserveTransfer():
+                other = f"A{command.provider}"
+                yield _moved("LIQUIDATION", record, command.paid, to=command.account, other=other)
+            case c.ObserveCaseClosed():
+                for change in command.changes:
+                    yield _moved("LIQUIDATION", record, change.amount, to=change.account, other="CLEARING")
             case c.ObserveOffbookSettled():
                 for place, leg in enumerate(command.legs):
                     told = _Leg("OFFBOOK", command.taker, command.maker, leg.series, leg.is_buy, leg.qty, leg.price)
@@ -282,10 +288,10 @@ def _traded(brief: Brief, record: str) -> Row:
     }
 
 
-def _moved(kind: str, record: str, amount: int, *, to: int) -> Row:
-    """Cash between the vault and an account; below zero it left the account."""
+def _moved(kind: str, record: str, amount: int, *, to: int, other: str = "VAULT") -> Row:
+    """Cash between the vault, or whoever it was, and an account; below zero it left the account."""
     account = f"A{to}"
-    receiver, sender = (account, "VAULT") if amount >= 0 else ("VAULT", account)
+    receiver, sender = (account, other) if amount >= 0 else (other, account)
     ends: Row = {"10_to": receiver, "11_from": sender}
     return ends | {"05_amount": texts.price(abs(amount)), "06_token": "USDC", "13_record": record, "x_kind": kind}
 
