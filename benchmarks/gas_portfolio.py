@@ -26,10 +26,10 @@ DAY = 86_400
 TARGET = 350_000  # 16 neighbouring legs from arrays
 
 
-def make_round() -> tuple[Risk, Arrays]:
+def make_round(expiries: int = EXPIRIES) -> tuple[Risk, Arrays]:
     """A venue with as many series as a round may carry, and a round that commits to their arrays."""
     venue = Venue()
-    for month in range(1, EXPIRIES + 1):
+    for month in range(1, expiries + 1):
         terms = [((20_000 + 1_500 * at) * USDC, is_call) for at in range(STRIKES) for is_call in (True, False)]
         venue.list(venue.now // 1800 * 1800 + 30 * DAY * month, terms)
     risk = Risk(venue)

@@ -27,7 +27,7 @@ def root_of(
 ) -> bytes32:
     """
     @notice Root of a tree of `size` leaves that has these at these places; refuses a proof that is longer or shorter.
-    @param indexes Strictly ascending and below `size`; one for each leaf, of which there is at least one.
+    @param indexes Strictly ascending and below `size`, or refused; one for each leaf, of which there is at least one.
     @param proof Of each level, from the leaves upwards, the neighbours that are missing, from the left.
     """
     nodes: DynArray[bytes32, MAX_LEAVES] = leaves
@@ -66,6 +66,8 @@ def root_of(
             kept = unsafe_add(kept, 1)
         known = kept
         width = unsafe_add(width, 1) >> 1
-    if width != 1 or used != len(proof):
+    # Only neighbours in ascending order are joined. A place named twice, or out of order, would leave a second node up
+    # here that nobody has compared with anything.
+    if width != 1 or known != 1 or used != len(proof):
         fail.because("proof_wrong")
     return nodes[0]

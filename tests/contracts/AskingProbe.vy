@@ -5,6 +5,8 @@
 @notice For tests: arrays are shown once and asked for often, as a batch does.
 """
 
+from lib import multiproof
+
 MAX_WORDS: constant(uint256) = 448
 
 interface Portfolio:
@@ -41,3 +43,17 @@ def twice(portfolio: address, first: Bytes[8192], second: Bytes[8192]):
     """
     raw_call(portfolio, first)
     raw_call(portfolio, second)
+
+
+@external
+@view
+def root_of(
+    leaves: DynArray[bytes32, multiproof.MAX_LEAVES],
+    indexes: DynArray[uint256, multiproof.MAX_LEAVES],
+    size: uint256,
+    proof: DynArray[bytes32, multiproof.MAX_PROOF],
+) -> bytes32:
+    """
+    @notice What the library makes of a proof.
+    """
+    return multiproof.root_of(leaves, indexes, size, proof)

@@ -19,12 +19,16 @@ from exchange.signing import ComboOrder
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def bench():
-    spec = importlib.util.spec_from_file_location("gas_benchmark", ROOT / "benchmarks" / "gas.py")
+def loaded(name):
+    spec = importlib.util.spec_from_file_location(f"{name}_benchmark", ROOT / "benchmarks" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return loaded("gas")
 
 
 def test_a_trade_costs_less_than_25_000_gas_in_a_batch_of_128(bench):
@@ -127,3 +131,11 @@ def test_the_machine_knows_what_a_combo_costs(executions, is_implied):
     batch = venue.batch(orders, trades)
     said, gas = planned(venue, of, batch), venue.settle(batch).gas_used
     assert said // 3 < gas < said
+
+
+def test_a_portfolio_of_16_legs_is_checked_from_arrays_for_less_than_350_000_gas():
+    """Neighbouring strikes of one expiry, every second one sold; with intrinsic gas, calldata and proofs."""
+    bench = loaded("gas_portfolio")
+    risk, arrays = bench.make_round(expiries=1)
+    near = sorted(arrays.leaves)[:16]
+    assert bench.checking(risk, arrays, near, computed=False) < bench.TARGET

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from contract_arrays import Arrays, Prices, Risk
-from contract_drawing import PATIENCE
+from contract_drawing import PATIENCE, drawn
 from contract_venue import BTC, USDC, WAD, Venue, key
+from hypothesis import given
+from hypothesis import strategies as st
 from msgspec import structs
 
 from exchange import risk_words
@@ -110,9 +112,9 @@ def test_only_what_the_round_signed_is_a_source(court):
         "vols_unknown": [*source[:3], risk_words.vol_hashes(vols), source[4]],
         "round_unknown": [source[0] + 1, *source[1:]],
     }
-    for reason, given in spoilt.items():
+    for reason, words in spoilt.items():
         with pytest.raises(Reverted, match=reason):
-            court.risk.arrays.call("array", tuple(given), SERIES[0])
+            court.risk.arrays.call("array", tuple(words), SERIES[0])
     with pytest.raises(Reverted, match="vols_unknown"):
         court.risk.arrays.call("array", (*source[:4], risk_words.encode_vols(vols[0])), SERIES[0])
     with pytest.raises(Reverted, match="vols_unknown"):
@@ -168,33 +170,39 @@ def test_what_was_shown_before_in_a_transaction_answers_nothing_after(court):
         court.venue.chain.call(probe, twice)
 
 
-@pytest.mark.parametrize("size", [1, 2, 3, 5, 8, 11])
-def test_several_leaves_have_the_root_of_all(size):
-    """The core's proofs are the least that makes the root; the contract walks the same levels."""
+def rooted(court: Court, leaves: list[bytes], indexes: list[int], size: int, proof: list[bytes]) -> bytes:
+    """The root that the contract makes, nothing where it refuses the proof."""
+    try:
+        root: bytes = court.risk.probe.call("root_of", leaves, indexes, size, proof)
+    except Reverted as error:
+        return b"" if error.reason == "proof_wrong" else str(error.reason).encode()
+    return root
+
+
+@given(data=st.data(), size=st.integers(1, 40))
+@drawn(60)
+def test_several_leaves_have_the_root_of_all_and_nothing_else_has(court, data, size):
     leaves = [leaf_hash(bytes([at])) for at in range(size)]
-    for chosen in range(1, 1 << size):
-        indexes = [at for at in range(size) if chosen >> at & 1]
-        proof = prove(leaves, indexes)
-        nodes, places, width = [leaves[at] for at in indexes], indexes, size
-        while width > 1:
-            nodes, places, width = above(nodes, places, width, proof)
-        assert nodes == [root_of(leaves)]
-        assert proof == []
+    indexes = sorted(data.draw(st.sets(st.integers(0, size - 1), min_size=1)))
+    proof, root = prove(leaves, indexes), root_of(leaves)
+    shown = [leaves[at] for at in indexes]
+    assert rooted(court, shown, indexes, size, proof) == root
+    at = data.draw(st.integers(0, len(shown) - 1))
+    forged = leaf_hash(b"another")
+    assert rooted(court, [*shown[:at], forged, *shown[at + 1 :]], indexes, size, proof) != root
+    assert rooted(court, shown, indexes, size, [*proof, forged]) == b""
+    if proof:
+        assert rooted(court, shown, indexes, size, proof[:-1]) == b""
+    if len(indexes) > 1:
+        assert rooted(court, shown[::-1], indexes[::-1], size, proof) != root
+    # A leaf that was shown before it, at the same place, vouches for nothing.
+    twice = prove_twice(leaves, indexes[at])
+    assert rooted(court, [leaves[indexes[at]], forged], [indexes[at]] * 2, size, twice) == b""
 
 
-def above(nodes: list[bytes], places: list[int], width: int, proof: list[bytes]) -> tuple[list[bytes], list[int], int]:
-    """One level up, as simply as can be."""
-    known = dict(zip(places, nodes, strict=True))
-    parents = {}
-    for parent in sorted({place >> 1 for place in places}):
-        left, right = 2 * parent, 2 * parent + 1
-        if right >= width:
-            parents[parent] = known[left]
-            continue
-        first = known[left] if left in known else proof.pop(0)
-        second = known[right] if right in known else proof.pop(0)
-        parents[parent] = root_of([first, second])
-    return list(parents.values()), list(parents), (width + 1) >> 1
+def prove_twice(leaves: list[bytes], index: int) -> list[bytes]:
+    """A proof in which each level has the neighbour of one place twice."""
+    return [node for node in prove(leaves, [index]) for _ in range(2)]
 
 
 UNSOUND = [
