@@ -299,8 +299,9 @@ def execute(
             now = PARTLY
             self._keep_lane(account, nonce, total)
         if now != state:
-            # Read again: the order replaced may live in the same word.
-            self.nonces[(account << 64) | (nonce >> 7)] ^= (now ^ state) << place
+            # Read again: the order replaced may live in the same word, and be this very one.
+            key: uint256 = (account << 64) | (nonce >> 7)
+            self.nonces[key] = (self.nonces[key] & ~(3 << place)) | (now << place)
     if a & BUY != 0:
         return convert(convert(fill, bytes32), int256)
     return unsafe_sub(0, convert(convert(fill, bytes32), int256))

@@ -88,3 +88,32 @@ def test_a_payment_that_is_refused_leaves_the_money_where_it_is(custody):
     assert not custody.token.call("answered")
     assert custody.books() == (0, 0)
     assert custody.balance("other") == 10 * AMOUNT
+
+
+@pytest.mark.parametrize("called", ["finalise_withdrawal", "finalise_exit"])
+@pytest.mark.parametrize("by", ["finalise_withdrawal", "finalise_exit"])
+def test_a_token_that_calls_back_is_paid_once(custody, by, called):
+    """While a payment is on its way nobody gets another one, whichever way each was asked for."""
+    assert custody.deposit() == "accepted"
+    custody.ledger.send(key("other"), "request_withdrawal", 1, AMOUNT, gas=GAS)
+    custody.ledger.send(key("other"), "request_exit", 1, gas=GAS)
+    custody.wait(60)
+    message = custody.ledger.interface.encode(called, 1, 0, b"", b"")
+    custody.token.send(key("other"), "behave", CALL_BACK, custody.ledger.address, message)
+    custody.ledger.send(key("other"), by, 1, 0, b"", b"", gas=GAS)
+    assert not custody.token.call("answered")
+    assert custody.books() == (0, 0)
+    assert custody.balance("other") == 10 * AMOUNT
+
+
+def test_a_token_that_calls_back_finds_the_books_as_they_will_be(custody):
+    """What needs no lock is open meanwhile, and sees the money gone."""
+    assert custody.deposit() == "accepted"
+    custody.ledger.send(key("other"), "request_withdrawal", 1, AMOUNT, gas=GAS)
+    custody.wait(60)
+    message = custody.ledger.interface.encode("open_account")
+    custody.token.send(key("other"), "behave", CALL_BACK, custody.ledger.address, message)
+    custody.ledger.send(key("other"), "finalise_withdrawal", 1, 0, b"", b"", gas=GAS)
+    assert custody.token.call("answered")
+    assert custody.ledger.call("account_count") == 2
+    assert custody.books() == (0, 0)
