@@ -1,6 +1,7 @@
 """Records per second of a verification in parts, of what was added, of a search for a divergence; and their memory.
 
-Each runs as its own process by the command line, as an auditor would. The peer is the verification from genesis in one
+The journal is of a market that settles, so that states do not grow. Each command is a process of its own, as an auditor
+would run it. The peer is the verification from genesis in one
 process. `python -m benchmarks.verifying [COMMANDS]`
 """
 
@@ -42,10 +43,9 @@ def show(name: str, records: int, seconds: float, memory: int, note: str = "") -
 def main() -> None:
     """Print the table; with a path, only write the journal."""
     if len(sys.argv) > 2:
-        from benchmarks.replaying import record  # noqa: PLC0415 - what it imports is large
-        from benchmarks.workload import draw  # noqa: PLC0415
+        from benchmarks import long_market  # noqa: PLC0415 - what it imports is large
 
-        asyncio.run(record(draw(int(sys.argv[1])), Path(sys.argv[2])))
+        asyncio.run(long_market.write(Path(sys.argv[2]), int(sys.argv[1])))
         return
     commands = int(sys.argv[1]) if len(sys.argv) > 1 else COMMANDS
     with tempfile.TemporaryDirectory(dir=conditions.scratch()) as folder:

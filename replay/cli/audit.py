@@ -2,17 +2,19 @@
 
 import argparse
 import asyncio
+import sys
 import time
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from replay import parts, terminal
+from replay import at, parts, terminal
 from replay.checker import check
 from replay.cli.common import CLEAN, FOUND, add, emit, manifest, manifest_path, print_json
-from replay.engine import END, replay
 from replay.findings import CannotRun
+from replay.follow import Follower
 from replay.frames import Progress
 from replay.reconcile import Report as Reconciliation
 from replay.reconcile import reconcile
@@ -47,10 +49,15 @@ def _add_verify(commands: Any) -> None:
 
 
 def _add_reconcile(commands: Any) -> None:
-    command = add(commands, "reconcile", _reconcile, "Compare the end of a journal with the contracts.")
+    command = add(commands, "reconcile", _reconcile, "Compare a journal with the contracts: once, or as both go on.")
     command.add_argument("--chain", required=True, help="URL of a node, or the file of an embedded chain")
     command.add_argument("--manifest", type=Path, help="deployment file; by default the one beside the journal")
     command.add_argument("--block", type=int, help="the block to read; by default the one the journal has reached")
+    text = "the journal's side; with block:N the contracts are read at that block too (%(default)s)"
+    command.add_argument("--at", default="end", metavar="MOMENT", help=text)
+    text = "compare again every so many seconds, until both sides disagree"
+    command.add_argument("--follow", type=float, metavar="SECONDS", help=text)
+    command.add_argument("--rounds", type=int, default=0, help="with --follow: how often in all; 0: until stopped")
 
 
 def _add_receipts(commands: Any) -> None:
@@ -108,29 +115,51 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _reconcile(options: argparse.Namespace) -> int:
-    with terminal.progress(open_source(options.journal).last_seq, not options.json) as progress:
-        state = replay(options.journal, END, progress)
-    report = asyncio.run(_read_chain(options, state))
+    block = _block_of(options)
+    follower = Follower(options.journal, at.moment_of(options.journal, options.at))
+    rounds = count() if options.follow is not None and options.rounds == 0 else range(max(options.rounds, 1))
+    report = None
+    try:
+        for number in rounds:
+            if number and options.follow is not None:
+                time.sleep(options.follow)
+            with terminal.progress(open_source(options.journal).last_seq, not options.json) as progress:
+                follower.advance(progress)
+            report = asyncio.run(_read_chain(options, follower, block))
+            _show_reconciliation(options, report)
+            if not report.ok:
+                return FOUND
+    except KeyboardInterrupt:
+        sys.stderr.write("verbatim-replay: no longer followed\n")
+    return CLEAN
+
+
+def _block_of(options: argparse.Namespace) -> int | None:
+    """The block to read: the one named, or that of the moment if it is one; None: the one the journal has reached."""
+    number = options.at.removeprefix("block:")
+    return int(number) if options.block is None and number != options.at and number.isdigit() else options.block
+
+
+def _show_reconciliation(options: argparse.Namespace, report: Reconciliation) -> None:
     if options.json:
         print_json({"ok": report.ok, "settled": report.settled, **msgspec.structs.asdict(report)})
     else:
         terminal.print_reconciliation(report)
-    return CLEAN if report.ok else FOUND
+    sys.stdout.flush()
 
 
-async def _read_chain(options: argparse.Namespace, state: Any) -> Reconciliation:
+async def _read_chain(options: argparse.Namespace, follower: Follower, block: int | None) -> Reconciliation:
     from exchange.shell.chain import ChainError  # noqa: PLC0415 - only this command needs a chain
-    from replay.anchors import batch_roots  # noqa: PLC0415
     from replay.contracts import ChainView, open_contracts  # noqa: PLC0415
 
-    roots = batch_roots(options.journal)
+    state = follower.state
     try:
         async with open_contracts(options.chain, manifest(manifest_path(options))) as contracts:
-            if options.block is not None:
-                view = ChainView(contracts, options.block)
+            if block is not None:
+                view = ChainView(contracts, block)
             else:
                 view = await ChainView.at_action(contracts, state.mirror.action_id)
-            return await reconcile(state, view, roots)
+            return await reconcile(state, view, follower.roots)
     except ChainError as error:
         raise CannotRun(f"the chain cannot be read: {error}") from error
 

@@ -19,7 +19,7 @@ from exchange.shell.deploy import FEES, STANDARD, Contracts, Deployment, Terms
 from exchange.shell.devchain import DevChain
 from exchange.shell.devnode import DevNode
 from exchange.shell.observer import observations
-from journal import Record
+from journal import Frame, Record, scan
 from replay.__main__ import main
 from replay.contracts import ChainView
 from replay.reconcile import Verdict, reconcile
@@ -220,3 +220,47 @@ async def test_a_chain_that_is_not_there(recorded, capsys, tmp_path):
         code, told = await _in_thread(reconciled, path, where, capsys)
         assert code == 2
         assert told["error"]
+
+
+async def test_both_sides_are_compared_at_a_block(recorded, capsys, golden, tmp_path):
+    """The journal as it stood when it had seen a block, against the contracts at that block; later facts do not count."""
+    path, chain_file, venue, (ann, *_), node = recorded
+    block = venue.chain.head.number
+    venue.deposit(ann, USDC)
+    later = venue.chain.head.number
+    logs = await node.logs(block + 1, later, [venue.clearing.address])
+    contracts = Contracts(node, deployment_of(venue))
+    old = [record for frame in scan(path) if isinstance(frame, Frame) for record in frame.records()]
+    state, records = State(), []
+    commands = [codec.decode_command(record.command) for record in old]
+    commands.append(c.ObserveBlock(block, 10**9, bytes(32)))
+    commands += await observations(contracts.clearing, tuple(logs), commands[-2].action_id)
+    commands.append(c.ObserveBlock(later, 10**9, bytes(32)))
+    for seq, command in enumerate(commands, 1):
+        events = apply(state, seq, 10**18 + seq, command)
+        records.append(Record(seq, 10**18 + seq, codec.encode_command(command), codec.encode_events(events)))
+    longer = tmp_path / "longer.journal"
+    await golden.write(longer, records)
+    manifest = ("--manifest", tmp_path / "venue.journal.deployment.json")
+    for at, seq in ((f"block:{block}", len(old) + 1), (f"block:{later}", len(records))):
+        code, told = await _in_thread(reconciled, longer, chain_file, capsys, "--at", at, *manifest)
+        assert (code, told["settled"], told["seq"], told["block"]) == (0, True, seq, int(at[6:]))
+    code, told = await _in_thread(reconciled, longer, chain_file, capsys, "--block", block, *manifest)
+    assert (code, told["ok"]) == (1, False)  # the end of the journal against a block that it has left behind
+
+
+async def test_a_venue_is_followed_until_the_layers_disagree(recorded, capsys):
+    """Each look reads what has been added; a deposit on chain is late, a reorganisation ends it."""
+    path, chain_file, venue, (ann, *_), node = recorded
+
+    def followed(*more):
+        code = main(["reconcile", str(path), "--chain", str(chain_file), "--json", "--follow", "0", *map(str, more)])
+        return code, [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+    code, told = await _in_thread(followed, "--rounds", 3)
+    assert (code, [each["settled"] for each in told]) == (0, [True] * 3)
+    venue.deposit(ann, USDC)
+    venue.chain.reorg(20)
+    await node.close()
+    code, told = await _in_thread(followed)
+    assert (code, [each["ok"] for each in told]) == (1, [False])
