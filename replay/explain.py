@@ -16,7 +16,7 @@ from exchange.core import events as e
 from exchange.core.state import State
 from exchange.core.state_types import entered
 from exchange.dialect.errors import REFUSALS
-from replay import fill_words, trail, words
+from replay import cases, fill_words, trail, words
 from replay.at import iso
 from replay.cures import Cure, cures_of
 from replay.engine import Replayer
@@ -49,7 +49,12 @@ class Explanation(msgspec.Struct, kw_only=True):
 
 
 def explain(path: Path, what: str, number: int, progress: Progress | None = None) -> Explanation:
-    """Explain an ``order`` or ``fill`` by its number, a ``reject`` by its seq. Raises CannotRun, Diverged."""
+    """Explain an ``order`` or ``fill`` by its number, a ``reject`` or ``liquidation`` by the seq of its record.
+
+    Raises CannotRun, Diverged.
+    """
+    if what == LIQUIDATION:
+        return _liquidation(path, number, progress)
     found = _GATHER[what](path, number, progress)
     if not found.entries:
         raise CannotRun(f"the journal knows no {what} {number}")
@@ -96,18 +101,30 @@ def _of_reject(path: Path, seq: int, progress: Progress | None) -> Trail:
     return found
 
 
-def _of_liquidation(path: Path, number: int, progress: Progress | None) -> Trail:
-    del path, progress
-    raise CannotRun(f"there is no liquidation {number}: in this version of the journal's words nobody is liquidated")
+def _liquidation(path: Path, seq: int, progress: Progress | None) -> Explanation:
+    """The case that a record tells of."""
+    case, found = cases.gather(path, seq, progress)
+    chain = _Chain(found)
+    told = dict.fromkeys(entry.seq for entry in case.facts)
+    for entry, replayer in _visits(path, [entry.seq for entry in found.entries], progress):
+        if entry.seq in told:
+            for step in case.steps(entry, replayer.state):
+                chain.link(entry, step.role, step.sentence, step.because, **step.facts)
+        else:
+            replayer.run((entry.record,))
+            case.note_round(entry, replayer.state)
+    roles = {link.role: link for link in chain.links}
+    answer = " ".join(f"{roles[role].sentence}." for role in ("margin", "flagged", "closed") if role in roles)
+    return Explanation(what=LIQUIDATION, number=seq, answer=answer, links=chain.links)
 
 
+LIQUIDATION: Final = "liquidation"
 _GATHER: Final[dict[str, Callable[[Path, int, Progress | None], Trail]]] = {
     "order": trail.of_order,
     "fill": trail.of_trade,
     "reject": _of_reject,
-    "liquidation": _of_liquidation,
 }
-SUBJECTS: Final = tuple(_GATHER)
+SUBJECTS: Final = (*_GATHER, LIQUIDATION)
 
 
 class _Chain:
@@ -138,7 +155,8 @@ class _Chain:
             for order_id in self._trail.orders:
                 self._happened(entry, order_id)
 
-    def _link(self, entry: Entry, role: str, sentence: str, because: list[int] | None = None, **facts: Any) -> None:
+    def link(self, entry: Entry, role: str, sentence: str, because: list[int] | None = None, **facts: Any) -> None:
+        """Add one."""
         based = [seq for seq in because or [] if seq and seq != entry.seq]
         time = iso(entry.time_ns)
         self.links.append(
@@ -158,11 +176,11 @@ class _Chain:
         round_seq = trail.round_before(self._trail, entry.seq)
         refused = next((event for event in entry.events if isinstance(event, e.Rejected)), None)
         sentence = f"{words.signer(before, auth)} asked to {words.order(before, auth)}"
-        self._link(entry, "entered", sentence, [round_seq], order=order_id, account=auth.account, nonce=auth.nonce)
+        self.link(entry, "entered", sentence, [round_seq], order=order_id, account=auth.account, nonce=auth.nonce)
         book = before.books.get(auth.series)
         if book is not None:
             best = {"bid": book.bids.best(), "ask": book.asks.best()}
-            self._link(entry, "market", fill_words.market(before, auth.series), [round_seq], **best)
+            self.link(entry, "market", fill_words.market(before, auth.series), [round_seq], **best)
         if refused is not None:
             self._refused(entry, before, refused, auth)
 
@@ -182,30 +200,30 @@ class _Chain:
         for fill in told:
             orders = [entered(order)[0] for order in (fill.maker_order, fill.taker_order) if order]
             for role, sentence in fill.sentences():
-                self._link(entry, role, sentence, [*orders, round_seq], **(fill.facts() if role == "fill" else {}))
+                self.link(entry, role, sentence, [*orders, round_seq], **(fill.facts() if role == "fill" else {}))
             self._settled(entry, fill.trade)
         for account in accounts:
             after = fill_words.margin(replayer.state, account)
             sentence = fill_words.margin_sentence(account, margins[account], after)
-            self._link(entry, "margin", sentence, [round_seq], account=account, before=margins[account], after=after)
+            self.link(entry, "margin", sentence, [round_seq], account=account, before=margins[account], after=after)
 
     def _settled(self, entry: Entry, trade: int) -> None:
         batch = trail.batch_of(self._trail, trade)
         if batch is None:
-            self._link(entry, "settlement", f"trade {trade} waits for its batch to be sealed")
+            self.link(entry, "settlement", f"trade {trade} waits for its batch to be sealed")
             return
         sealed = batch.entry
         first, last, number = batch.sealed.first_trade, batch.sealed.last_trade, batch.sealed.batch_id
         sentence = f"trade {trade} was sealed in batch {number} with trades {first} to {last}"
-        self._link(sealed, "sealed", sentence, [entry.seq], batch=number, first_trade=first, last_trade=last)
+        self.link(sealed, "sealed", sentence, [entry.seq], batch=number, first_trade=first, last_trade=last)
         if batch.settled is None:
-            self._link(sealed, "settlement", f"batch {number} is not final on chain in this journal", [sealed.seq])
+            self.link(sealed, "settlement", f"batch {number} is not final on chain in this journal", [sealed.seq])
             return
         said = batch.settled.command
         assert isinstance(said, c.ObserveBatch)
         sentence = f"batch {number} settled on chain in block {said.block}, transaction 0x{said.tx_hash.hex()}"
         facts = {"batch": number, "block": said.block, "tx_hash": said.tx_hash.hex(), "gas": said.gas}
-        self._link(batch.settled, "settled", sentence, [sealed.seq], **facts)
+        self.link(batch.settled, "settled", sentence, [sealed.seq], **facts)
 
     def _happened(self, entry: Entry, order_id: int) -> None:
         """What else a record did to the order."""
@@ -216,11 +234,11 @@ class _Chain:
             if sentence:
                 cause = event.fact if isinstance(event, e.Triggered) else 0
                 role = type(event).__name__.lower()
-                self._link(entry, role, sentence, [entered(order_id)[0], cause])
+                self.link(entry, role, sentence, [entered(order_id)[0], cause])
         refused = next((event for event in entry.events if isinstance(event, e.Rejected)), None)
         if refused is not None and entered(order_id)[0] != entry.seq:
             sentence = f"a request about it ({type(entry.command).__name__}) was refused: {refused.reason.value}"
-            self._link(entry, "refused", sentence, [entered(order_id)[0]])
+            self.link(entry, "refused", sentence, [entered(order_id)[0]])
 
     # -- refusals -----------------------------------------------------------------------------------------------------
 
@@ -237,12 +255,12 @@ class _Chain:
     def _asked(self, entry: Entry, before: State, auth: c.Authorisation | None) -> None:
         round_seq = trail.round_before(self._trail, entry.seq)
         if auth is None:
-            self._link(entry, "asked", f"the command was a {type(entry.command).__name__}", [round_seq])
+            self.link(entry, "asked", f"the command was a {type(entry.command).__name__}", [round_seq])
             return
         sentence = f"{words.signer(before, auth)} asked to {words.order(before, auth)}"
-        self._link(entry, "asked", sentence, [round_seq], account=auth.account, nonce=auth.nonce)
+        self.link(entry, "asked", sentence, [round_seq], account=auth.account, nonce=auth.nonce)
         if auth.series in before.books:
-            self._link(entry, "market", fill_words.market(before, auth.series), [round_seq])
+            self.link(entry, "market", fill_words.market(before, auth.series), [round_seq])
 
     def _refused(
         self, entry: Entry, before: State, refused: e.Rejected, auth: c.Authorisation | None, leaf: int | None = None
@@ -251,15 +269,15 @@ class _Chain:
         what = "" if leaf is None else f"quote {leaf} of the message: "
         sentence = f"{what}refused by the rule {refused.reason.value}: {row.rule}{fill_words.bounds(refused)}"
         facts = {"rule": refused.reason.value, "value": refused.value, "limit": refused.limit}
-        self._link(entry, "refused", sentence, [trail.round_before(self._trail, entry.seq)], **facts)
+        self.link(entry, "refused", sentence, [trail.round_before(self._trail, entry.seq)], **facts)
         self.answer = f"{what}{row.rule}{fill_words.bounds(refused)}"
         if isinstance(entry.command, c.Place | c.Amend) and auth is entry.command.auth:
             self.cures = cures_of(before, entry.seq, entry.time_ns, entry.command, refused)
         for cure in self.cures:
             proof = "the machine then takes it" if cure.proved else f"then {cure.then} refuses it"
-            self._link(entry, "cure", f"to have it taken: {cure.sentence} ({proof})", value=cure.value)
+            self.link(entry, "cure", f"to have it taken: {cure.sentence} ({proof})", value=cure.value)
         if not self.cures:
-            self._link(entry, "cure", f"to have it taken: {row.cure}")
+            self.link(entry, "cure", f"to have it taken: {row.cure}")
 
     # -- the answer ---------------------------------------------------------------------------------------------------
 

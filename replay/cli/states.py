@@ -49,7 +49,7 @@ def _add_explain(commands: Any) -> None:
     text = "Tell why an order, a fill or a refusal came about, each step with the record that proves it."
     command = add(commands, "explain", _explain, text)
     command.add_argument("what", choices=explain.SUBJECTS, help="what is to be explained")
-    command.add_argument("number", type=int, help="the order's or trade's number; of a refusal, the seq of its record")
+    command.add_argument("number", type=int, help="the order's or trade's number; of the others, the seq of a record")
 
 
 def _state_at(options: argparse.Namespace, path: Path, text: str) -> State:
