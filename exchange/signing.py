@@ -22,6 +22,7 @@ from exchange.core.commands import (
     Authorisation,
     Block,
     BlockLeg,
+    CommitIdentity,
     Operation,
     PullKill,
     QuoteLeaf,
@@ -33,6 +34,7 @@ from exchange.core.commands import (
     SetBreaker,
     SetFeed,
     SetPhase,
+    SetReference,
     SetTrading,
     Terms,
     is_for_rfq,
@@ -216,6 +218,7 @@ _ENCODERS: Final[dict[str, Callable[[Any], bytes]]] = {
     "uint64": lambda value: _uint(value, 64),
     "string": lambda value: keccak(value.encode()),
     "address": _address_word,
+    "bytes32": _word,
 }
 _BANDS = "uint32 underlying,uint64 spot,uint64 vol,uint64 floor,string authoriser"
 _KILL = "uint8 scope,uint32 account,address owner,address by,string cause"
@@ -231,6 +234,8 @@ _OPERATIONS: Final[dict[type, str]] = {
     "string authoriser",
     PullKill: _KILL,
     ReleaseKill: _KILL,
+    CommitIdentity: "uint32 account,uint8 role,bytes32 commitment,string authoriser",
+    SetReference: "uint8 scope,uint32 subject,string field,string value,uint64 corrects,string cause,string authoriser",
 }
 """Members of what the operator signs, in the order of the command's fields."""
 

@@ -561,6 +561,7 @@ UNCROSSING: Final = 2  # what was collected trades at one price, record by recor
 HALTED: Final = 3  # by order; nothing enters
 CLOSED: Final = 4  # listed, not yet priced; nothing enters
 
+VENUE: Final = 0  # a scope of the register only
 UNDERLYING: Final = 1
 EXPIRY: Final = 2
 SERIES: Final = 3
@@ -652,6 +653,53 @@ class SetPortfolio(Command, frozen=True, tag=140):
     underlying: int
     model: PortfolioModel
     authoriser: str
+
+
+# The register: what supervisors ask for and no order needs. Roles are those of the fields of order records.
+
+SUBMITTER: Final = 1
+CLIENT: Final = 2
+DECISION: Final = 3
+EXECUTION: Final = 4
+
+
+class CommitIdentity(Command, frozen=True, tag=170):
+    """Who stands behind an account in a role: SHA-256 over a salt and the identity, which are kept elsewhere."""
+
+    account: int
+    role: int
+    commitment: bytes  # 32
+    authoriser: str
+
+
+class SetReference(Command, frozen=True, tag=171):
+    """What the venue, an underlying or a series is called elsewhere, as ``register.FIELDS`` has it.
+
+    ``corrects`` is the record of the entry that turned out to be wrong; 0 for the first entry.
+    """
+
+    scope: int
+    subject: int
+    field: str
+    value: str
+    corrects: int
+    cause: str
+    authoriser: str
+
+
+class RecordClock(Command, frozen=True, tag=172):
+    """What the time service says of the clock that stamps records; without ``source`` it is unknown how good that is.
+
+    ``offset_ns`` is the clock less UTC; delay and dispersion are those to the root, ``rms_ns`` of the last offsets.
+    """
+
+    source: str
+    stratum: int
+    offset_ns: int
+    rms_ns: int
+    delay_ns: int
+    dispersion_ns: int
+    leap: str  # or why it is unknown
 
 
 class Fire(Command, frozen=True, tag=50):
@@ -941,7 +989,17 @@ Presence: TypeAlias = (
 
 
 Operation: TypeAlias = (
-    SetTrading | SetAuctions | SetPhase | SetBands | SetBlocks | SetBreaker | SetFeed | PullKill | ReleaseKill
+    SetTrading
+    | SetAuctions
+    | SetPhase
+    | SetBands
+    | SetBlocks
+    | SetBreaker
+    | SetFeed
+    | PullKill
+    | ReleaseKill
+    | CommitIdentity
+    | SetReference
 )
 
 
@@ -1015,6 +1073,9 @@ AnyCommand: TypeAlias = (
     | SetBreaker
     | SetFeed
     | SetPortfolio
+    | CommitIdentity
+    | SetReference
+    | RecordClock
     | Fire
     | ObserveBlock
     | Observation

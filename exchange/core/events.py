@@ -136,6 +136,11 @@ class Reject(StrEnum):
     SWITCH_MUST_BE_KNOWN = "switch_must_be_known"
     TIMER_MUST_FIT = "timer_must_fit"
     KILL_SWITCH_MUST_BE_PULLED = "kill_switch_must_be_pulled"
+    # the register
+    IDENTITY_MUST_FIT = "identity_must_fit"
+    REFERENCE_MUST_FIT = "reference_must_fit"
+    REFERENCE_MUST_CORRECT_THE_LAST = "reference_must_correct_the_last"
+    READING_MUST_FIT = "reading_must_fit"
     # settlement and the chain
     BATCH_MUST_BE_PENDING = "batch_must_be_pending"
     NOTHING_TO_SEAL = "nothing_to_seal"

@@ -35,8 +35,10 @@ from exchange.core.state_types import (
     Cover,
     Deal,
     Due,
+    Entry,
     Expiry,
     Feed,
+    Identity,
     Key,
     Kill,
     Lookout,
@@ -46,6 +48,7 @@ from exchange.core.state_types import (
     Purge,
     QueuedBlock,
     QuoteGroup,
+    Reading,
     Rfq,
     Series,
     Session,
@@ -136,6 +139,9 @@ class StateImage(msgspec.Struct, array_like=True):
     breakers: list[tuple[int, Breaker]] = []
     feeds: list[Feed] = []
     flags: list[tuple[int, Seconds]] = []
+    identities: list[Identity] = []
+    references: list[Entry] = []
+    reading: Reading | None = None
 
 
 def image(state: State) -> StateImage:
@@ -184,6 +190,9 @@ def image(state: State) -> StateImage:
         breakers=_pairs(state.breakers),
         feeds=[state.feeds[key] for key in sorted(state.feeds)],
         flags=_pairs(state.flags),
+        identities=[state.identities[key] for key in sorted(state.identities)],
+        references=[entry for key in sorted(state.references) for entry in state.references[key]],
+        reading=state.reading,
     )
 
 
@@ -258,6 +267,7 @@ _PLAIN: Final = (
     "block",
     "operator_nonce",
     "deferred",
+    "reading",
 )
 _BY_ID: Final = (
     "underlyings",
@@ -303,6 +313,9 @@ def restore(source: StateImage) -> State:
     _restore_presence(state, source)
     _restore_breakers(state, source)
     _restore_awaited(state, source)
+    _restore_register(state, source)
+    for queued in source.queued:
+        state.await_block(queued)
     if state.round is not None:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard, state.acc_at)
@@ -352,6 +365,12 @@ def _restore_breakers(state: State, source: StateImage) -> None:
     state.breakers = dict(source.breakers)
     state.feeds = {feed.rules.underlying: feed for feed in source.feeds}
     state.curb()
+
+
+def _restore_register(state: State, source: StateImage) -> None:
+    state.identities = {(item.account, item.role): item for item in source.identities}
+    for entry in source.references:
+        state.references.setdefault((entry.scope, entry.subject, entry.field), []).append(entry)
 
 
 def _restore_combos(state: State) -> None:

@@ -30,6 +30,7 @@ from exchange.core import (
     protection,
     purging,
     quoting,
+    register,
     rfq,
     rfq_accept,
     settlement,
@@ -141,6 +142,8 @@ def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) 
             return pricing.decide_round(state, command)
         case c.SetPortfolio():
             return portfolio.decide(state, command)
+        case c.RecordClock():
+            return register.decide(state, command)
         case c.CancelAll():
             return matching.decide_cancel_all(state, command)
         case c.SealBatch():
@@ -173,6 +176,8 @@ def _decide_operation(state: State, seq: int, command: c.Operation | c.Operate) 
             return blocks.decide(state, command)
         case c.SetBreaker() | c.SetFeed():
             return status.decide(state, command)
+        case c.CommitIdentity() | c.SetReference():
+            return register.decide(state, command)
         case c.PullKill() | c.ReleaseKill():
             return kill.decide(state, seq, command)
         case _:
@@ -367,7 +372,7 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
             status.evolve_tick(state)
-        case _ if isinstance(command, c.Operation | c.Operate):
+        case _ if isinstance(command, c.Operation | c.Operate | c.RecordClock):
             _fold_operation(state, seq, time_ns, command)
         case _ if isinstance(command, c.Presence):
             presence.evolve(state, command, seq, time_ns)
@@ -375,7 +380,7 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             observation.evolve(state, command)  # type: ignore[arg-type]
 
 
-def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation | c.Operate) -> None:
+def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation | c.Operate | c.RecordClock) -> None:
     match command:
         case c.Operate():
             operating.evolve(state, command)
@@ -389,6 +394,8 @@ def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation
             blocks.evolve(state, command)
         case c.SetBreaker() | c.SetFeed():
             status.evolve(state, command)
+        case c.CommitIdentity() | c.SetReference() | c.RecordClock():
+            register.evolve(state, command, seq, time_ns)
         case c.PullKill() | c.ReleaseKill():
             kill.evolve(state, command, seq, time_ns)
         case _:

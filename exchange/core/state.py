@@ -32,8 +32,10 @@ from exchange.core.state_types import (
     Combo,
     Deal,
     Due,
+    Entry,
     Expiry,
     Feed,
+    Identity,
     Kill,
     Lookout,
     Mandate,
@@ -41,6 +43,7 @@ from exchange.core.state_types import (
     Order,
     Purge,
     QueuedBlock,
+    Reading,
     Rfq,
     Series,
     Session,
@@ -105,6 +108,7 @@ class State:
         "fixings",
         "flags",
         "groups",
+        "identities",
         "is_open",
         "kills",
         "lookouts",
@@ -120,6 +124,8 @@ class State:
         "pricer",
         "purges",
         "queued",
+        "reading",
+        "references",
         "rfq_quotes",
         "rfqs",
         "round",
@@ -197,6 +203,9 @@ class State:
         self.queued: dict[bytes, QueuedBlock] = {}  # offbook: by digest
         self.flags: dict[int, Seconds] = {}  # distress: account -> the last second in which it may be liquidated
         self.rfqs: dict[int, Rfq] = {}  # rfqs: requests for quotes
+        self.identities: dict[tuple[int, int], Identity] = {}  # register: by account and role
+        self.references: dict[tuple[int, int, str], list[Entry]] = {}  # register: by scope, subject and field
+        self.reading: Reading | None = None  # register: of the clock
         self.rfq_quotes: dict[int, dict[int, Order]] = {}  # rfqs: request -> quotes that stand in it
 
     def curb(self) -> None:

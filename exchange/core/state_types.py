@@ -16,6 +16,7 @@ from exchange.core.commands import (
     Protection,
     QuoteLeaf,
     QuoteMandate,
+    RecordClock,
     SetFeed,
     Terms,
 )
@@ -270,6 +271,36 @@ class Purge(msgspec.Struct):
     owner: bytes
     before: int
     accounts: list[int] = []
+
+
+class Identity(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A commitment to who stands behind an account in a role, and the record that made it."""
+
+    account: int
+    role: int
+    commitment: bytes
+    seq: int
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A reference datum as one record told it; ``corrects`` the record of the entry before (0: the first)."""
+
+    scope: int
+    subject: int
+    field: str
+    seq: int
+    time_ns: Nanos
+    value: str
+    corrects: int
+    cause: str
+
+
+class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """The last reading of the clock, and when it was taken."""
+
+    seq: int
+    time_ns: Nanos
+    told: RecordClock
 
 
 class Rfq(msgspec.Struct, gc=False):

@@ -571,6 +571,22 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "Released is what the same hand has pulled: the wallet's side what the wallet or a key of it pulled.",
         "See private/x_get_kill_switch; what the operator pulled, the operator releases.",
     ),
+    Reject.IDENTITY_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS, "A commitment is 32 bytes, for one of the roles that the API names.", _ADMIN
+    ),
+    Reject.REFERENCE_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS,
+        "An entry is one of the fields of what it is about, of at most 350 characters and 63 corrections.",
+        _ADMIN,
+    ),
+    Reject.REFERENCE_MUST_CORRECT_THE_LAST: Refusal(
+        Code.BAD_REQUEST,
+        "A correction names the record of the entry in force, which data.limit tells; a first entry names none.",
+        _ADMIN,
+    ),
+    Reject.READING_MUST_FIT: Refusal(
+        Code.INVALID_ARGUMENTS, "A reading of the clock has a source, or measures nothing.", _ADMIN
+    ),
     Reject.BATCH_MUST_BE_PENDING: Refusal(Code.BAD_REQUEST, "A refusal names a sealed batch.", _ADMIN),
     Reject.NOTHING_TO_SEAL: Refusal(Code.BAD_REQUEST, "A batch has trades.", _ADMIN),
     Reject.CHAIN_ACTIONS_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Chain actions come without gaps.", _ADMIN),

@@ -20,7 +20,11 @@ OPERATIONS: Final[dict[str, type]] = {
     "set_feed": c.SetFeed,
     "pull_kill_switch": c.PullKill,
     "release_kill_switch": c.ReleaseKill,
+    "commit_identity": c.CommitIdentity,
+    "set_reference": c.SetReference,
 }
+ROLES: Final = {"submitter": c.SUBMITTER, "client": c.CLIENT, "decision": c.DECISION, "execution": c.EXECUTION}
+ROLE_NAMES: Final = {role: name for name, role in ROLES.items()}
 REACHES: Final = {"account": c.KILL_ACCOUNT, "owner": c.KILL_OWNER, "venue": c.KILL_VENUE}
 REACH_NAMES: Final = {reach: name for name, reach in REACHES.items()}
 
@@ -52,6 +56,8 @@ def _said(operation: c.Operation) -> dict[str, Any]:
         case c.SetFeed():
             shares = {name: _share(getattr(operation, name)) for name in ("thin", "jump_min", "stress_vol")}
             return shares | {"heartbeat": operation.heartbeat_s, "jump_deviations": operation.jump_deviations}
+        case c.CommitIdentity() | c.SetReference():
+            return _registered(operation)
         case c.PullKill() | c.ReleaseKill():
             named: dict[str, Any] = {"scope": REACH_NAMES[operation.scope], "cause": operation.cause}
             if operation.account:
@@ -59,6 +65,13 @@ def _said(operation: c.Operation) -> dict[str, Any]:
             if operation.owner:
                 named["owner"] = "0x" + operation.owner.hex()
             return named
+
+
+def _registered(operation: c.CommitIdentity | c.SetReference) -> dict[str, Any]:
+    if isinstance(operation, c.SetReference):
+        return {name: getattr(operation, name) for name in ("field", "value", "corrects", "cause")}
+    who = {"subaccount_id": operation.account, "role": ROLE_NAMES[operation.role]}
+    return who | {"commitment": "0x" + operation.commitment.hex()}
 
 
 def _share(wad: int) -> Decimal:

@@ -10,13 +10,14 @@ from typing import Any, Final
 from exchange.core import commands as c
 from exchange.core.events import Rejected
 from exchange.core.phases import CALL_MAX_S
+from exchange.core.register import VALUE_MAX
 from exchange.core.state import State
 from exchange.core.status import VOL_MAX
 from exchange.core.units import NO_EXPIRY, QTY_ONE, U32_MAX, U63_MAX, WAD
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.listed import PHASE_NAMES, STATUS_NAMES
 from exchange.dialect.numbers import millis_of_seconds
-from exchange.dialect.operations import OPERATIONS, REACHES
+from exchange.dialect.operations import OPERATIONS, REACHES, ROLES
 from exchange.publisher.notes import Outcome
 from exchange.session.call import Call
 from exchange.session.requests import Params, wrong
@@ -136,6 +137,22 @@ def _feed(call: Call) -> c.SetFeed:
     return c.SetFeed(_underlying(call), *figures, _authoriser(call))
 
 
+def _identity(call: Call) -> c.CommitIdentity:
+    params = call.params
+    account, role = params.whole("subaccount_id", high=U32_MAX), ROLES[params.choice("role", tuple(ROLES))]
+    return c.CommitIdentity(account, role, params.blob("commitment", bytes_max=32), _authoriser(call))
+
+
+def _reference(call: Call) -> c.SetReference:
+    """About what it names, as of phases; about the venue when it names nothing."""
+    params = call.params
+    is_venue = not params.given("instrument_name") and not params.given("index_name")
+    scope, subject = (c.VENUE, 0) if is_venue else _scope(call)
+    field, value = params.text("field", chars_max=32), params.text("value", chars_max=VALUE_MAX)
+    corrects = params.whole("corrects", 0, high=U63_MAX)
+    return c.SetReference(scope, subject, field, value, corrects, _cause(params), _authoriser(call))
+
+
 def _pull(call: Call) -> c.PullKill:
     return c.PullKill(*_reach(call), _operator(call), _cause(call.params))
 
@@ -161,6 +178,8 @@ _READERS: Final[dict[type, Callable[[Call], c.Operation]]] = {
     c.SetFeed: _feed,
     c.PullKill: _pull,
     c.ReleaseKill: _release,
+    c.CommitIdentity: _identity,
+    c.SetReference: _reference,
 }
 
 

@@ -51,6 +51,8 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.AHEAD  # a halt, orders that have ended, and that the facts before it are all there are
         case c.Operate():
             return turn_of(command.operation)
+        case c.CommitIdentity() | c.SetReference() | c.RecordClock():
+            return Turn.IN_TURN
         case c.SetPortfolio() | c.Configure() | c.ListUnderlying() | c.ListExpiry() | c.ListSeries() | c.OpenSession():
             return Turn.IN_TURN
         case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire() | c.SetBands() | c.SetBlocks() | c.SetFeed():

@@ -1,6 +1,6 @@
 """What the operator's key commanded: the warrant, and then the command inside by the rules of its own room.
 
-Imports the words of the journal, phases, presence, breakers and blocks.
+Imports the words of the journal, phases, presence, breakers, blocks and venue.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,7 +9,7 @@ from typing import Any, Final
 from exchange.core import commands as c
 from exchange.core.events import Event, Reject, Rejected
 from exchange.core.units import NO_EXPIRY, U63_MAX
-from replay.checker import blocks, breakers, phases, presence
+from replay.checker import blocks, breakers, phases, presence, venue
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule
 
@@ -23,6 +23,8 @@ ROOMS: Final[dict[type, Callable[[Ledger, Any, Sequence[Event]], None]]] = {
     c.SetPhase: phases.phase,
     c.PullKill: presence.present,
     c.ReleaseKill: presence.present,
+    c.CommitIdentity: venue.recorded,
+    c.SetReference: venue.recorded,
 }
 
 

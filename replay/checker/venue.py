@@ -6,12 +6,15 @@ Imports the words of the journal and the ledger.
 from collections.abc import Iterator, Sequence
 
 from exchange.core.commands import (
+    CommitIdentity,
     Configure,
     ListExpiry,
     ListSeries,
     ListUnderlying,
     PostRound,
+    RecordClock,
     SetPortfolio,
+    SetReference,
     TakeDigest,
 )
 from exchange.core.events import (
@@ -71,6 +74,11 @@ def underlying(ledger: Ledger, command: ListUnderlying, events: Sequence[Event])
     if _listed(ledger, events):
         steps = Underlying(command.lot, command.tick, command.tick_above, command.tick_step)
         ledger.underlyings[command.underlying] = steps
+
+
+def recorded(ledger: Ledger, _command: CommitIdentity | SetReference | RecordClock, events: Sequence[Event]) -> None:
+    """An entry of the register, which no order depends on: whether it is right is not judged here."""
+    _listed(ledger, events)
 
 
 def portfolio(ledger: Ledger, _command: SetPortfolio, events: Sequence[Event]) -> None:

@@ -87,6 +87,18 @@ def portfolios(world: World, draw: Draw) -> None:
     world.rejected(c.SetPortfolio(77, PORTFOLIO, "operator"))
 
 
+@happening(2)
+def registers(world: World, draw: Draw) -> None:
+    """Entries of the register, corrected and not, of what there is and of what there is not."""
+    about = ((c.VENUE, 0, "mic"), (c.UNDERLYING, 0, "dti"), (c.SERIES, draw(3), "isin"))[draw(3)]
+    entries = world.state.references.get(about, [])
+    corrects = (entries[-1].seq if entries else 0, 0, 10**9)[draw(3)]
+    world.do(c.SetReference(*about, f"value {draw(9)}", corrects, "history", "operator"))
+    world.do(c.CommitIdentity(draw(4), draw(6), bytes([draw(256)]) * (32 if draw(4) else 31), "operator"))
+    offset = draw(9) - 4
+    world.do(c.RecordClock(("", "A1B2C3D4")[draw(2)], draw(18), offset, abs(offset), 0, 0, "Normal"))
+
+
 @happening(3)
 def misfits(world: World, draw: Draw) -> None:
     """Terms of triggers and links that never fit."""

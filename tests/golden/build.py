@@ -283,6 +283,7 @@ class Story:
             31: self.trade_without_operator,
             33: self.trade_combos,
             35: self.operate,
+            37: self.register,
             40: self.ask_for_quotes,
             28: lambda: self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE, T0 + 50 * 120),
         }
@@ -319,6 +320,23 @@ class Story:
             operation = c.SetPhase(c.SERIES, 3 << 16, phase, 0, 0, "a drill", "operator")
             command = self.venue.operate(operation, max(number, 1))
             self.venue.do(command)
+
+    def register(self) -> None:
+        """What supervisors ask for: commitments, names of which one was wrong, and how good the clock is, if known."""
+        do = self.venue.must
+        do(c.RecordClock("A1B2C3D4", 2, -1_250, 900, 15_000, 22_000, "Normal"))
+        do(c.RecordClock("", 0, 0, 0, 0, 0, "no time service"))
+        for who in self.wallets[:3]:
+            salted = hashlib.sha256(b"salt of %d" % who.account + b"trader %d" % who.account).digest()
+            do(c.CommitIdentity(who.account, c.CLIENT, salted, "operator"))
+        firm = c.CommitIdentity(1, c.SUBMITTER, hashlib.sha256(b"a firm").digest(), "operator")
+        do(self.venue.operate(firm, self.venue.state.operator_nonce + 1))
+        do(c.SetReference(c.VENUE, 0, "mic", "XGLD", 0, "", "operator"))
+        do(c.SetReference(c.SERIES, 3 << 16, "isin", "US0378331005", 0, "", "operator"))
+        wrong = self.venue.state.seq
+        isin = c.SetReference(c.SERIES, 3 << 16, "isin", "GB0002634946", wrong, "of another issue", "operator")
+        do(self.venue.operate(isin, self.venue.state.operator_nonce + 1))
+        self.venue.do(isin)  # what it corrects is no longer in force
 
     def trade_combos(self) -> None:
         """Two orders for a combo meet below zero; what is left is amended, and rests until orders of its legs come."""
