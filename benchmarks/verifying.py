@@ -1,8 +1,7 @@
 """Records per second of a verification in parts, of what was added, of a search for a divergence; and their memory.
 
 The journal is of a market that settles, so that states do not grow. Each command is a process of its own, as an auditor
-would run it. The peer is the verification from genesis in one
-process. `python -m benchmarks.verifying [COMMANDS]`
+would run it. The peer is the verification from genesis in one process. `python -m benchmarks.verifying [COMMANDS]`
 """
 
 from __future__ import annotations
