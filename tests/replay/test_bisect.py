@@ -117,6 +117,21 @@ def test_code_that_stops_is_found_where_it_stops(sample, patched, capsys):
     assert "b stops (ValueError: out of paper)" in told["sentence"]
 
 
+def test_versions_with_other_words_are_compared_by_what_they_say(sample, patched, capsys):
+    """A field appended to an event changes every byte of it and nothing of what happened."""
+    old = '    """The order is in: its id is the seq of its command."""\n\n    order_id: int\n'
+    folder = patched("events.py", old, old + "    weight: int = 0\n")
+    code, told = bisect(capsys, sample.path, "--code", folder)
+    assert (code, told["equal"], told["compared"]) == (0, True, len(sample.records))
+    fees = folder / "exchange" / "core" / "fees.py"
+    assert fees.read_text().count(FEES) == 1
+    fees.write_text(fees.read_text().replace(FEES, FEES.replace("RISK_ONE)", "RISK_ONE) + 1")))
+    code, told = bisect(capsys, sample.path, "--code", folder)
+    first = first_with(sample, lambda _, events: any(isinstance(e, Traded) for e in events))
+    assert (code, told["kind"], told["seq"], told["agrees"]) == (1, "events", first, "")
+    assert "events.1.taker_fee" in {each["path"] for each in told["differences"]}
+
+
 def test_both_snapshots_are_kept(sample, patched, tmp_path, capsys):
     new = FEES.replace("RISK_ONE)", "RISK_ONE) + 1")
     folder = tmp_path / "evidence"
