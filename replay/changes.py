@@ -110,6 +110,7 @@ NAMES: Final[dict[type[msgspec.Struct], dict[str, str]]] = {
     c.AcceptRfq: {"quote": "order"},
     c.EndSession: {"session": "seq"},
     c.SwitchSession: {"session": "seq"},
+    c.SetReference: {"corrects": "seq"},
 }
 """Fields of commands that name an earlier record, or an order by the record that brought it."""
 
@@ -119,6 +120,8 @@ def renumbered(command: c.AnyCommand, numbers: Numbers) -> c.AnyCommand:
     fields: dict[str, Any] = {
         name: getattr(numbers, kind)(getattr(command, name)) for name, kind in NAMES.get(type(command), {}).items()
     }
+    if isinstance(command, c.Operate):
+        fields["operation"] = renumbered(command.operation, numbers)
     auth = getattr(command, "auth", None)
     if isinstance(auth, c.Authorisation) and auth.terms is not None and auth.terms.rfq:
         terms = msgspec.structs.replace(auth.terms, rfq=numbers.seq(auth.terms.rfq))

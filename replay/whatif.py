@@ -36,6 +36,7 @@ _REFUSED: Final = {
     e.Reject.TRIGGER_MUST_BE_DUE: "order",
     e.Reject.RFQ_MUST_BE_OPEN: "seq",
     e.Reject.SESSION_MUST_BE_OPEN: "seq",
+    e.Reject.REFERENCE_MUST_CORRECT_THE_LAST: "seq",
 }
 """Refusals whose values are numbers of orders or records."""
 _NUMBERED: Final = {

@@ -125,7 +125,7 @@ def test_an_order_put_in_trades(sample, capsys):
 
 def test_every_reference_to_an_earlier_record_is_renumbered():
     """Fields whose names say that they name an order, a connection or a request, in any command."""
-    references = {"order_id", "session", "rfq", "quote"}
+    references = {"order_id", "session", "rfq", "quote", "corrects"}
     for kind in get_args(c.AnyCommand):
         named = {field.name for field in msgspec.structs.fields(kind) if field.name in references}
         assert named == set(changes.NAMES.get(kind, {})), kind
