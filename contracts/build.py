@@ -13,6 +13,7 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,8 @@ def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
         "abi": abi,
         "bytecode": output["bytecode"],
         "runtime_size": size,
+        "runtime_sha256": hashlib.sha256(bytes.fromhex(output["bytecode_runtime"][2:])).hexdigest(),
+        "immutables": dict(immutables(output["layout"].get("code_layout", {}))),
         "compiler": f"vyper {_version()} -O gas --evm-version {EVM_VERSION}",
     }
 
@@ -106,11 +109,18 @@ def _compile(path: Path, root: Path) -> tuple[dict[str, Any], int]:
     return output, size
 
 
+def immutables(layout: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, tuple[int, int]]]:
+    """Offset and length of each immutable behind the code of a contract, by its name after those of its modules."""
+    for name, entry in layout.items():
+        if "offset" in entry and "length" in entry:
+            yield prefix + name, (int(entry["offset"]), int(entry["length"]))
+        else:
+            yield from immutables(entry, f"{prefix}{name}.")
+
+
 def immutable_bytes(layout: dict[str, Any]) -> int:
     """Bytes of the immutables of a contract and of its modules."""
-    if "offset" in layout and "length" in layout:
-        return int(layout["length"])
-    return sum(immutable_bytes(entry) for entry in layout.values() if isinstance(entry, dict))
+    return sum(length for _, (_, length) in immutables(layout))
 
 
 def build(artifacts: Path = ARTIFACTS) -> list[Path]:

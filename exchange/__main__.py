@@ -171,6 +171,51 @@ def _told(run: Callable[[], Coroutine[Any, Any, None]]) -> int:
     return DONE
 
 
+# -- chain ------------------------------------------------------------------------------------------------------------
+
+
+def _chain_deploy(options: argparse.Namespace) -> int:
+    from exchange.shell.founding import Order, run_found  # noqa: PLC0415 - help should not load an EVM
+
+    if options.dev == (options.plan is not None) or (options.plan is None) != (options.key_file is None):
+        sys.stderr.write("verbatim: say --dev, or both --plan and --key-file\n")
+        return IMPOSSIBLE
+
+    def run() -> int:
+        sys.stdout.write(run_found(Order(options.rpc, options.manifest, options.plan, options.key_file)) + "\n")
+        return DONE
+
+    return _founding(run, FAILED)
+
+
+def _chain_verify(options: argparse.Namespace) -> int:
+    from exchange.shell.founding import told, verify  # noqa: PLC0415 - as above
+
+    def run() -> int:
+        differences = asyncio.run(verify(options.manifest, options.rpc))
+        sys.stdout.write(told(differences, options.manifest))
+        return FAILED if differences else DONE
+
+    return _founding(run, IMPOSSIBLE)
+
+
+def _founding(run: Callable[[], int], unreachable: int) -> int:
+    """Run a command about the chain; one sentence for what it was refused for."""
+    from exchange.shell.chain import ChainError  # noqa: PLC0415 - as above
+    from exchange.shell.founding import CannotFound  # noqa: PLC0415
+    from exchange.shell.keys import BadSecret, NotADevelopmentChain  # noqa: PLC0415
+    from exchange.shell.sender import TransactionFailed  # noqa: PLC0415
+
+    try:
+        return run()
+    except (BadSecret, NotADevelopmentChain, CannotFound) as refused:
+        sys.stderr.write(f"verbatim: {type(refused).__name__}: {refused}\n")
+        return IMPOSSIBLE
+    except (ChainError, TransactionFailed) as failed:
+        sys.stderr.write(f"verbatim: {type(failed).__name__}: {failed}\n")
+        return unreachable
+
+
 # -- arguments --------------------------------------------------------------------------------------------------------
 
 
@@ -181,6 +226,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     _add_demo(commands)
     _add_signer(commands)
+    _add_chain(commands)
     return parser
 
 
@@ -231,6 +277,24 @@ def _add_signer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     for each in (command, init):
         each.add_argument("--config", type=Path, required=True, help="the settings, a JSON file")
         each.add_argument("--password-file", type=Path, help="of the keystores; or VERBATIM_SIGNER_PASSWORD, or asked")
+
+
+def _add_chain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    chain = commands.add_parser("chain", help="deploy the contracts, and compare them with what was written down")
+    inside = chain.add_subparsers(required=True, metavar="COMMAND")
+    text = "Deploy the contracts to a node and write a manifest: addresses, code, immutables, parameters, versions."
+    deploy = inside.add_parser("deploy", help="deploy the contracts", description=text)
+    deploy.add_argument("--rpc", required=True, metavar="URL", help="the node")
+    deploy.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="a new file to write")
+    deploy.add_argument("--dev", action="store_true", help="development keys and a test token, on a development chain")
+    deploy.add_argument("--plan", type=Path, metavar="FILE", help="JSON: operator, guardian, signers, usdc, terms")
+    deploy.add_argument("--key-file", type=Path, metavar="FILE", help="the deployer's private key, for its eyes only")
+    deploy.set_defaults(run=_chain_deploy)
+    text = "Compare a manifest with the chain: 0 the same, 1 with each difference named, 2 not comparable."
+    verify = inside.add_parser("verify", help="compare a manifest with the chain", description=text)
+    verify.add_argument("manifest", type=Path, metavar="MANIFEST", help="the file")
+    verify.add_argument("--rpc", required=True, metavar="URL", help="the node")
+    verify.set_defaults(run=_chain_verify)
 
 
 _INIT: Final = "Put a session key into a keystore, pin the venue as it is now, and write settings for one client."

@@ -8,7 +8,7 @@ value, of several a tuple, structs are tuples.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, cached_property
 from importlib import resources
 from typing import Any, Protocol
@@ -29,6 +29,7 @@ class Artifact:
     name: str
     abi: Sequence[Mapping[str, Any]]
     bytecode: bytes
+    made: Mapping[str, Any] = field(default_factory=dict)  # what else the build says of it
 
     @cached_property
     def interface(self) -> "Interface":
@@ -47,7 +48,7 @@ def artifact(name: str) -> Artifact:
     if not file.is_file():
         raise UnknownArtifact(name)
     body = json.loads(file.read_text())
-    return Artifact(name, body["abi"], bytes.fromhex(body["bytecode"].removeprefix("0x")))
+    return Artifact(name, body["abi"], bytes.fromhex(body["bytecode"].removeprefix("0x")), body)
 
 
 @dataclass(frozen=True, slots=True)

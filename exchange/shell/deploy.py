@@ -186,22 +186,35 @@ class Contracts:
         return Contract(self.chain, to_address(address), artifact(name).interface)
 
 
-async def deploy(chain: Chain, operator: Sender, signers: list[Address], guardian: Address, terms: Terms) -> Deployment:
-    """Deploy the contracts for development. The operator pays, owns the whole supply at first, and posts its bond."""
-    first = await chain.block("latest")
-    usdc = await _create(operator, "TestUSDC")
-    token, staking, governor = await _government(operator, usdc, guardian, terms.government)
-    receivers = (ZERO_ADDRESS, staking, ZERO_ADDRESS, operator.address)
+class Plan(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is who in a deployment, as addresses in text. Without a ``usdc`` there is a test token and a bond in it."""
+
+    operator: str
+    guardian: str
+    signers: list[str]
+    usdc: str | None = None
+    terms: Terms = Terms()
+
+
+async def deploy(chain: Chain, deployer: Sender, plan: Plan) -> Deployment:
+    """Deploy the contracts under a plan. The deployer pays, owns the whole supply at first, and has no other right."""
+    first, terms = await chain.block("latest"), plan.terms
+    operator, guardian = to_address(plan.operator), to_address(plan.guardian)
+    usdc = await _create(deployer, "TestUSDC") if plan.usdc is None else to_address(plan.usdc)
+    token, staking, governor = await _government(deployer, usdc, guardian, terms.government)
+    receivers = (ZERO_ADDRESS, staking, ZERO_ADDRESS, operator)
     shares = msgspec.structs.astuple(terms.split)
-    treasury = await _create(operator, "Treasury", usdc, governor, shares, receivers)
-    vault = await _create(operator, "Vault", usdc, governor, guardian, treasury, terms.vault_cap)
-    oracle = await _create(operator, "Oracle", sorted(signers))
-    margin = await _create(operator, "Margin", msgspec.structs.astuple(terms.standard))
-    clearing = await _clearing(operator, (governor, operator.address, vault, oracle, margin), treasury, terms)
-    await _call(operator, "Vault", vault, "set_clearing", clearing)
-    operators = await _bonded(operator, usdc, clearing, treasury, terms)
+    treasury = await _create(deployer, "Treasury", usdc, governor, shares, receivers)
+    vault = await _create(deployer, "Vault", usdc, governor, guardian, treasury, terms.vault_cap)
+    oracle = await _create(deployer, "Oracle", sorted(to_address(signer) for signer in plan.signers))
+    margin = await _create(deployer, "Margin", msgspec.structs.astuple(terms.standard))
+    clearing = await _clearing(deployer, (governor, operator, vault, oracle, margin), treasury, terms)
+    await _call(deployer, "Vault", vault, "set_clearing", clearing)
+    operators = await _operators(deployer, usdc, clearing, treasury, terms)
+    if plan.usdc is None:
+        await _post_bond(deployer, usdc, operators, operator, terms.bond.posted)
     ruled = governed.kinds(governor, clearing=clearing, vault=vault, treasury=treasury)
-    await _call(operator, "Governor", governor, "set_kinds", ruled)
+    await _call(deployer, "Governor", governor, "set_kinds", ruled)
     return Deployment(
         chain_id=chain.chain_id,
         first_block=first.number,
@@ -216,8 +229,8 @@ async def deploy(chain: Chain, operator: Sender, signers: list[Address], guardia
         staking=checksum(staking),
         governor=checksum(governor),
         guardian=checksum(guardian),
-        operator=checksum(operator.address),
-        signers=checksum_all(signers),
+        operator=checksum(operator),
+        signers=[checksum(to_address(signer)) for signer in plan.signers],
         terms=terms,
     )
 
@@ -252,21 +265,19 @@ async def _clearing(operator: Sender, roles: tuple[Address, ...], treasury: Addr
     return await _create(operator, "Clearing", settings, office)
 
 
-async def _bonded(operator: Sender, usdc: Address, clearing: Address, treasury: Address, terms: Terms) -> Address:
-    """The registry of operators, holding the bond of this one."""
+async def _operators(deployer: Sender, usdc: Address, clearing: Address, treasury: Address, terms: Terms) -> Address:
+    """The registry of operators and their bonds."""
     bond = terms.bond
     window_s = terms.settlement_window_s + terms.operator_timeout_s
     held = (bond.minimum, bond.reporter_share, window_s, window_s + bond.notice_s)
-    operators = await _create(operator, "Operators", usdc, clearing, treasury, *held)
-    await _call(operator, "TestUSDC", usdc, "mint", operator.address, bond.posted)
-    await _call(operator, "TestUSDC", usdc, "approve", operators, bond.posted)
-    await _call(operator, "Operators", operators, "post_bond", operator.address, bond.posted)
-    return operators
+    return await _create(deployer, "Operators", usdc, clearing, treasury, *held)
 
 
-def checksum_all(addresses: list[Address]) -> list[str]:
-    """Addresses as checksummed text."""
-    return [checksum(address) for address in addresses]
+async def _post_bond(deployer: Sender, usdc: Address, operators: Address, operator: Address, amount: Cash) -> None:
+    """Test tokens as the operator's bond."""
+    await _call(deployer, "TestUSDC", usdc, "mint", deployer.address, amount)
+    await _call(deployer, "TestUSDC", usdc, "approve", operators, amount)
+    await _call(deployer, "Operators", operators, "post_bond", operator, amount)
 
 
 async def _call(sender: Sender, name: str, to: Address, method: str, *args: object) -> None:

@@ -1,9 +1,11 @@
 """Development keys: derived from their names, known to everyone, and refused outside development chains."""
 
 from hashlib import sha256
+from pathlib import Path
 from typing import Final
 
 DEV_CHAINS: Final = (1337, 31337)
+SECRET_BYTES: Final = 32
 
 
 class NotADevelopmentChain(Exception):
@@ -19,3 +21,20 @@ def require_dev_chain(chain_id: int) -> None:
     """Refuse to use development keys on a chain that could hold value."""
     if chain_id not in DEV_CHAINS:
         raise NotADevelopmentChain(f"chain {chain_id} is not one of {DEV_CHAINS}")
+
+
+class BadSecret(Exception):
+    """A file that holds no private key, or one that others may read."""
+
+
+def secret_of(path: Path) -> bytes:
+    """The 32-byte private key in a file, as 64 hex digits. Raises BadSecret, also where others may read it."""
+    try:
+        if path.stat().st_mode & 0o077:
+            raise BadSecret(f"{path} may be read by others; chmod 600 it")
+        secret = bytes.fromhex(path.read_text().strip().removeprefix("0x"))
+    except (OSError, ValueError) as error:
+        raise BadSecret(f"{path}: {error}") from error
+    if len(secret) != SECRET_BYTES:
+        raise BadSecret(f"{path} holds {len(secret)} bytes, a private key has {SECRET_BYTES}")
+    return secret

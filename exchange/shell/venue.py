@@ -29,7 +29,7 @@ from exchange.shell.boot import GENESIS, boot
 from exchange.shell.broadcast import Hub
 from exchange.shell.chain import Address, BlockId, Chain, DevControls, checksum, to_address
 from exchange.shell.clock import Clock
-from exchange.shell.deploy import Contracts, Deployment, Terms, deploy
+from exchange.shell.deploy import Contracts, Deployment, Plan, Terms, deploy
 from exchange.shell.devnode import DevNode
 from exchange.shell.feeds import Maker, check
 from exchange.shell.gateway import Gateway
@@ -80,6 +80,15 @@ class DevKeys(NamedTuple):
     def make(cls) -> "DevKeys":
         """Operator and oracle signers."""
         return cls(dev_key("operator"), tuple(dev_key(f"oracle signer {n}") for n in range(SIGNERS)))
+
+    def plan(self, terms: Terms) -> Plan:
+        """A deployment with a test token in which these keys hold all offices."""
+        return Plan(
+            operator=checksum(address_of(self.operator)),
+            guardian=checksum(address_of(dev_key("guardian"))),
+            signers=[checksum(address_of(key)) for key in self.signers],
+            terms=terms,
+        )
 
 
 class Desk(NamedTuple):
@@ -462,10 +471,9 @@ async def _deployment(
         raise SetupRefused(f"{path.name} is missing, which says where the contracts of this journal are")
     if await chain.balance(sender.address) < WEALTH_WEI // 2:
         await controls.fund(sender.address, WEALTH_WEI)
-    signers = [address_of(key) for key in keys.signers]
     delay_ns = settings.terms.taker_delay_ns if settings.taker_delay_ns is None else settings.taker_delay_ns
     terms = msgspec.structs.replace(settings.terms, taker_delay_ns=delay_ns)
-    made = await deploy(chain, sender, signers, address_of(dev_key("guardian")), terms)
+    made = await deploy(chain, sender, keys.plan(terms))
     made.save(path)
     return made
 
