@@ -5,6 +5,7 @@ Owns the command line, the format of logs and the exit codes: 0 done, 1 it faile
 
 import argparse
 import asyncio
+import contextlib
 import getpass
 import logging
 import os
@@ -199,6 +200,22 @@ def _chain_verify(options: argparse.Namespace) -> int:
     return _founding(run, IMPOSSIBLE)
 
 
+def _keeper(options: argparse.Namespace) -> int:
+    from exchange.shell.founding import keep  # noqa: PLC0415 - as above
+
+    def tell(text: str) -> None:
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
+
+    def run() -> int:
+        every_s = None if options.once else options.every
+        with contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(keep(options.manifest, options.rpc, options.key_file, every_s, tell))
+        return DONE
+
+    return _founding(run, FAILED)
+
+
 def _founding(run: Callable[[], int], unreachable: int) -> int:
     """Run a command about the chain; one sentence for what it was refused for."""
     from exchange.shell.chain import ChainError  # noqa: PLC0415 - as above
@@ -227,6 +244,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_signer(commands)
     _add_chain(commands)
+    _add_keeper(commands)
     return parser
 
 
@@ -295,6 +313,17 @@ def _add_chain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     verify.add_argument("manifest", type=Path, metavar="MANIFEST", help="the file")
     verify.add_argument("--rpc", required=True, metavar="URL", help="the node")
     verify.set_defaults(run=_chain_verify)
+
+
+def _add_keeper(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "Do what anyone may on the contracts of a manifest and somebody has to; one JSON line for each call made."
+    command = commands.add_parser("keeper", help="do the chores of the contracts", description=text)
+    command.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="the deployment")
+    command.add_argument("--rpc", required=True, metavar="URL", help="the node")
+    command.add_argument("--key-file", type=Path, required=True, metavar="FILE", help="private key of who pays the gas")
+    command.add_argument("--every", type=float, default=12.0, metavar="S", help="seconds between looks (%(default)s)")
+    command.add_argument("--once", action="store_true", help="look once and end")
+    command.set_defaults(run=_keeper)
 
 
 _INIT: Final = "Put a session key into a keystore, pin the venue as it is now, and write settings for one client."

@@ -1,21 +1,27 @@
-"""``verbatim chain``: put the contracts on a chain and write down what was put there; compare the two later.
+"""``verbatim chain``: put the contracts on a chain and write down what was put there; compare the two later; keep them.
 
-Owns the two commands and what they say. Imports deploy, manifest, rpc, sender, keys, venue.
+Owns these commands and what they say. Imports deploy, manifest, keeper, rpc, sender, keys, venue.
 """
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
+import structlog
 
 from exchange.shell import manifest
-from exchange.shell.deploy import Plan, Terms, deploy
+from exchange.shell.chain import ChainUnavailable
+from exchange.shell.deploy import Contracts, Plan, Terms, deploy
+from exchange.shell.keeper import Keeper
 from exchange.shell.keys import require_dev_chain, secret_of
 from exchange.shell.manifest import Difference, Manifest
 from exchange.shell.rpc import RpcChain
 from exchange.shell.sender import Sender
 from exchange.shell.venue import WEALTH_WEI, DevKeys
+
+_log = structlog.get_logger(__name__)
 
 
 class Order(NamedTuple):
@@ -51,15 +57,45 @@ async def found(order: Order) -> Manifest:
 
 async def verify(path: Path, url: str) -> list[Difference]:
     """What the chain has otherwise than the manifest says. Raises CannotFound, ChainError."""
-    try:
-        written = Manifest.load(path)
-    except (OSError, msgspec.DecodeError) as error:
-        raise CannotFound(f"{path} is no manifest: {error}") from error
+    written = _manifest(path)
     chain = await RpcChain.open(url)
     try:
         return await manifest.compare(written, chain)
     finally:
         await chain.close()
+
+
+async def keep(path: Path, url: str, key: Path, every_s: float | None, tell: Callable[[str], None]) -> None:
+    """Do chores until cancelled, or once without an interval. A node that is away is waited for.
+
+    Raises CannotFound, BadSecret; ChainError when the node is not there at the start or is of another chain.
+    """
+    written, secret = _manifest(path), secret_of(key)
+    chain = await RpcChain.open(url)
+    try:
+        if chain.chain_id != written.deployment.chain_id:
+            raise CannotFound(f"the node is of chain {chain.chain_id}, the manifest of {written.deployment.chain_id}")
+        keeper = Keeper(Contracts(chain, written.deployment), Sender(chain, secret))
+        while True:
+            try:
+                for act in await keeper.step():
+                    tell(msgspec.json.encode({"did": act.method, "args": list(map(str, act.args))}).decode())
+            except ChainUnavailable as error:
+                if every_s is None:
+                    raise
+                _log.warning("chain_unavailable", error=str(error), retry_s=every_s)
+            if every_s is None:
+                return
+            await asyncio.sleep(every_s)
+    finally:
+        await chain.close()
+
+
+def _manifest(path: Path) -> Manifest:
+    try:
+        return Manifest.load(path)
+    except (OSError, msgspec.DecodeError) as error:
+        raise CannotFound(f"{path} is no manifest: {error}") from error
 
 
 def _dev() -> tuple[Plan, bytes]:

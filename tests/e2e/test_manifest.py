@@ -160,6 +160,9 @@ async def test_the_command_deploys_writes_and_verifies(url, tmp_path):
         assert json.loads(done.stdout)["clearing"].startswith("0x")
         same = await asyncio.to_thread(verbatim, "chain", "verify", name, "--rpc", url, cwd=tmp_path)
         assert (same.returncode, same.stdout) == (0, f"{name}: the chain has what it says\n")
+    keeping = ("--manifest", "b.json", "--rpc", url, "--key-file", key, "--once")
+    kept = await asyncio.to_thread(verbatim, "keeper", *keeping, cwd=tmp_path)
+    assert (kept.returncode, kept.stdout) == (0, ""), kept.stderr
     text = (tmp_path / "a.json").read_text()
     assert Manifest.load(tmp_path / "a.json").deployment.terms.settlement_window_s == 90
     (tmp_path / "c.json").write_text(text.replace('"cap()": "1000000', '"cap()": "2000000'))
