@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from replay import at, leaves, terminal, witness
+from replay import at, leaves, terminal
 from replay.cli.common import CLEAN, FOUND, MOMENT, add, add_bare, emit
 from replay.findings import CannotRun
 from replay.frames import read_frame, whole_frames
@@ -130,6 +130,8 @@ def _size_at(path: Path, text: str) -> int | None:
 
 
 def _consistency(options: argparse.Namespace) -> int:
+    from replay import witness  # noqa: PLC0415 - as above
+
     proof = leaves.consistency_proof(options.journal, options.old, options.new)
     data = witness.write_proof(proof)
     if options.out is not None:
@@ -140,6 +142,7 @@ def _consistency(options: argparse.Namespace) -> int:
 
 
 def _witness(options: argparse.Namespace) -> int:
+    from replay import witness  # noqa: PLC0415 - as above
     from replay.notes import NoteError, read_verifier  # noqa: PLC0415
 
     signer = None if options.key is None else _signer(options.key)

@@ -9,6 +9,7 @@ from typing import Final
 
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.breakers import Layer, Status
 from exchange.core.combos import is_combo
 from exchange.core.state import State
 from exchange.core.state_types import Series
@@ -30,7 +31,7 @@ INSTRUMENTS: Final = Table(
 )  # fmt: skip
 PHASES: Final = Table(
     "07_phases_halts",
-    "halts, phases, auctions and what they found",
+    "halts, breakers, phases, auctions and what they found",
     columns(
         "time", "kind", "scope", "subject:i", "series", "phase", "until", "cause", "authoriser", "price", "volume",
         "surplus", "is_open:b",
@@ -135,6 +136,8 @@ def phase_rows(step: Step, state: State) -> Iterator[Row]:
             row = _changed(event, state)
         elif isinstance(event, e.Uncrossed):
             row = _uncrossed(event, state)
+        elif isinstance(event, e.BreakerMoved):
+            row = _moved(event)
         else:
             continue
         if row:
@@ -168,6 +171,14 @@ def _phase(state: State, scope: int, subject: int, phase: int, ends_s: int) -> R
 def _changed(event: e.PhaseChanged, state: State) -> Row:
     row = _phase(state, event.scope, event.subject, event.phase, event.ends_s)
     return row | {"kind": "PHASE", "cause": str(event.cause)}
+
+
+def _moved(event: e.BreakerMoved) -> Row:
+    """A step of a breaker; the phase is the status of the layer that moved."""
+    row: Row = {"kind": "BREAKER", "phase": Status(event.after).name, "authoriser": str(event.by)}
+    if event.scope:
+        row |= {"scope": SCOPES[event.scope], "subject": event.subject}
+    return row | {"cause": f"{Layer(event.layer).name.lower()} {event.cause}"}
 
 
 def _uncrossed(event: e.Uncrossed, state: State) -> Row:

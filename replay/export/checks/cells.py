@@ -88,7 +88,7 @@ _WORDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "currency": ("USDC",),
     },
     market.INSTRUMENTS.name: {"kind": ("OPTION", "COMBO")},
-    market.PHASES.name: {"kind": ("TRADING", "PHASE", "RULES", "UNCROSSED")},
+    market.PHASES.name: {"kind": ("TRADING", "BREAKER", "PHASE", "RULES", "UNCROSSED")},
     market.ORACLE.name: {"kind": ("SPOT", "FORWARD", "MARK")},
     money.MARGIN.name: {"kind": ("CANCELLED", "REFUSED", "PARAMETERS", "CLOSING")},
     money.BREAKS.name: {
