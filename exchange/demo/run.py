@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
+from itertools import product
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -19,7 +20,8 @@ import structlog
 
 from exchange.core import commands as c
 from exchange.core.events import Rejected
-from exchange.core.units import NANOS_PER_SECOND, USDC_ONE, Price, Seconds, seconds_of
+from exchange.core.units import NANOS_PER_SECOND, QTY_ONE, USDC_ONE, Price, Seconds, seconds_of
+from exchange.demo import opening
 from exchange.demo.market import SETUP_S, Happening, Market, Minute
 from exchange.demo.story import Result, Story, Ticker, usdc
 from exchange.demo.tally import Tally
@@ -52,7 +54,8 @@ LOGIN_S: Final = 1_800
 SETTLING_TRIES: Final = 512  # blocks; a node may call final what is 64 behind, and settling waits for that three times
 
 # Compressed time: an age of batches that gives some dozens in half a day, and a window that half a minute passes.
-SIGHT_S: Final = 120  # the chain is seen for so long before the market opens; a few blocks take less
+SIGHT_S: Final = 240  # the chain is seen for so long before the market opens; a few blocks take less
+NEAR: Final = 4  # series nearest the spot, whose opening auction trades
 TERMS: Final = Terms(settlement_window_s=1_800, batch_age_max_s=900, batch_trades_max=32)
 
 _log = structlog.get_logger(__name__)
@@ -146,6 +149,7 @@ class _Demo:
     async def _prepare(self) -> None:
         keys = [dev_key(f"demo wallet {number}") for number in range(len(MAKERS) + TAKERS)]
         await self.venue.apply(devmarket.BTC)
+        await self.venue.apply(opening.RULES)
         await self.venue.list_expiry(devmarket.UNDERLYING, self.market.expiry_s, self.market.series)
         self.owners = await devmarket.endow(self.venue, self.controls, keys, DEPOSIT)
         self.story.say(
@@ -180,6 +184,7 @@ class _Demo:
     async def _trade(self) -> None:
         start_ns, end_ns = self.market.start_s * NANOS_PER_SECOND, self.market.expiry_s * NANOS_PER_SECOND
         await self._see_the_chain(start_ns)
+        await self._open(start_ns)
         with self.story.market(start_ns, end_ns) as ticker:
             for moment in self.market.script():
                 if isinstance(moment, Minute):
@@ -201,6 +206,31 @@ class _Demo:
             if seen is not None and seen.time_s >= opening_s:
                 return
         raise DemoFailed(f"no block of the market's day is final after {SETTLING_TRIES} more")
+
+    async def _open(self, start_ns: int) -> None:
+        """Orders collect for a minute; then each series trades at one price, and continuously from there on."""
+        self.clock.move_to(start_ns - opening.OPENING_S * NANOS_PER_SECOND)
+        await self._post_round()
+        await self.venue.sequencer.record(c.Tick())
+        for trader in self._traders():
+            await trader.log_in()
+        await self._quote_everything()
+        spot, now_ns = self.market.spot, self.clock.now_ns()
+        near = sorted(self.market.series, key=lambda series: (abs(series.strike - spot), series.strike))[:NEAR]
+        fair = [(self.market.names[self.market.series.index(each)], self.market.fair(each, now_ns)) for each in near]
+        await opening.collect(self.takers, fair)
+        self.clock.move_to(start_ns - NANOS_PER_SECOND)
+        names = [name for name, _ in fair]
+        told = await opening.indicated(self.takers[0].client, names)
+        self.story.say("opening auction, indicative: " + ", ".join(opening.in_words(told[name]) for name in names))
+        self.clock.move_to(start_ns)
+        opened = await opening.uncross(self.venue.sequencer, 4 * len(self.market.series))
+        if opened.series != len(names):
+            raise DemoFailed(f"{opened.series} of {len(names)} crossed series opened with a price")
+        for maker, name in product(self.makers, names):
+            for is_buy in (True, False):
+                maker.note_hit(name, is_buy=is_buy)
+        self.story.say(f"opened: {opened.fills} fills in {opened.series} series, {opened.volume / QTY_ONE:g} contracts")
 
     async def _minute(self, minute: Minute, ticker: Ticker) -> None:
         """A round, a block, and at half hours logins and quotes."""

@@ -61,6 +61,10 @@ class Taker(Trader):
             time_in_force="immediate_or_cancel",
         )
 
+    async def rest(self, name: str, price: Price, qty: Qty, *, is_buy: bool) -> Placed:
+        """Good until cancelled, at the given price or better."""
+        return await self.client.place(name, qty / QTY_ONE, price / USDC_ONE, is_buy=is_buy)
+
 
 class Maker(Trader):
     """Keeps one quote on each side of each series, ``width`` ticks from fair; replaces them by signed edits."""
