@@ -19,7 +19,7 @@ from exchange.core.images import digest
 from exchange.core.margin import Kind as MarginKind
 from exchange.core.phases import phase_of
 from exchange.core.state import State
-from exchange.core.state_types import Account, Batch, Order, Series, Trade
+from exchange.core.state_types import Account, Batch, Entry, Identity, Order, Reading, Series, Trade
 from exchange.core.units import USDC_ONE, Cash, Nanos, Price, Qty
 from replay.engine import END, Moment, replay
 from replay.findings import CannotRun
@@ -101,6 +101,9 @@ class StateView(msgspec.Struct, kw_only=True):
     block: int | None = None
     first_unsealed: int = 1
     fixings: dict[int, int] = {}
+    references: list[Entry] = []  # every entry, those that were corrected since included
+    identities: list[Identity] = []
+    clock: Reading | None = None  # the last reading
 
 
 def moment_of(path: Path, text: str) -> Moment:
@@ -190,6 +193,9 @@ def view(state: State, *, account: int | None = None, series: str | None = None,
         block=None if state.block is None else state.block.number,
         first_unsealed=state.first_unsealed,
         fixings=dict(sorted(state.fixings.items())),
+        references=[entry for key in sorted(state.references) for entry in state.references[key]],
+        identities=[each for key, each in sorted(state.identities.items()) if account in (None, key[0])],
+        clock=state.reading,
     )
 
 

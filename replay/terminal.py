@@ -131,11 +131,24 @@ def print_state(view: StateView, *, narrow: bool) -> None:
         console.print(_table("Open orders", ORDER_HEADS, [_order_row(each, names) for each in view.orders]))
     batches = [(b.id, b.last_trade - b.first_trade + 1, b.round_id, b.sealed_seq) for b in view.batches]
     console.print(_table("Batches not final on chain", ("batch", "trades", "round", "sealed at seq"), batches))
+    _print_register(console, view)
     mirror = view.mirror
     reached = f"mirror: action {mirror.action_id}, batch {mirror.batch_id}, vault {_cash(mirror.vault)} USDC"
     console.print(
         f"{reached}; {len(view.orders):,} open orders, {len(view.unsettled):,} unsettled trades", highlight=False
     )
+
+
+def _print_register(console: Any, view: StateView) -> None:
+    """Reference data as they were told, corrections beside what they correct; what is known of the clock."""
+    told = [(e.seq, e.scope, e.subject, e.field, e.value, e.corrects or "", e.cause) for e in view.references]
+    if told:
+        heads = ("seq", "scope", "of", "field", "told", "corrects", "because")
+        console.print(_table("Reference data", heads, told))
+    if view.clock is not None:
+        reading = view.clock.told
+        said = f"{reading.offset_ns:,} ns off, stratum {reading.stratum}" if reading.source else "unknown"
+        console.print(f"clock: {said} ({reading.leap}), told at seq {view.clock.seq:,}", highlight=False)
 
 
 def _print_margin(console: Any, told: MarginView) -> None:

@@ -690,7 +690,8 @@ class SetReference(Command, frozen=True, tag=171):
 class RecordClock(Command, frozen=True, tag=172):
     """What the time service says of the clock that stamps records; without ``source`` it is unknown how good that is.
 
-    ``offset_ns`` is the clock less UTC; delay and dispersion are those to the root, ``rms_ns`` of the last offsets.
+    ``offset_ns`` has the sign that the time service gives it; delay and dispersion are those to the root, ``rms_ns``
+    of the last offsets.
     """
 
     source: str

@@ -31,6 +31,7 @@ from exchange.shell.owner import Owner
 from exchange.shell.sequencer import Outcome, Overloaded
 from exchange.shell.settler import BatchRefusedByContract
 from exchange.shell.sources import SourceError, Streamed
+from exchange.shell.timekeeping import read_clock
 from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
 from exchange.shell.watcher import FinalityBroken
 from exchange.signing import address_of
@@ -39,6 +40,7 @@ BLOCK_S: Final = 1.0
 LOOK_S: Final = 0.2
 ROUND_S: Final = 5  # divides the half hour, so that rounds fall on the edges of settlement windows
 TICK_S: Final = 1.0
+CLOCK_S: Final = 60.0  # between two readings of the clock
 HEARTBEAT_S: Final = 900.0
 LISTING_S: Final = 60.0
 BACKOFF_MAX_S: Final = 30.0
@@ -109,6 +111,7 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
                 tasks.create_task(again(partial(controls.mine, 1), BLOCK_S), name="mine"),
                 tasks.create_task(again(partial(_feed, venue, prices, feed), 0.0), name="feed"),
                 tasks.create_task(_tick(venue), name="tick"),
+                tasks.create_task(again(partial(_tell_clock, venue), CLOCK_S), name="clock"),
                 tasks.create_task(_every(HEARTBEAT_S, venue, c.SealBatch(heartbeat=True)), name="heartbeat"),
                 tasks.create_task(again(partial(_list, venue, feed), LISTING_S), name="list"),
                 tasks.create_task(again(partial(look_at_bond, venue), LISTING_S), name="bond"),
@@ -314,6 +317,11 @@ async def look_at_bond(venue: Venue) -> bool:
     amount, requested, _, _, is_frozen = await operators.call("bonds", operator)
     _log.critical("operator_not_bonded", bond=amount, requested=requested, frozen=is_frozen)
     return False
+
+
+async def _tell_clock(venue: Venue) -> None:
+    """Journal what the time service says of the clock."""
+    await venue.sequencer.record(await read_clock())
 
 
 async def _every(seconds: float, venue: Venue, command: c.AnyCommand) -> None:

@@ -10,6 +10,7 @@ import msgspec
 
 from exchange.core import commands as c
 from exchange.core import events as e
+from exchange.core.state import State
 from journal.record import leaf_hash
 from replay.engine import Step
 from replay.export import texts
@@ -36,7 +37,29 @@ JOURNAL: Final = Table(
     "every record of the day as its bytes, with the leaf of the Merkle tree that it is",
     columns("time_ns:i", "frame:i", "command", "events", "leaf", "record"),
 )
+CLOCK: Final = Table(
+    "12_clock",
+    "what the time service said of the clock; without a source it is unknown",
+    columns(
+        "time",
+        "known:b",
+        "source",
+        "stratum:i",
+        "offset_ns:i",
+        "rms_ns:i",
+        "delay_ns:i",
+        "dispersion_ns:i",
+        "bound_ns:i",
+        "leap",
+    ),
+)
+CORRECTIONS: Final = Table(
+    "14_corrections",
+    "reference data as they were told: first entries, and corrections beside what they correct",
+    columns("time", "kind", "scope", "subject:i", "field", "told", "cause", "corrects:i", "was", "was_told", "by"),
+)
 PROCESS: Final = "venue process"
+SCOPE_NAMES: Final = {c.VENUE: "VENUE", c.UNDERLYING: "UNDERLYING", c.EXPIRY: "EXPIRY", c.SERIES: "SERIES"}
 ADMIN_KINDS: Final = (
     c.Configure,
     c.ListUnderlying,
@@ -54,6 +77,10 @@ ADMIN_KINDS: Final = (
     c.PullKill,
     c.ReleaseKill,
     c.Operate,
+    c.CommitIdentity,
+    c.SetReference,
+    c.SetBreaker,
+    c.SetFeed,
 )
 
 
@@ -81,6 +108,62 @@ def admin_row(step: Step) -> Row | None:
         said = getattr(operation, name, "")
         row |= {name: said} if said else {}
     return row
+
+
+def clock_row(step: Step) -> Row | None:
+    """A reading that was taken: ``bound_ns`` is how far the clock can have been from UTC at most."""
+    told = step.command
+    if not isinstance(told, c.RecordClock) or not _is_applied(step):
+        return None
+    row: Row = {"time": texts.moment(step.time_ns), "known": bool(told.source), "leap": told.leap}
+    if not told.source:
+        return row
+    bound_ns = abs(told.offset_ns) + told.dispersion_ns + -(-told.delay_ns // 2)
+    figures = {
+        name: getattr(told, name) for name in ("source", "stratum", "offset_ns", "rms_ns", "delay_ns", "dispersion_ns")
+    }
+    return row | figures | {"bound_ns": bound_ns}
+
+
+def correction_row(step: Step, state: State) -> Row | None:
+    """An entry of reference data and, of a correction, the entry that was wrong."""
+    command = step.command.operation if isinstance(step.command, c.Operate) else step.command
+    if not isinstance(command, c.SetReference) or not _is_applied(step):
+        return None
+    row: Row = {
+        "time": texts.moment(step.time_ns),
+        "kind": "CORRECTION" if command.corrects else "FIRST",
+        "scope": SCOPE_NAMES[command.scope],
+        "subject": command.subject,
+        "field": command.field,
+        "told": command.value,
+        "by": command.authoriser,
+    }
+    if command.cause:
+        row["cause"] = command.cause
+    if command.corrects:
+        wrong = state.references[command.scope, command.subject, command.field][-2]
+        row |= {"corrects": wrong.seq, "was": wrong.value, "was_told": texts.moment(wrong.time_ns)}
+    return row
+
+
+def _is_applied(step: Step) -> bool:
+    return any(isinstance(event, e.Applied) for event in step.events)
+
+
+def facts_of(state: State, series: int, account: int) -> dict[str, str]:
+    """Reference data in force for an order, and the commitment to whose it is."""
+    found = {"mic": in_force(state, c.VENUE, 0, "mic"), "instrument": in_force(state, c.SERIES, series, "isin")}
+    identity = state.identities.get((account, c.CLIENT))
+    if identity is not None:
+        found["commitment"] = identity.commitment.hex()
+    return {name: value for name, value in found.items() if value}
+
+
+def in_force(state: State, scope: int, subject: int, field: str) -> str:
+    """A reference datum as it was last told; empty when it never was."""
+    entries = state.references.get((scope, subject, field))
+    return entries[-1].value if entries else ""
 
 
 def detail_of(command: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from exchange import codec
+from exchange.core import commands as c
 from exchange.core.events import BatchSealed
 from exchange.core.images import digest
 from exchange.core.legs import Legs
@@ -37,6 +38,8 @@ TABLES: Final = (
     money.MARGIN,
     money.BREAKS,
     acts.ADMIN,
+    acts.CLOCK,
+    acts.CORRECTIONS,
     acts.JOURNAL,
 )
 LINES_ONLY: Final = (acts.JOURNAL,)
@@ -136,7 +139,8 @@ class Walk:
         self._listed.note(step)
         found = self._orders.follow(step, state)
         self._tree.append(leaf_hash(raw))
-        trades = self._money.trade_rows(step, state, found, "")
+        mic = acts.in_force(state, c.VENUE, 0, "mic")
+        trades = self._money.trade_rows(step, state, found, mic)
         chain, breaks = self._money.chain_rows(step, state), list(self._money.break_rows(step))
         prices = self._prices.rows(step, state, told=told)
         self._emit(market.ORACLE, step, prices)
@@ -149,6 +153,8 @@ class Walk:
         self._emit(money.MARGIN, step, money.margin_rows(step, found))
         self._emit(market.PHASES, step, market.phase_rows(step, state))
         self._emit(acts.ADMIN, step, filter(None, (acts.admin_row(step),)))
+        self._emit(acts.CLOCK, step, filter(None, (acts.clock_row(step),)))
+        self._emit(acts.CORRECTIONS, step, filter(None, (acts.correction_row(step, state),)))
         self._emit(acts.JOURNAL, step, (acts.journal_row(step, raw, frame_no),))
         self._note_batches(step)
 
@@ -158,7 +164,9 @@ class Walk:
 
     def _emit_orders(self, step: Step, state: State, found: list[OrderEvent]) -> None:
         for place, event in enumerate(found):
-            rts24, mica = rows.row_of(event, place, state, {})
+            series = event.order.series if event.fill is None else event.fill.series
+            facts = acts.facts_of(state, series, event.order.account)
+            rts24, mica = rows.row_of(event, place, state, facts)
             self._taker.row(rows.ORDERS, step.seq, rts24)
             self._taker.row(rows.MICA_ORDERS, step.seq, mica)
             combo = state.combos.get(event.order.series)
@@ -185,12 +193,23 @@ class Walk:
     def _end(self) -> None:
         state, seq = self._replayer.state, self._replayer.state.seq
         self._range.after, self._range.root_after = self._tree.size, self._tree.root().hex()
-        for jseq, row in self._listed.rows(state, self._start_ns, {}):
+        facts = {number: _called(state, number) for number in state.series}
+        for jseq, row in self._listed.rows(state, self._start_ns, facts):
             self._taker.row(market.INSTRUMENTS, jseq, row)
         for row in self._money.ending_rows(state):
             self._taker.row(money.BREAKS, seq, row)
         for row in money.requirement_rows(state):
             self._taker.row(money.MARGIN, seq, row)
+
+
+def _called(state: State, number: int) -> dict[str, str]:
+    """What a series is called elsewhere."""
+    option = state.series[number]
+    found = {
+        "isin": acts.in_force(state, c.SERIES, number, "isin"),
+        "underlying_dti": acts.in_force(state, c.UNDERLYING, option.underlying, "dti"),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def walk(path: Path, day: date, taker: Taker, progress: Progress | None = None) -> Told:

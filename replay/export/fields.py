@@ -15,7 +15,7 @@ EVENTS: Final = "NEWO/TRIG/REME/REMA/REMH/CHME/CHMO/CAME/CAMO/REMO/EXPI/PARF/FIL
 STATUSES: Final = "ACTI | INAC | FIRM | INDI | IMPL | ROUT"
 AUCTION: Final = "{DECIMAL-18/5} monetary/nominal | {DECIMAL-11/10} percent/yield"
 
-WHO: Final = "the journal names nobody; the account stands in x_account"
+WHO: Final = "the journal names nobody; the account stands in x_account, the commitment to its client in x_commitment"
 NOT_ISO: Final = "USDC has no ISO 4217 code; it stands in x_currency"
 FILLS: Final = "only of PARF and FILL"
 NONE: Final = "the venue has none"
@@ -84,13 +84,13 @@ _COMMON: Final[dict[str, _Said]] = {
     "sequence": _Said(
         "Sequence number", "{INTEGER-50} positive ascending", "seq of the record, six digits of its place there"
     ),
-    "mic": _Said("Segment MIC code", "{MIC}", "none", "the journal has none"),
+    "mic": _Said("Segment MIC code", "{MIC}", "SetReference mic of the venue", "until it is told"),
     "book": _Said("Order book code", "{ALPHANUM-20}", "number of the series or of the combo"),
     "instrument": _Said(
         "Financial instrument / crypto-asset identification code",
         "{ISIN}",
-        "none",
-        "the journal has none; x_series names the series",
+        "SetReference isin of the series",
+        "until it is told; of combos; x_series names the series",
     ),
     "received": _Said("Date of receipt", "{DATEFORMAT}", "day of the record that first named the order"),
     "order": _Said(

@@ -16,7 +16,7 @@ import msgspec
 
 from exchange.codec import SCHEMA_FP
 from exchange.core.legs import Legs
-from replay.export import auth113, cat, texts
+from replay.export import auth113, cat, rows, texts
 from replay.export.day import LINES_ONLY, TABLES, Range, Taker, Told, walk
 from replay.export.tables import FORMATS, Row, Table, Writer, pyarrow_version
 from replay.findings import CannotRun
@@ -87,8 +87,11 @@ class _Files(Taker):
         }
         self.message = auth113.Message(directory, f"{day}")
         self.cat = cat.Trail(directory)
+        self.mic = ""
 
     def row(self, table: Table, jseq: int, row: Row) -> None:
+        if table is rows.ORDERS:
+            self.mic = str(row.get("16_mic", self.mic))
         self.writers[table.name].take(jseq, row)
 
     def order(self, row: Row, legs: Legs) -> None:
@@ -142,7 +145,7 @@ def _fill(
     try:
         told = walk(journal, day, files, progress)
     finally:
-        files.close("")
+        files.close(files.mic)
     manifest = manifest_of(told, formats, _entries(partial, files.writers))
     data = canonical(manifest)
     (partial / MANIFEST).write_bytes(data)

@@ -333,7 +333,7 @@ class Story:
         do(self.venue.operate(firm, self.venue.state.operator_nonce + 1))
         do(c.SetReference(c.VENUE, 0, "mic", "XGLD", 0, "", "operator"))
         do(c.SetReference(c.SERIES, 3 << 16, "isin", "US0378331005", 0, "", "operator"))
-        wrong = self.venue.state.seq
+        wrong = self.venue.state.references[c.SERIES, 3 << 16, "isin"][-1].seq
         isin = c.SetReference(c.SERIES, 3 << 16, "isin", "GB0002634946", wrong, "of another issue", "operator")
         do(self.venue.operate(isin, self.venue.state.operator_nonce + 1))
         self.venue.do(isin)  # what it corrects is no longer in force

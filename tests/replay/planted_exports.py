@@ -19,6 +19,7 @@ from replay.export.tables import line_of
 ORDERS, MICA, TRADES = "02_orders_rts24", "03_orders_mica416", "05_trades"
 CHAIN, ORACLE, MARGIN, BREAKS = "04_onchain_mica416_t3", "08_oracle", "09_margin_liquidation", "10_recon_breaks"
 INSTRUMENTS, PHASES, ADMIN, JOURNAL = "01_instruments", "07_phases_halts", "11_admin_actions", "15_journal"
+CLOCK, CORRECTIONS = "12_clock", "14_corrections"
 
 Row = dict[str, Any]
 
@@ -222,6 +223,8 @@ PLANTS = [
     Plant("needs more to hold than to open", Code.MARGINS, lambda f: f.change(MARGIN, lambda r: "maintenance" in r, maintenance="99999999")),
     Plant("unequal balances called equal", Code.BALANCE, lambda f: f.change(BREAKS, lambda r: r["kind"] == "CLOSING" and r["verdict"] == "MATCHED", actual="0.000001")),
     Plant("a batch that ends before it begins", Code.BATCH, lambda f: f.change(BREAKS, lambda r: r["kind"] == "BATCH", last_trade=-5)),
+    Plant("a clock known from nowhere", Code.REASON, lambda f: f.change(CLOCK, lambda r: r["known"], source=lambda _: None)),
+    Plant("a correction of nothing", Code.REASON, lambda f: f.change(CORRECTIONS, lambda r: r["kind"] == "CORRECTION", was=lambda _: None)),
     # keys
     Plant("a row twice", Code.KEY_ORDER, lambda f: f.repeat(PHASES, lambda _: True)),
     Plant("two rows change places", Code.KEY_ORDER, lambda f: f.write(ORACLE, list(reversed(f.rows(ORACLE))))),

@@ -1,6 +1,7 @@
 """``at`` shows what the live venue would have shown."""
 
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -180,3 +181,25 @@ def test_what_is_short_of_margin_is_told_its_cures(sample):
     (account,) = at.view(state, account=number).accounts
     assert account.margin.deposit == account.margin.initial_margin - account.margin.equity
     assert all(each.missing_below == each.missing_above for each in account.margin.underlyings)
+
+
+def test_a_reference_that_was_wrong_and_its_correction_are_both_shown(capsys):
+    """As it stood before the correction, and after it: both entries, with the record that the second corrects."""
+    import json
+
+    from replay.__main__ import main
+
+    golden = str(Path(__file__).parents[1] / "golden" / "venue.journal")
+    assert main(["at", golden, "end", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    entries = [tuple(entry) for entry in told["references"] if entry[2] == "isin"]
+    (wrong, right) = entries
+    assert (wrong[5], wrong[6], right[5], right[6]) == ("US0378331005", 0, "GB0002634946", wrong[3])
+    assert main(["at", golden, str(right[3] - 1), "--json"]) == 0
+    before = json.loads(capsys.readouterr().out)["references"]
+    assert [tuple(entry) for entry in before if entry[2] == "isin"] == [wrong]
+    assert main(["at", golden, "end"]) == 0
+    text = capsys.readouterr().out
+    assert "US0378331005" in text
+    assert "GB0002634946" in text
+    assert "clock: unknown (no time service)" in text

@@ -155,6 +155,23 @@ def _again(records):
     return told
 
 
+def test_a_correction_is_told_beside_what_it_corrects_and_the_clock_as_it_was_known(folder):
+    lines = [json.loads(line) for line in (folder / "14_corrections.ndjson").read_text().splitlines()]
+    isins = [line for line in lines if line["field"] == "isin"]
+    assert [(line["kind"], line["told"]) for line in isins] == [
+        ("FIRST", "US0378331005"),
+        ("CORRECTION", "GB0002634946"),
+    ]
+    assert (isins[1]["corrects"], isins[1]["was"]) == (isins[0]["jseq"], "US0378331005")
+    series = isins[1]["subject"]
+    orders = [json.loads(line) for line in (folder / "02_orders_rts24.ndjson").read_text().splitlines()]
+    seen = [order.get("18_instrument") for order in orders if order["17_book"] == str(series)]
+    assert {order.get("16_mic") for order in orders[-9:]} == {"XGLD"}
+    assert list(dict.fromkeys(seen)) in ([None, "GB0002634946"], [None, "US0378331005", "GB0002634946"])
+    clock = [json.loads(line) for line in (folder / "12_clock.ndjson").read_text().splitlines()]
+    assert [(line["known"], line.get("bound_ns")) for line in clock] == [(True, 1_250 + 22_000 + 7_500), (False, None)]
+
+
 # -- what cannot be exported ------------------------------------------------------------------------------------------
 
 

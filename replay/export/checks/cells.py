@@ -57,6 +57,8 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     money.MARGIN.name: ("time", "kind"),
     money.BREAKS.name: ("time", "kind"),
     acts.ADMIN.name: ("time", "command", "outcome", "by", "detail"),
+    acts.CLOCK.name: ("time", "known", "leap"),
+    acts.CORRECTIONS.name: ("time", "kind", "scope", "subject", "field", "told", "by"),
     acts.JOURNAL.name: ("time_ns", "frame", "command", "leaf", "record"),
 }
 _AMOUNTS: Final = dict.fromkeys(
@@ -66,7 +68,7 @@ _AMOUNTS: Final = dict.fromkeys(
     NUMBER,
 )  # fmt: skip
 _TIMES: Final = dict.fromkeys(
-    ("time", "until", "expiry", "source_time", "sealed", "warrant_expiry", "x_told", "04_time"), TIME
+    ("time", "until", "expiry", "source_time", "sealed", "warrant_expiry", "x_told", "04_time", "was_told"), TIME
 )
 _CODES: Final = {
     "side": "BUYI | SELL",
@@ -95,6 +97,7 @@ _WORDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "kind": ("OPENING", "CLOSING", "BATCH", "DISAGREED"),
         "verdict": ("MATCHED", "ON_ITS_WAY", "SEALED", "PENDING", "LATE", "REFUSED", "MISMATCH"),
     },
+    acts.CORRECTIONS.name: {"kind": ("FIRST", "CORRECTION")},
     acts.ADMIN.name: {"outcome": ("APPLIED", "REJECTED")},
     money.CHAIN.name: {"x_kind": ("TRADE", "HEARTBEAT", "DEPOSIT", "WITHDRAWAL", "EXPIRY", "OFFBOOK")},
     rows.ORDERS.name: {"x_of": ("order", "quote", "rfq_quote", "rfq_take", "request")},

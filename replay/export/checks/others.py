@@ -6,7 +6,7 @@ Imports formats, findings, orders (for the sides it has seen), money.
 from collections.abc import Iterator
 from typing import Final
 
-from replay.export.acts import ADMIN
+from replay.export.acts import ADMIN, CLOCK, CORRECTIONS
 from replay.export.checks.findings import Code, Finding, of_row
 from replay.export.checks.formats import decimal_of
 from replay.export.checks.orders import Orders, Side
@@ -51,6 +51,8 @@ class Others:
                 yield from _margin(row)
             case BREAKS.name:
                 yield from _break(row)
+            case CLOCK.name | CORRECTIONS.name:
+                yield from _told(table, row)
             case ADMIN.name:
                 if (row.get("outcome") == "REJECTED") != ("reason" in row):
                     yield of_row(Code.REASON, table, row, "reason", str(row.get("outcome")))
@@ -141,6 +143,17 @@ def _instrument(row: Row) -> Iterator[Finding]:
 def _price(row: Row) -> Iterator[Finding]:
     if (row.get("adopted") is False) != ("reason" in row):
         yield of_row(Code.REASON, ORACLE.name, row, "reason", f"adopted: {row.get('adopted')}")
+
+
+def _told(table: str, row: Row) -> Iterator[Finding]:
+    """A reading with a source or without figures; a correction with what it corrects, from before it."""
+    if table == CLOCK.name:
+        if (row.get("known") is True) != ("source" in row):
+            yield of_row(Code.REASON, table, row, "source", f"known: {row.get('known')}")
+        return
+    is_correction = row.get("kind") == "CORRECTION"
+    if is_correction != ("was" in row) or int(row.get("corrects", 0)) >= int(row["jseq"]):
+        yield of_row(Code.REASON, table, row, "was", str(row.get("kind")))
 
 
 def _margin(row: Row) -> Iterator[Finding]:
