@@ -285,6 +285,7 @@ class Story:
             35: self.operate,
             37: self.register,
             40: self.ask_for_quotes,
+            42: self.liquidate,
             28: lambda: self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE, T0 + 50 * 120),
         }
         if number in happenings:
@@ -377,6 +378,20 @@ class Story:
         legs = (c.OffbookLeg(put, True, 10_000, 20 * USDC, USDC, 0, 2_500 * USDC),)
         digest = hashlib.sha256(b"queued block 0").digest()
         self.venue.observe(c.ObserveOffbookSettled, *parties, digest, maker.address, taker.address, legs)
+
+    def liquidate(self) -> None:
+        """Somebody flags an account on the contracts; another takes part of a position over, and the case is closed."""
+        self.settle(lag=0)
+        state, (flagged, taker) = self.venue.state, (wallet.account for wallet in self.wallets[3:5])
+        now_s, held = self.venue.time_ns // 10**9, state.mirror.positions[flagged]
+        series = min(series for series in held if held[series] and state.series[series].expiry_s > now_s)
+        part = 100 if held[series] > 0 else -100
+        assert state.view is not None
+        leg = c.MovedLeg(series, part, state.view.marks[series])
+        self.venue.observe(c.ObserveFlag, flagged, now_s + 3_600)
+        self.venue.observe(c.ObserveTransfer, flagged, taker, USDC if part > 0 else -USDC, (leg,))
+        paid = (c.CashChange(taker, -USDC // 10), c.CashChange(flagged, USDC // 10))
+        self.venue.observe(c.ObserveCaseClosed, flagged, 0, paid)
 
     def wait_for_a_price(self) -> None:
         """Bands are set and lifted; two orders wait for the index, on either side of it, a third for a fill of its own."""
