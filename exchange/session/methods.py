@@ -175,4 +175,12 @@ ON_SOCKET: Final = (
 LOGINS: Final = ("public/auth", "public/exchange_token", "public/fork_token")
 """Methods that give out tokens; the session answers them itself."""
 
+_SIGNED: Final = """
+    private/buy private/sell private/edit private/edit_by_label private/close_position private/mass_quote
+    private/accept_block_rfq private/add_block_rfq_quote private/edit_block_rfq_quote private/execute_block_trade
+    private/verify_block_trade
+"""
+SIGNED: Final = tuple(_SIGNED.split())
+"""Methods that carry a signature of the account's."""
+
 METHODS: Final = (*LOGINS, *PUBLIC, *PRIVATE, *ON_SOCKET)

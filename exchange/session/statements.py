@@ -28,7 +28,7 @@ from exchange.dialect.orders import (
 from exchange.dialect.portfolio import position_object, summary_object
 from exchange.publisher.statements import Entry, Why
 from exchange.publisher.tape import Deal
-from exchange.session.call import Call, account_of
+from exchange.session.call import CURRENCY_CHARS_MAX, Call, account_of
 from exchange.session.pages import between, number_of, page_of
 from exchange.session.work import Read, Work
 
@@ -220,7 +220,7 @@ def _margin_of(state: State, tracked: Tracked) -> dict[str, Any]:
 def get_transaction_log(call: Call) -> Work:
     """Changes of cash between two moments, the newest first: trades, deliveries, deposits, withdrawals."""
     params, account, desk = call.params, call.account(), call.desk
-    _require_usdc(call)
+    holds = _is_of_cash(call)
     start_ms, end_ms = (params.whole(name, high=U63_MAX) for name in ("start_timestamp", "end_timestamp"))
     count = params.whole("count", LOG_DEFAULT, low=1, high=COUNT_MAX)
     before = number_of(call, "continuation", U63_MAX)
@@ -231,7 +231,7 @@ def get_transaction_log(call: Call) -> Work:
         found = [
             entry
             for entry in held
-            if entry.id < before and start_ms <= millis(entry.time_ns) <= end_ms and _answers(entry, words)
+            if holds and entry.id < before and start_ms <= millis(entry.time_ns) <= end_ms and _answers(entry, words)
         ]
         more = {"continuation": found[count - 1].id if len(found) > count else None}
         since = {"x_since": millis(desk.history.since_ns)}
@@ -240,9 +240,13 @@ def get_transaction_log(call: Call) -> Work:
     return Read(call.envelope, query)
 
 
-def _require_usdc(call: Call) -> None:
-    if call.params.text("currency").upper() not in {"USDC", "ANY"}:
+def _is_of_cash(call: Call) -> bool:
+    """Whether the currency is that of accounts; of an underlying nobody holds anything. Raises invalid_arguments."""
+    currency = call.params.text("currency", chars_max=CURRENCY_CHARS_MAX).upper()
+    bases = [index.partition("_")[0].upper() for index in call.desk.indices]
+    if currency not in {"USDC", "ANY", *bases}:
         raise DialectError(Code.INVALID_ARGUMENTS, reason="currency_must_be_usdc", param="currency")
+    return currency not in bases
 
 
 def _answers(entry: Entry, words: list[str]) -> bool:

@@ -17,8 +17,8 @@ from exchange.dialect.numbers import price_units, qty_units
 from exchange.dialect.orders import TIFS, Tracked, session_end
 from exchange.dialect.rfqs import ANY_PART, WHOLE
 from exchange.session.asking import Asked, asked_of, edited, linked, price_of, protection_of, qty_of
+from exchange.session.methods import SIGNED
 from exchange.session.quoting import sides_of
-from exchange.session.reference import SIGNED
 from exchange.session.requests import Params, decode, wrong
 from exchange.shell.wallet import Nonces
 from exchange.signer.catalogue import Ask, Catalogue

@@ -20,7 +20,7 @@ from exchange.dialect.errors import Code, DialectError
 from exchange.session import Bucket, Limits
 from exchange.session.access import Grant
 from exchange.session.login import grant_object
-from exchange.session.reference import SIGNED
+from exchange.session.methods import SIGNED
 from exchange.session.requests import Malformed, Params, Request, RequestId, parse
 from exchange.session.work import Envelope
 from exchange.shell.clock import Clock
@@ -231,6 +231,24 @@ class Server:
         return socket
 
 
+class Turn:
+    """A request's place among those of its connection: prepared side by side, they are sent in the order they came."""
+
+    def __init__(self, before: "Turn | None") -> None:
+        self._before = before
+        self._over = asyncio.Event()
+
+    async def come(self) -> None:
+        """Wait until the request before is on its way, or refused."""
+        if self._before is not None:
+            await self._before._over.wait()  # noqa: SLF001 - one of its own kind
+            self._before = None
+
+    def over(self) -> None:
+        """Let the next one come."""
+        self._over.set()
+
+
 class Downstream:
     """One WebSocket of a client, and the link to the venue that it has for itself."""
 
@@ -245,6 +263,7 @@ class Downstream:
         self._link: Link | None = None
         self._linked_as = b""
         self._login = asyncio.Lock()
+        self._last: Turn | None = None
 
     async def run(self) -> None:
         """Serve until either side ends it."""
@@ -268,7 +287,8 @@ class Downstream:
             await self.end("closed")
 
     def _start(self, text: str) -> None:
-        task = asyncio.create_task(self._answer(text))
+        turn = self._last = Turn(self._last)
+        task = asyncio.create_task(self._take(text, turn))
         self._tasks.add(task)
         task.add_done_callback(self._done)
 
@@ -301,7 +321,14 @@ class Downstream:
             while (text := await self._outbox.take()) is not None:
                 await self._socket.send_str(text)
 
-    async def _answer(self, text: str) -> None:
+    async def _take(self, text: str, turn: Turn) -> None:
+        try:
+            await self._answer(text, turn)
+        finally:
+            await turn.come()
+            turn.over()
+
+    async def _answer(self, text: str, turn: Turn) -> None:
         server, now_ns = self._server, self._server.clock.now_ns()
         try:
             request = parse(text, bytes_max=server.limits.message_bytes_max, depth_max=server.limits.depth_max)
@@ -310,7 +337,7 @@ class Downstream:
             return
         try:
             server.spend(self._caller, request, now_ns)
-            reply = await self._replied(request, now_ns)
+            reply = await self._replied(request, turn, now_ns)
         except DialectError as error:
             reply = server.refused(request.id, error, now_ns)
         except Refused as refused:
@@ -323,7 +350,7 @@ class Downstream:
         if request.method == "private/logout" and "result" in reply:
             self._outbox.finish()
 
-    async def _replied(self, request: Request, now_ns: Nanos) -> dict[str, Any]:
+    async def _replied(self, request: Request, turn: Turn, now_ns: Nanos) -> dict[str, Any]:
         server, method, params, link = self._server, request.method, request.params, self._link
         assert link is not None
         if method == "public/auth":
@@ -333,10 +360,13 @@ class Downstream:
         if method in _OURS:
             raise DialectError(Code.NOT_IMPLEMENTED, reason="log in to the signer instead")
         if method.startswith("public/"):
-            return await link.ask(method, params.values)
+            await turn.come()
+            return await link.ask(method, params.values, turn.over)
         grant = server.grant_of(self._caller, params, now_ns)
         await self._log_in(grant)
-        return await link.ask(*await server.prepared(grant, request, now_ns))
+        sent = await server.prepared(grant, request, now_ns)
+        await turn.come()
+        return await link.ask(*sent, turn.over)
 
     async def _log_in(self, grant: Grant) -> None:
         """The link speaks for one client; another one needs another connection. Raises DialectError."""

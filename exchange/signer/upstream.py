@@ -168,8 +168,12 @@ class Link:
         self._reader = asyncio.create_task(self._read(), name="signer link")
         self._renewer: asyncio.Task[None] | None = None
 
-    async def ask(self, method: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The venue's reply, refusals included. Raises Unreachable or Untrusted."""
+    async def ask(
+        self, method: str, params: Mapping[str, Any], sent: Callable[[], None] = lambda: None
+    ) -> dict[str, Any]:
+        """The venue's reply, refusals included; ``sent`` is called once it is on its way. Raises Unreachable or
+        Untrusted.
+        """
         if self._is_over:
             raise Unreachable("the connection is over", sent=False)
         self._ids += 1
@@ -180,6 +184,7 @@ class Link:
         except ConnectionError as error:
             self._waiting.pop(self._ids, None)
             raise Unreachable(repr(error), sent=False) from error
+        sent()
         reply: dict[str, Any] = await waiter
         return reply
 

@@ -2,16 +2,24 @@
 
 from pathlib import Path
 
+import pytest
+
 from exchange.dialect.channels import PATTERNS, parse_channel
+from exchange.dialect.errors import Code
+from exchange.session import quoting
+from exchange.session.call import Call
 from exchange.session.elsewhere import CHANNELS_ELSEWHERE, ELSEWHERE
-from exchange.session.methods import METHODS
-from exchange.session.reference import SIGNED, page
+from exchange.session.methods import METHODS, SIGNED
+from exchange.session.reading import reads_of
+from exchange.session.reference import asyncapi, documents, openrpc
+from exchange.session.requests import Params, Request
 from tests.dialect.oracle import faults, names
 
-from .conftest import CALL
+from .conftest import CALL, complete
+from .test_session_scopes import NEEDS
 
 SUBSCRIBING = {f"{scope}/{name}" for scope in ("public", "private") for name in ("subscribe", "unsubscribe")}
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "DIALECT.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 WORDS = {
     "instrument_name": CALL,
     "interval": "100ms",
@@ -44,9 +52,48 @@ def test_channels_that_are_here_can_be_named():
         assert parse_channel(pattern.format_map(WORDS)) is None, pattern
 
 
-def test_the_page_is_what_the_code_says():
-    assert PAGE.read_text() == page()
+@pytest.mark.parametrize("name", ["DIALECT.md", "openrpc.json", "asyncapi.json"])
+def test_the_reference_is_what_the_code_says(name):
+    assert (DOCS / name).read_text() == documents()[name], "python -m exchange.session.reference docs"
     assert set(SIGNED) <= set(METHODS)
+
+
+def test_the_reference_tells_of_everything():
+    document = openrpc()
+    assert sorted(method["name"] for method in document["methods"]) == sorted(METHODS)
+    assert [method["name"] for method in document["methods"] if not method.get("summary")] == []
+    assert sorted(asyncapi()["channels"]) == sorted(PATTERNS)
+    assert {error["code"] for error in document["components"]["errors"].values()} == {code.value[0] for code in Code}
+
+
+class Asked(dict):
+    """Parameters that remember what they were asked for."""
+
+    def __init__(self, values):
+        super().__init__(values)
+        self.names = {}
+
+    def get(self, name, default=None):
+        self.names[name] = None
+        return super().get(name, default)
+
+
+@pytest.mark.parametrize("method", sorted(NEEDS))
+def test_what_a_method_reads_is_in_the_reference(trader, method):
+    """Whatever the running code asks a request for has been found in its source."""
+    (told,) = [each for each in openrpc()["methods"] if each["name"] == method]
+    client, asked = trader(1), Asked(NEEDS[method][1])
+    request = Request(1, method, Params(asked))
+    complete(client.venue, client.session.handle(request, client.venue.time_ns))
+    known = {param["name"] for param in told["params"]} | {"access_token"}
+    assert sorted(set(asked.names) - known) == []
+
+
+def test_reading_finds_what_is_inside_apart():
+    reads = reads_of(quoting.mass_quote, Call)
+    assert {"quotes", "mmp_group", "quote_id", "authorization", "detailed", "x_whole"} <= set(reads.whole)
+    assert {"instrument_name", "bid", "amount", "x_delta", "nonce"} <= set(reads.inner)
+    assert "bid" not in reads.whole
 
 
 def test_the_committed_copy_notices():

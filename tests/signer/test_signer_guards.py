@@ -14,8 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from exchange.session.methods import PRIVATE
-from exchange.session.reference import SIGNED
+from exchange.session.methods import PRIVATE, SIGNED
 from exchange.shell.gateway import Gateway
 from exchange.shell.wallet import Untrusted
 from exchange.signer import run

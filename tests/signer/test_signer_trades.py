@@ -5,6 +5,7 @@ import hmac
 import time
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from exchange.core.units import USDC_ONE
@@ -146,6 +147,22 @@ async def test_streams_are_the_venue_s_own(connect, signer):
     assert heard.count(names[0]) == 2
     assert names[1] in heard
     assert await maker.ask("private/get_cancel_on_disconnect") == {"scope": "connection", "enabled": False}
+
+
+async def test_requests_of_a_connection_keep_their_order(connect, signer):
+    """An order that has to be priced first is not overtaken by the question behind it."""
+    maker, call = await connect("maker"), signer.venue.call
+    first = await maker.ask("private/buy", instrument_name=call, amount=0.1, price=5)  # the venue knows the connection
+    stop = {"instrument_name": call, "amount": 0.1, "type": "stop_market", "trigger": "index_price"}
+    asked = [("private/buy", stop | {"trigger_price": 90_000}), ("private/get_open_orders", {})]
+    for number, (method, params) in enumerate(asked, 100):
+        await maker.socket.send_json({"jsonrpc": "2.0", "id": number, "method": method, "params": params})
+    replies = {}
+    while len(replies) < 2:
+        reply = msgspec.json.decode(await maker.socket.receive_str(timeout=10))
+        replies[reply["id"]] = reply["result"]
+    orders = (first, replies[100])
+    assert [item["order_id"] for item in replies[101]] == [placed["order"]["order_id"] for placed in orders]
 
 
 def hmac_header(name, uri, body="", verb="GET"):
