@@ -61,6 +61,9 @@ def _serve(options: argparse.Namespace) -> int:
     if not options.dev:
         sys.stderr.write("verbatim: only development venues exist so far; say --dev, and put no value on them\n")
         return IMPOSSIBLE
+    if (options.certificate is None) is not (options.private_key is None):
+        sys.stderr.write("verbatim: --certificate and --private-key go together\n")
+        return IMPOSSIBLE
     options.journal.parent.mkdir(parents=True, exist_ok=True)
 
     def ready(told: Ready) -> None:
@@ -71,12 +74,9 @@ def _serve(options: argparse.Namespace) -> int:
         stop = asyncio.Event()
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        where = Options(options.journal, options.chain, options.host, options.port)
-        await serve(
-            where._replace(taker_delay_ns=options.taker_delay, streams=options.index, seed=options.simulate),
-            ready,
-            stop,
-        )
+        said: dict[str, Any] = {name: getattr(options, name) for name in ("certificate", "private_key", "host", "port")}
+        said |= {"taker_delay_ns": options.taker_delay, "streams": options.index, "seed": options.simulate}
+        await serve(Options(options.journal, options.chain, **said), ready, stop)
 
     try:
         asyncio.run(run())
@@ -94,11 +94,21 @@ def _refusals() -> tuple[type[Exception], ...]:
     from exchange.shell.boot import Diverged  # noqa: PLC0415 - as above
     from exchange.shell.chain import ChainError  # noqa: PLC0415
     from exchange.shell.keys import NotADevelopmentChain  # noqa: PLC0415
+    from exchange.shell.serve import CertificateError  # noqa: PLC0415
     from exchange.shell.sources import SourceError  # noqa: PLC0415
     from exchange.shell.venue import SetupRefused  # noqa: PLC0415
     from journal import Damaged, StoreError  # noqa: PLC0415
 
-    return (ChainError, Damaged, Diverged, NotADevelopmentChain, SetupRefused, SourceError, StoreError)
+    return (
+        CertificateError,
+        ChainError,
+        Damaged,
+        Diverged,
+        NotADevelopmentChain,
+        SetupRefused,
+        SourceError,
+        StoreError,
+    )
 
 
 # -- demo -------------------------------------------------------------------------------------------------------------
@@ -269,6 +279,8 @@ def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
     index = command.add_mutually_exclusive_group()
     index.add_argument("--index", type=Path, metavar="FILE", help="JSON file naming WebSockets to take the index from")
     index.add_argument("--simulate", type=int, metavar="SEED", help="an index that walks at random from this seed")
+    command.add_argument("--certificate", type=Path, help="PEM file: speak TLS, with --private-key")
+    command.add_argument("--private-key", type=Path, help="PEM file of the certificate's key")
     command.set_defaults(run=_serve)
 
 

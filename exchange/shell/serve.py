@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import gc
 import signal
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
@@ -65,6 +66,8 @@ class Options(NamedTuple):
     taker_delay_ns: Nanos | None = None  # None: as the journal has it, none for a new one
     streams: Path | None = None  # names WebSockets to take the index from; None for the recording
     seed: int | None = None  # of a simulated index instead
+    certificate: Path | None = None  # PEM; with it the port speaks TLS and nothing else
+    private_key: Path | None = None
 
 
 class Trader(msgspec.Struct, frozen=True):
@@ -91,7 +94,7 @@ class Ready(msgspec.Struct, frozen=True):
 
 async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
     """Run a development venue until ``stop`` is set. Raises what stopped it otherwise."""
-    clock = SystemClock()
+    clock, tls = SystemClock(), _tls_of(options)
     settings = Settings(options.journal, DEV_TERMS, clock, options.url, taker_delay_ns=options.taker_delay_ns)
     feed = _feed_of(options, _now(clock))
     async with _listening(feed) as listener, open_venue(settings) as (venue, controls):
@@ -100,9 +103,9 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
         await devmarket.list_missing(venue, await _first_price(feed, clock, listener), _now(clock))
         await devmarket.until_final(venue, controls)
         await prices.begin(feed, _now(clock))
-        gc.collect()
-        gc.freeze()  # what the start has built stays; the collector need not walk it at every turn
-        async with venue.gateway(host=options.host, port=options.port) as gateway, asyncio.TaskGroup() as tasks:
+        _keep_what_stays()
+        edge = venue.gateway(host=options.host, port=options.port, tls=tls)
+        async with edge as gateway, asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(_heard(listener), name="index"),
                 tasks.create_task(again(venue.observe, LOOK_S), name="follow"),
@@ -122,6 +125,28 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
             for task in running:
                 task.cancel()
         await leave(venue, controls)
+
+
+def _keep_what_stays() -> None:
+    """What the start has built stays; the collector need not walk it at every turn."""
+    gc.collect()
+    gc.freeze()
+
+
+class CertificateError(Exception):
+    """The certificate or its key cannot be used."""
+
+
+def _tls_of(options: Options) -> ssl.SSLContext | None:
+    """What the port encrypts with, if it is to. Raises CertificateError."""
+    if options.certificate is None or options.private_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(options.certificate, options.private_key)
+    except (OSError, ssl.SSLError) as error:
+        raise CertificateError(f"{options.certificate}: {error}") from error
+    return context
 
 
 def _hear_operator(venue: Venue, tasks: asyncio.TaskGroup) -> None:

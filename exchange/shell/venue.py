@@ -6,6 +6,7 @@ the state from the journal, start to sequence. Imports the rest of the shell.
 
 import asyncio
 import contextlib
+import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
@@ -271,11 +272,19 @@ class Venue:
 
     # -- the door -----------------------------------------------------------------------------------------------------
 
-    def gateway(self, *, host: str = "127.0.0.1", port: int = 0, limits: Limits | None = None) -> Gateway:
+    def gateway(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> Gateway:
         """The edge in front of this venue, not yet listening."""
-        settings = gateway.Settings(limits=limits or Limits())
+        edge = gateway.Settings(limits=limits or Limits())
         publisher, hub = self.desk
-        return Gateway(publisher, self.sequencer, hub, clock=self.clock, settings=settings, host=host, port=port)
+        where: dict[str, Any] = {"host": host, "port": port, "tls": tls}
+        return Gateway(publisher, self.sequencer, hub, clock=self.clock, settings=edge, **where)
 
     # -- prices -------------------------------------------------------------------------------------------------------
 
