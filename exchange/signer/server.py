@@ -7,6 +7,7 @@ credentials, aiohttp.
 
 import asyncio
 import contextlib
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -34,6 +35,7 @@ from exchange.signing import SigningError
 
 IN_FLIGHT_MAX: Final = 64
 CONNECTIONS_MAX: Final = 256
+BUCKETS_MAX: Final = 4_096
 COSTS: Final = {"public/auth": 1_000}
 COST: Final = 100
 _OURS: Final = ("public/fork_token", "public/exchange_token")
@@ -63,7 +65,7 @@ class Server:
         self.clock = clock
         self.limits = limits
         self._traders = traders
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
         self._sockets: dict[Downstream, None] = {}
 
     def app(self) -> web.Application:
@@ -107,8 +109,15 @@ class Server:
         caller.bucket.spend(COSTS.get(request.method, COST), now_ns)
         if caller.grant is not None and request.method in SIGNED:
             name = caller.grant.address.decode()
-            bucket = self._buckets.setdefault(name, Bucket(self.limits, now_ns))
-            bucket.spend(self.limits.costs.matching, now_ns)
+            self.bucket(f"client {name}", now_ns).spend(self.limits.costs.matching, now_ns)
+
+    def bucket(self, name: str, now_ns: Nanos) -> Bucket:
+        """Credits that several connections share; those longest unused are forgotten first."""
+        found = self._buckets.pop(name, None) or Bucket(self.limits, now_ns)
+        self._buckets[name] = found
+        if len(self._buckets) > BUCKETS_MAX:
+            self._buckets.popitem(last=False)
+        return found
 
     def grant_of(self, caller: Caller, params: Params, now_ns: Nanos) -> Grant:
         """Who asks: by a token of the request, else by the connection. Raises unauthorized."""
@@ -156,7 +165,7 @@ class Server:
 
     async def _over_http(self, http: web.Request, request: Request, body: str, now_ns: Nanos) -> web.Response:
         remote = http.remote or ""
-        caller = Caller(remote, self._buckets.setdefault(f"from {remote}", Bucket(self.limits, now_ns)))
+        caller = Caller(remote, self.bucket(f"from {remote}", now_ns))
         try:
             caller.grant = self._proven(http, request, body, now_ns)
             self.spend(caller, request, now_ns)
