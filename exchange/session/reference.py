@@ -1,14 +1,13 @@
 """The API told from the code: methods with what they read, channels, errors, and what is not here and why.
 
-Writes docs/DIALECT.md, docs/openrpc.json and docs/asyncapi.json: ``python -m exchange.session.reference docs``. Imports
-methods, elsewhere, reading, dialect.
+Tells docs/DIALECT.md, docs/openrpc.json or docs/asyncapi.json: ``python -m exchange.session.reference DIALECT.md``.
+Imports methods, elsewhere, reading, dialect.
 """
 
 import inspect
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -26,8 +25,8 @@ from exchange.session.session import Session
 HEAD: Final = """# The dialect, name by name
 
 Every method and channel of the dialect, and ours (`x_`), with where it stands. This page is written by
-`python -m exchange.session.reference docs`, from what the venue answers with, and so are [openrpc.json](openrpc.json)
-(what each method reads, errors) and [asyncapi.json](asyncapi.json) (channels). What they mean: [API](API.md).
+`python -m exchange.session.reference DIALECT.md`, from what the venue answers with, and so are
+[openrpc.json](openrpc.json) (what each method reads, errors) and [asyncapi.json](asyncapi.json) (channels). What they mean: [API](API.md).
 
 `here`: answered. `signer`: the venue wants it signed, and [the signer](SIGNER.md) does that for clients that do not.
 Anything else is why it answers `10033 not_implemented`.
@@ -163,5 +162,4 @@ def documents() -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    for name, text in documents().items():
-        (Path(sys.argv[1]) / name).write_text(text)
+    sys.stdout.write(documents()[sys.argv[1]])

@@ -54,7 +54,7 @@ def test_channels_that_are_here_can_be_named():
 
 @pytest.mark.parametrize("name", ["DIALECT.md", "openrpc.json", "asyncapi.json"])
 def test_the_reference_is_what_the_code_says(name):
-    assert (DOCS / name).read_text() == documents()[name], "python -m exchange.session.reference docs"
+    assert (DOCS / name).read_text() == documents()[name], f"python -m exchange.session.reference {name} > docs/{name}"
     assert set(SIGNED) <= set(METHODS)
 
 
