@@ -26,7 +26,8 @@ HEAD: Final = """# The dialect, name by name
 
 Every method and channel of the dialect, and ours (`x_`), with where it stands. This page is written by
 `python -m exchange.session.reference DIALECT.md`, from what the venue answers with, and so are
-[openrpc.json](openrpc.json) (what each method reads, errors) and [asyncapi.json](asyncapi.json) (channels). What they mean: [API](API.md).
+[openrpc.json](openrpc.json) (what each method reads, errors) and [asyncapi.json](asyncapi.json) (channels). What they
+mean: [API](API.md).
 
 `here`: answered. `signer`: the venue wants it signed, and [the signer](SIGNER.md) does that for clients that do not.
 Anything else is why it answers `10033 not_implemented`.
