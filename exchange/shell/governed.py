@@ -12,6 +12,8 @@ from exchange.shell.chain import Address
 from exchange.shell.contract import artifact
 
 _ADDRESSES: Final = 2**160 - 1
+_ACCOUNTS: Final = 2**32 - 1
+_OFFERS: Final = 2**96 - 1  # a haircut above an account
 _DAY_S: Final = 86_400
 _CENT: Final = WAD // 100
 INSURANCE, STAKERS, RESERVE, OPERATOR = range(4)  # parts of the treasury
@@ -61,6 +63,9 @@ PARAMETERS: Final = (
     _share("share_of_operator", OPERATOR, 30 * _CENT),
     _address("receiver", "treasury", "set_receiver", Form.FREE),
     Parameter("spend", "treasury", "spend", None, Form.FREE, 0, 1, 100_000 * USDC_ONE, 0, 7 * _DAY_S),
+    Parameter("insurance", "clearing", "set_insurance", None, Form.PLAIN, 0, 1, _ACCOUNTS, 0, _DAY_S),
+    Parameter("provider", "clearing", "set_provider", None, Form.FREE, 0, 1, _OFFERS, 0, 3_600),
+    Parameter("provider_dropped", "clearing", "drop_provider", None, Form.FREE, 0, 1, _ACCOUNTS, 0, 3_600),
 )
 _ARTIFACTS: Final = {"clearing": "Clearing", "governor": "Governor", "vault": "Vault", "treasury": "Treasury"}
 

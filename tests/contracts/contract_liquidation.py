@@ -127,7 +127,9 @@ class Clinic(Venue):
         return Told(self.cash(account), self.positions(account))
 
     def provide(self, account: int, underlying: int, haircut: int, *, standing: bool = True) -> Receipt:
-        return self.send("governor", self.clearing, "set_provider", account, underlying, haircut, standing)
+        if not standing:
+            return self.send("governor", self.clearing, "drop_provider", underlying, account)
+        return self.send("governor", self.clearing, "set_provider", underlying, haircut << 32 | account)
 
     # -- the keeper ---------------------------------------------------------------------------------------------
 

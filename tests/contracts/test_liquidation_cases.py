@@ -212,16 +212,16 @@ def test_a_pool_of_one_underlying_takes_nothing_of_another(c):
 
 def test_only_the_governor_names_fund_and_providers(c):
     call = c.refused
-    assert call("set_provider", TWIN, 1, 5 * CENT, True) == "only_governor"
+    assert call("set_provider", 1, (5 * CENT) << 32 | TWIN) == "only_governor"
     assert call("set_insurance", TWIN) == "only_governor"
     assert call("set_insurance", TWIN, by="governor") == "insurance_set"
-    assert call("set_provider", 99, 1, 5 * CENT, True, by="governor") == "account_unknown"
-    assert call("set_provider", POOL, 2, 5 * CENT, True, by="governor") == "provider_known"
-    assert call("set_provider", FUND, 2, 5 * CENT, True, by="governor") == "provider_known"
-    assert call("set_provider", TWIN, 1, 10 * CENT + 1, True, by="governor") == "parameter_range"
-    assert call("set_provider", TWIN, 256, CENT, True, by="governor") == "parameter_range"
-    assert call("set_provider", TWIN, 1, CENT, False, by="governor") == "provider_unknown"
-    assert call("set_provider", POOL, 2, CENT, False, by="governor") == "provider_unknown"
+    assert call("set_provider", 1, (5 * CENT) << 32 | 99, by="governor") == "account_unknown"
+    assert call("set_provider", 2, (5 * CENT) << 32 | POOL, by="governor") == "provider_known"
+    assert call("set_provider", 2, (5 * CENT) << 32 | FUND, by="governor") == "provider_known"
+    assert call("set_provider", 1, (10 * CENT + 1) << 32 | TWIN, by="governor") == "parameter_range"
+    assert call("set_provider", 256, (CENT) << 32 | TWIN, by="governor") == "parameter_range"
+    assert call("drop_provider", 1, TWIN, by="governor") == "provider_unknown"
+    assert call("drop_provider", 2, POOL, by="governor") == "provider_unknown"
     assert call("flag_account", 99, FLAGGER, *c.prices(c.quoted(FALLEN))) == "account_unknown"
     assert call("flag_account", ME, 99, *c.prices()) == "account_unknown"
 
@@ -232,7 +232,7 @@ def test_providers_stand_in_the_order_of_their_price_and_then_their_time(c):
     c.provide(14, 1, 4 * CENT)
     listed = [entry & 2**32 - 1 for entry in c.clearing.call("providers_of", 1)]
     assert listed == [13, 12, 14, POOL]
-    assert c.refused("set_provider", 15, 1, CENT, True, by="governor") == "providers_full"
+    assert c.refused("set_provider", 1, CENT << 32 | 15, by="governor") == "providers_full"
     c.provide(12, 1, 4 * CENT, standing=False)
     assert [entry & 2**32 - 1 for entry in c.clearing.call("providers_of", 1)] == [13, 14, POOL]
     c.provide(12, 2, 4 * CENT)
