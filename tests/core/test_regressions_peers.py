@@ -9,16 +9,16 @@
 | 5 | self-trades that leave ghosts | below |
 | 6 | no way to cancel everything | below |
 | 7 | roundings nobody can trust | below, and `tests/session/test_session_orders.py` for the text of numbers |
-| 8 | legs of a combination margined one by one | below for positions; combinations as series of their own come with their book |
+| 8 | legs of a combination margined one by one | below for positions, and `test_combos.py` for orders |
 | 9 | accounts under portfolio margin | not a fault that a test here could show: STANDARD offsets inside an expiry is the model there is |
 | 10 | balances and books lost in a crash | below, and `tests/e2e/test_kill_serve.py` |
 | 11 | a replay that is not what happened | below, one test for each way it was found |
 | 12 | a snapshot that forgets who waits | below |
 | 13 | quantity lost when a partly filled order is changed, orders behind the first not found, phantom best prices | below |
-| 14 | a liquidation stopped by dust | there is no liquidation yet; dust of settlement: `tests/contracts/test_expiry_settlement.py` |
+| 14 | a liquidation stopped by dust | `test_liquidation.py`, whose markets have positions down to one unit; dust of settlement: `tests/contracts/test_expiry_settlement.py` |
 | 15 | rate limits that punish a refresh of many books at once | below |
 | 16 | an old price settling an expiry | below |
-| 17 | pools that cannot hedge or close | there is no pool; it comes with the automated maker |
+| 17 | pools that cannot hedge or close | `test_hedging.py` and `test_oamm_ladder.py`; the pool does not trade yet |
 | 18 | settlement of overlapping fills refused | below |
 | 19 | one oracle signer; money that leaves before it is needed | below |
 | 20 | fills missed while disconnected | below, and `tests/gateway/test_channels.py` |
