@@ -104,41 +104,38 @@ def set_insurance(account: uint32):
 
 
 @external
-def set_provider(underlying: uint32, entry: uint256):
+def set_provider(underlying: uint256, entry: uint256):
     """
     @notice Put an account on the list of those that take over risk in one underlying. Only the governor, who answers for it
             that the account never trades: its owner is a pool that cannot sign.
     @param entry What it has committed to, in 1e-18 of the requirement that it takes over, << 32 | account.
     """
     self._check_governor()
-    field: uint256 = convert(underlying, uint256)
     number: uint256 = entry & MASK_32
     haircut: uint256 = entry >> 32
     distress.check_account(convert(number, uint32))
     if liquidations.fields[number] != 0 or number == liquidations.insurance:
         fail.because("provider_known")
-    if haircut > distress.T.haircut or field >= 256:
+    if haircut > distress.T.haircut or underlying >= 256:
         fail.because("parameter_range")
-    if len(liquidations.providers[field]) == MAX_PROVIDERS:
+    if len(liquidations.providers[underlying]) == MAX_PROVIDERS:
         fail.because("providers_full")
-    self._rank(field, (haircut << 128) | (block.timestamp << 64) | number)
-    liquidations.fields[number] = field + 1
-    log ProviderSet(account=convert(number, uint32), underlying=underlying, haircut=haircut, standing=True)
+    self._rank(underlying, (haircut << 128) | (block.timestamp << 64) | number)
+    liquidations.fields[number] = underlying + 1
+    log ProviderSet(account=convert(number, uint32), underlying=convert(underlying, uint32), haircut=haircut, standing=True)
 
 
 @external
-def drop_provider(underlying: uint32, account: uint32):
+def drop_provider(underlying: uint256, account: uint256):
     """
     @notice Take an account off the list of an underlying. Only the governor. What it has taken over stays with it.
     """
     self._check_governor()
-    field: uint256 = convert(underlying, uint256)
-    number: uint256 = convert(account, uint256)
-    if liquidations.fields[number] != field + 1:
+    if underlying >= 256 or liquidations.fields[account] != underlying + 1:
         fail.because("provider_unknown")
-    self._strike(field, number)
-    liquidations.fields[number] = 0
-    log ProviderSet(account=account, underlying=underlying, haircut=0, standing=False)
+    self._strike(underlying, account)
+    liquidations.fields[account] = 0
+    log ProviderSet(account=convert(account, uint32), underlying=convert(underlying, uint32), haircut=0, standing=False)
 
 
 @internal

@@ -221,6 +221,9 @@ def test_only_the_governor_names_fund_and_providers(c):
     assert call("set_provider", 1, (10 * CENT + 1) << 32 | TWIN, by="governor") == "parameter_range"
     assert call("set_provider", 256, (CENT) << 32 | TWIN, by="governor") == "parameter_range"
     assert call("drop_provider", 1, TWIN, by="governor") == "provider_unknown"
+    # An address where the governor may put anything is refused by name too.
+    assert call("set_provider", 2**160 - 1, CENT << 32 | TWIN, by="governor") == "parameter_range"
+    assert call("drop_provider", 2**160 - 1, TWIN, by="governor") == "provider_unknown"
     assert call("drop_provider", 2, POOL, by="governor") == "provider_unknown"
     assert call("flag_account", 99, FLAGGER, *c.prices(c.quoted(FALLEN))) == "account_unknown"
     assert call("flag_account", ME, 99, *c.prices()) == "account_unknown"
