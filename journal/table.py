@@ -86,7 +86,8 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
     that nobody writes. With a log it is not: that reading would leave out what only the log holds.
     """
     uri = f"{path.absolute().as_uri()}?mode=ro"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE_S)
+    # A reading that is given up may be collected, and so closed, in another thread than began it.
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_PATIENCE_S, check_same_thread=False)
     try:
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError as error:
@@ -94,7 +95,7 @@ def connect_read_only(path: Path) -> sqlite3.Connection:
         archived = error.sqlite_errorcode & PRIMARY_CODE in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
         if not archived or scan_wal(path).state is not WalState.EMPTY:
             raise
-        return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None)
+        return sqlite3.connect(f"{uri}&immutable=1", uri=True, isolation_level=None, check_same_thread=False)
     return connection
 
 

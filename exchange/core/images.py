@@ -314,8 +314,6 @@ def restore(source: StateImage) -> State:
     _restore_breakers(state, source)
     _restore_awaited(state, source)
     _restore_register(state, source)
-    for queued in source.queued:
-        state.await_block(queued)
     if state.round is not None:
         assert state.config is not None
         state.view = view_of(state.round, state.expiries, state.series, state.config.standard, state.acc_at)

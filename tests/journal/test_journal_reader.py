@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,14 @@ def read_only(path: Path) -> Iterator[Path]:
 
 def test_a_journal_in_a_read_only_archive_is_read(read_only: Path, frames: list[Frame]) -> None:
     assert list(scan(read_only)) == frames
+
+
+def test_a_reading_that_is_given_up_may_be_closed_by_another_thread(path: Path) -> None:
+    """As the collector does with one that nobody holds any more."""
+    reading = scan(path)
+    next(reading)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(reading.close).result()
 
 
 def test_a_journal_that_another_program_locks_is_not_read_around_the_lock(path: Path) -> None:

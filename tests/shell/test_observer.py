@@ -42,6 +42,8 @@ def log_of(name: str, **values: Any) -> Log:
 
 
 def default(kind: str) -> Any:
+    if kind.endswith("[]"):
+        return [1, 1, 1]  # one position, or three changes
     if kind.endswith("[4]"):
         return (1, 1, 0, 0)
     return bytes(32) if kind == "bytes32" else 1

@@ -99,7 +99,7 @@ _WORDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     acts.CORRECTIONS.name: {"kind": ("FIRST", "CORRECTION")},
     acts.ADMIN.name: {"outcome": ("APPLIED", "REJECTED")},
-    money.CHAIN.name: {"x_kind": ("TRADE", "HEARTBEAT", "DEPOSIT", "WITHDRAWAL", "EXPIRY", "OFFBOOK")},
+    money.CHAIN.name: {"x_kind": ("TRADE", "HEARTBEAT", "DEPOSIT", "WITHDRAWAL", "EXPIRY", "OFFBOOK", "LIQUIDATION")},
     rows.ORDERS.name: {"x_of": ("order", "quote", "rfq_quote", "rfq_take", "request")},
 }
 _OF_FIELDS: Final[dict[str, dict[str, str]]] = {
