@@ -46,7 +46,7 @@ class Count(msgspec.Struct):
 
 
 class Ratio(Detector):
-    """Counts, and cases where the ratio of numbers is above the bound or nothing traded at all."""
+    """Counts, and cases where the ratio of numbers is above the bound; who trades nothing is held to the messages."""
 
     def __init__(self, bounds: Bounds) -> None:
         self._bounds = bounds
@@ -77,11 +77,11 @@ class Ratio(Detector):
         for count in self.rows():
             if count.orders < self._bounds.otr_least:
                 continue
-            ratio, most = count.number_ratio, self._bounds.otr_max * 1_000
-            if ratio is None or ratio > most:
+            ratio = count.orders * 1_000 if count.number_ratio is None else count.number_ratio
+            if ratio > self._bounds.otr_max * 1_000:
                 found = Evidence(dict((count.first, count.last)))
                 words = f"{count.orders:,} messages for {count.trades:,} trades"
-                score = (count.orders * 1_000 if ratio is None else ratio) // max(self._bounds.otr_max, 1)
+                score = ratio // max(self._bounds.otr_max, 1)
                 yield case(Practice.ORDER_TO_TRADE, [count.owner], [count.series], found, score, words)
 
 

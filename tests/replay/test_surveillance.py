@@ -244,6 +244,21 @@ def a_small_market(scene: Scene) -> Report:
     return _all_buy_from(scene, 3 * ONE)
 
 
+def _many_for_nothing(scene: Scene, count: int) -> Report:
+    for _ in range(count):
+        scene.cancel(3, scene.rest(3, "buy", 800))
+        scene.wait(2)
+    return scene.seen(Bounds(otr_max=40, otr_least=10, fleeting_least=1_000))
+
+
+def many_orders_for_nothing(scene: Scene) -> Report:
+    return _many_for_nothing(scene, 21)
+
+
+def fewer_orders_for_nothing(scene: Scene) -> Report:
+    return _many_for_nothing(scene, 20)
+
+
 COUNTED = Bounds(otr_max=10, otr_least=40, fleeting_least=1_000)
 
 
@@ -278,7 +293,10 @@ PLOTS: dict[Practice, tuple[tuple[Plot, Plot], ...]] = {
     Practice.TRIGGER_HUNTING: ((hunting, somebody_else_sells),),
     Practice.EXPIRY_WINDOW: ((pressing_the_window, trading_earlier),),
     Practice.CONCENTRATION: ((concentration, a_small_market),),
-    Practice.ORDER_TO_TRADE: ((many_orders_for_a_trade, as_many_taken_off_by_the_venue),),
+    Practice.ORDER_TO_TRADE: (
+        (many_orders_for_a_trade, as_many_taken_off_by_the_venue),
+        (many_orders_for_nothing, fewer_orders_for_nothing),
+    ),
 }
 
 
