@@ -198,6 +198,9 @@ class Anvil:
         """End the process as a power cut would."""
         if self._process.returncode is None:
             self._process.kill()
+            # Waited for before `stop` looks: a second signal would reap the dead child in asyncio's place, and
+            # its way of ending would be lost (3.11 then reports 255).
+            await self._process.wait()
         await self.stop()
 
     async def __aenter__(self) -> Self:
