@@ -29,12 +29,13 @@ from exchange.core import (
 )
 from exchange.core.events import Reject
 from exchange.core.invariants import ALL
+from exchange.dialect.bounds import Bound
 from exchange.dialect.errors import Code
 from exchange.publisher import candles, orderlog, publisher, statements, tape
-from exchange.session import access, requests
+from exchange.session import access
 from exchange.session import quoting as session_quoting
 from exchange.session.limits import Limits
-from exchange.shell import connection, gateway, outbox, sender, sequencer, watcher
+from exchange.shell import gateway, outbox, sender, sequencer, watcher
 from exchange.shell.deploy import Terms
 from journal import Damage, Refusal, SqliteSettings
 from journal import Limits as Backlog
@@ -128,8 +129,24 @@ def gaps(numbers: list[int]) -> list[int]:
 MIB, KIB = 1 << 20, 1 << 10
 EDGE, QUEUE, TERMS = Limits(), Backlog(), Terms()
 BOUNDS: dict[str, list[float]] = {
-    "a message": [EDGE.message_bytes_max, requests.CONTAINERS_MAX, EDGE.depth_max],
-    "a connection's requests": [EDGE.credits_max, EDGE.refill_per_s, connection.IN_FLIGHT_MAX],
+    "a message": [EDGE.message_bytes_max, EDGE.containers_max, EDGE.depth_max],
+    "a connection's requests": [EDGE.credits_max, EDGE.refill_per_s, EDGE.in_flight_max],
+    "a connection's cancels": [*EDGE.cancels.numbers()],
+    "orders, cancels and questions of an account, each": [
+        *EDGE.account_matching.numbers(),
+        *EDGE.account_cancels.numbers(),
+        *EDGE.account_queries.numbers(),
+    ],
+    "orders, edits and quotes of an account": [
+        EDGE.order_to_trade.free,
+        EDGE.order_to_trade.per_fill,
+        EDGE.order_to_trade.window_s / 3_600,
+    ],
+    "logins of an address that fail": [EDGE.guesses.credits_max, EDGE.guess_wait_s],
+    "connections of an account, of an address": [
+        EDGE.connections_per_account,
+        gateway.Settings().connections_per_address,
+    ],
     "a connection's channels": [EDGE.channels_max],
     "what a connection has not read": [outbox.MESSAGES_MAX, outbox.CHARS_MAX / MIB],
     "tickers and account summaries made in a tenth of a second": [publisher.TICKERS_MAX, publisher.PORTFOLIOS_MAX],
@@ -239,6 +256,8 @@ def test_decisions_that_sources_name_exist():
 def test_every_refusal_and_code_is_in_the_api():
     text = page("API.md")
     assert missing([reason.value for reason in Reject], text) == []
+    assert missing([bound.reason for bound in Bound], text) == []
+    assert [bound for bound in Bound if bound.value[2] not in text or bound.value[3] not in text] == []
     assert [code for code in Code if f"{code.value[0]} {code.value[1]}" not in text] == []
 
 

@@ -163,6 +163,10 @@ class Publisher:
         """What the latest record did; for rendering its reply."""
         return self._noted
 
+    def fills_of(self, account: int) -> int:
+        """How many trades of an account this process knows of; it never falls."""
+        return self.history.tape.counts[account]
+
     def change_id(self, series: int) -> int:
         """Seq of the last record that changed the book, or at which this process started."""
         return self._change_ids.get(series, self._base_change_id)

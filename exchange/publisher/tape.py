@@ -3,7 +3,7 @@
 Trades are kept with the orders that made them, so that each side is told its own. Imports core, dialect.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -38,6 +38,7 @@ class Tape:
         self.all: deque[Deal] = deque()
         self.of_series: dict[int, deque[Deal]] = {}
         self.of_account: dict[int, deque[Deal]] = {}
+        self.counts: Counter[int] = Counter()  # trades of each account, also those that are forgotten
 
     def clear(self) -> None:
         """Forget everything."""
@@ -49,6 +50,7 @@ class Tape:
         """Keep one more, and forget the oldest when there are too many."""
         for kept in self._places(deal):
             kept.append(deal)
+        self.counts.update(side.account for side, _ in deal.sides())
         if len(self.all) > TRADES_MAX:
             for kept in self._places(self.all[0]):
                 kept.popleft()

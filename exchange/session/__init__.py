@@ -6,15 +6,19 @@ dialect, signing and core.
 """
 
 from exchange.session.access import Grant, Tokens
-from exchange.session.limits import Bucket, Costs, Limits
+from exchange.session.fairness import Fairness
+from exchange.session.limits import Bucket, Costs, Limits, Purse, Rate
 from exchange.session.session import Session
 from exchange.session.work import Read, Reply, Several, Submit, Subscribe, Unsubscribe, Work
 
 __all__ = [
     "Bucket",
     "Costs",
+    "Fairness",
     "Grant",
     "Limits",
+    "Purse",
+    "Rate",
     "Read",
     "Reply",
     "Session",

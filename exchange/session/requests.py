@@ -10,14 +10,25 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from exchange.core.units import U63_MAX
+from exchange.dialect.bounds import Bound, beyond
 from exchange.dialect.errors import Code, DialectError
 from exchange.dialect.numbers import NotANumber, NotExact, decimal_of, units_of
 
 RequestId = int | str | None
 ID_CHARS_MAX: Final = 256
 TEXT_CHARS_MAX: Final = 4_096
-CONTAINERS_MAX: Final = 512  # a hundred quotes with both sides, and what is around them
 INT_MAX: Final = 2**64 - 1
+
+
+class Shape(NamedTuple):
+    """How long and how deep a message may be, and how many lists and objects it may hold."""
+
+    bytes_max: int
+    containers_max: int
+    depth_max: int
+
+
+_QUERY_TEXT: Final = Shape(TEXT_CHARS_MAX, 512, 4)
 
 
 class Request(NamedTuple):
@@ -40,14 +51,15 @@ class Malformed(Exception):
 _decoder: Final[msgspec.json.Decoder[Any]] = msgspec.json.Decoder(float_hook=decimal_of)
 
 
-def decode(text: str | bytes, bytes_max: int) -> Any:
+def decode(text: str | bytes, shape: Shape) -> Any:
     """JSON value with exact decimals. Raises DialectError for anything that is not sensible JSON."""
     raw = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
-    if len(raw) > bytes_max:
-        raise DialectError(Code.INVALID_REQUEST, reason="message_too_long", limit=bytes_max)
+    if len(raw) > shape.bytes_max:
+        raise beyond(Bound.MESSAGE_BYTES, value=len(raw), limit=shape.bytes_max)
     # The decoder recurses in C, and libraries raise the interpreter's recursion limit beyond what its stack holds.
-    if raw.count(b"[") + raw.count(b"{") > CONTAINERS_MAX:
-        raise DialectError(Code.PARSE_ERROR, reason="nested_too_deeply")
+    containers = raw.count(b"[") + raw.count(b"{")
+    if containers > shape.containers_max:
+        raise beyond(Bound.CONTAINERS, value=containers, limit=shape.containers_max)
     try:
         return _decoder.decode(raw)
     except msgspec.ValidationError as error:
@@ -56,17 +68,17 @@ def decode(text: str | bytes, bytes_max: int) -> Any:
         raise DialectError(Code.PARSE_ERROR, reason="not_json") from error
 
 
-def parse(text: str | bytes, *, bytes_max: int, depth_max: int, method: str | None = None) -> Request:
+def parse(text: str | bytes, shape: Shape, *, method: str | None = None) -> Request:
     """A request from its text; ``method`` replaces the one in the text. Raises Malformed."""
     try:
-        message = decode(text, bytes_max)
+        message = decode(text, shape)
     except DialectError as error:
         raise Malformed(None, error) from error
     if isinstance(message, list):
         raise Malformed(None, DialectError(Code.INVALID_REQUEST, reason="batches_are_not_supported"))
     if not isinstance(message, dict):
         raise Malformed(None, DialectError(Code.INVALID_REQUEST, reason="request_must_be_an_object"))
-    return _request(message if method is None else message | {"method": method}, depth_max)
+    return _request(message if method is None else message | {"method": method}, shape.depth_max)
 
 
 def _request(message: dict[str, Any], depth_max: int) -> Request:
@@ -107,13 +119,13 @@ def _id_of(message: dict[str, Any]) -> RequestId:
     return None
 
 
-def _check_depth(value: Any, depth: int) -> None:
+def _check_depth(value: Any, limit: int, depth: int = 1) -> None:
     """Refuse deep nesting."""
     if isinstance(value, dict | list):
-        if not depth:
-            raise DialectError(Code.INVALID_REQUEST, reason="nested_too_deeply")
+        if depth > limit:
+            raise beyond(Bound.DEPTH, value=depth, limit=limit)
         for item in value.values() if isinstance(value, dict) else value:
-            _check_depth(item, depth - 1)
+            _check_depth(item, limit, depth + 1)
 
 
 class Params:
@@ -247,8 +259,8 @@ class Params:
         if value is None:
             _required(name)
         if self.textual and isinstance(value, str):
-            value = decode(value, TEXT_CHARS_MAX)
-            _check_depth(value, 4)
+            value = decode(value, _QUERY_TEXT)
+            _check_depth(value, _QUERY_TEXT.depth_max)
         return value
 
 

@@ -3,7 +3,7 @@
 Keeps the login, the credits, the heartbeat and the topics of a connection. Imports everything of this package.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -14,16 +14,19 @@ from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
+from exchange.session.charges import Charge, cost_of, payer_of
 from exchange.session.elsewhere import ELSEWHERE
-from exchange.session.limits import Bucket, Limits
+from exchange.session.fairness import Fairness, Pool
+from exchange.session.limits import Limits, Purse
 from exchange.session.login import access_of, exchange, fork, grant_object, log_in
-from exchange.session.methods import LOGINS, ON_SOCKET, PRIVATE, PUBLIC, Cost
+from exchange.session.methods import LOGINS, ON_SOCKET, PRIVATE, PUBLIC
 from exchange.session.requests import Malformed, Params, Request, RequestId, parse, wrong
 from exchange.session.work import Envelope, Reply, Subscribe, Topic, Unsubscribe, Work
 
 HEARTBEAT_MIN_S: Final = 10
 HEARTBEAT_MAX_S: Final = 3_600
 MAINNETS: Final = (1,)
+_ELSE: Final = {"public/fork_token": fork, "public/exchange_token": exchange}
 CHANNEL_CHARS_MAX: Final = 128
 
 
@@ -44,7 +47,9 @@ class Session:
         limits: Limits,
         now_ns: Nanos,
         *,
-        bucket: Bucket | None = None,
+        purse: Purse | None = None,
+        fairness: Fairness | None = None,
+        remote: str = "",
         is_socket: bool = True,
     ) -> None:
         self.topics: dict[str, Topic] = {}
@@ -54,7 +59,10 @@ class Session:
         self._desk = desk
         self._tokens = tokens
         self._limits = limits
-        self._bucket = bucket or Bucket(limits, now_ns)
+        self._purse = purse or Purse(limits, now_ns)
+        self._fairness = fairness or Fairness(limits, desk.fills_of)
+        self._remote = remote
+        self._present: int | None = None  # the account that this connection counts for
         self._is_socket = is_socket
         self._beat_ns = 0
         self._last_in_ns = now_ns
@@ -68,7 +76,7 @@ class Session:
         self._last_in_ns, self._probed = now_ns, False
         limits = self._limits
         try:
-            request = parse(text, bytes_max=limits.message_bytes_max, depth_max=limits.depth_max, method=method)
+            request = parse(text, limits.shape, method=method)
         except Malformed as error:
             envelope = self._envelope(error.request_id, now_ns)
             return envelope.error(self._charged(limits.costs.malformed, now_ns) or error.error, now_ns)
@@ -83,14 +91,39 @@ class Session:
         """A well-formed request in, one piece of work out."""
         envelope = self._envelope(request.id, now_ns)
         try:
-            self._bucket.spend(self._cost_of(request), now_ns)
-            return self._dispatch(request, envelope, now_ns)
+            cost = cost_of(request, self._limits.costs)
+            (self._purse.cancels if cost.pool is Pool.CANCELS else self._purse.others).spend(cost.credits, now_ns)
+            return self._dispatch(request, cost, envelope, now_ns)
         except DialectError as refused:
             return envelope.error(refused, now_ns)
 
     def bear(self, access_token: str, now_ns: Nanos) -> None:
         """Take the login of a bearer token. Raises DialectError unauthorized."""
         self.grant = self._tokens.find(access_token, now_ns // NANOS_PER_SECOND)
+
+    def end(self) -> None:
+        """The connection is gone."""
+        self._count_for(None)
+
+    def _tried(self, attempt: Callable[[], Grant], now_ns: Nanos) -> Grant:
+        """A login that is no good counts against the address it comes from. Raises DialectError."""
+        self._fairness.require_guesses(self._remote, now_ns)
+        try:
+            return attempt()
+        except DialectError as error:
+            if error.code is Code.INVALID_CREDENTIALS:
+                self._fairness.guessed(self._remote, now_ns)
+            raise
+
+    def _count_for(self, account: int | None) -> None:
+        """This connection is one of an account's from now on, or nobody's. Raises DialectError."""
+        if account == self._present or not self._is_socket:
+            return
+        if account is not None:
+            self._fairness.enter(account)
+        if self._present is not None:
+            self._fairness.leave(self._present)
+        self._present = account
 
     def poll(self, now_ns: Nanos) -> Polled:
         """Heartbeats due, and whether the connection has lost its right to what it hears."""
@@ -127,32 +160,17 @@ class Session:
 
     def _charged(self, cost: int, now_ns: Nanos) -> DialectError | None:
         try:
-            self._bucket.spend(cost, now_ns)
+            self._purse.others.spend(cost, now_ns)
         except DialectError as error:
             return error
         return None
 
-    def _cost_of(self, request: Request) -> int:
-        costs = self._limits.costs
-        if request.method in LOGINS:
-            return costs.login
-        found = PUBLIC.get(request.method) or PRIVATE.get(request.method)
-        match found.cost if found is not None else Cost.QUERY:
-            case Cost.QUOTES:
-                return costs.matching + costs.quote * request.params.count("quotes")
-            case Cost.MATCHING:
-                return costs.matching
-            case Cost.LISTING:
-                return costs.listing
-            case _:
-                return costs.query
-
-    def _dispatch(self, request: Request, envelope: Envelope, now_ns: Nanos) -> Work:
+    def _dispatch(self, request: Request, cost: Charge, envelope: Envelope, now_ns: Nanos) -> Work:
         method, params = request.method, request.params
         if method == "public/auth":
             return self._auth(params, envelope, now_ns)
         if method in LOGINS:
-            given = (fork if method == "public/fork_token" else exchange)(self._tokens, self._desk, params, now_ns)
+            given = self._tried(lambda: _ELSE[method](self._tokens, self._desk, params, now_ns), now_ns)
             return envelope.result(grant_object(given, params, now_ns), now_ns)
         if method in ON_SOCKET:
             return self._on_socket(method, params, envelope, now_ns)
@@ -162,6 +180,8 @@ class Session:
                 raise DialectError(Code.NOT_IMPLEMENTED, reason=ELSEWHERE[method])
             raise DialectError(Code.METHOD_NOT_FOUND)
         access = self._access(params, now_ns) if method in PRIVATE else None
+        if access is not None:
+            self._charge_account(params, access, cost, now_ns)
         return found.handler(
             Call(self._desk, params, envelope, now_ns, access, self.number if self._is_socket else None)
         )
@@ -175,9 +195,17 @@ class Session:
             raise DialectError(Code.UNAUTHORIZED, reason="login_required")
         return access_of(grant, self._desk, now_ns)
 
+    def _charge_account(self, params: Params, access: Access, cost: Charge, now_ns: Nanos) -> None:
+        """What the account pays that is meant, whichever of its connections this is. Raises too_many_requests."""
+        account = payer_of(params, access)
+        self._fairness.charge(account, cost.pool, cost.credits, now_ns)
+        if cost.messages:
+            self._fairness.ratio.count(account, cost.messages, now_ns)
+
     def _auth(self, params: Params, envelope: Envelope, now_ns: Nanos) -> Work:
-        grant = log_in(self._tokens, self._desk, params, now_ns)
+        grant = self._tried(lambda: log_in(self._tokens, self._desk, params, now_ns), now_ns)
         self._require_same_ears(grant)
+        self._count_for(payer_of(Params({}), access_of(grant, self._desk, now_ns)))
         self.grant = grant
         return envelope.result(grant_object(grant, params, now_ns), now_ns)
 
@@ -253,6 +281,7 @@ class Session:
         if params.flag("invalidate_token", default=True) and self.grant is not None:
             self._tokens.forget(self.grant)
         self.grant = None
+        self._count_for(None)
         return Unsubscribe(envelope.result(None, now_ns), self._forget(list(self.topics)), ends=True)
 
 

@@ -26,7 +26,6 @@ from exchange.shell.sequencer import Halted, Overloaded, TakenBack
 
 T = TypeVar("T")
 
-IN_FLIGHT_MAX: Final = 64
 HEARTBEAT_CLOSE: Final = 4000
 _log = structlog.get_logger(__name__)
 
@@ -77,6 +76,7 @@ class Connection:
         hub: Hub,
         clock: Clock,
         outbox: Outbox,
+        in_flight_max: int,
     ) -> None:
         self.session = session
         self._born_s = asyncio.get_running_loop().time()
@@ -88,7 +88,7 @@ class Connection:
         self._hub = hub
         self._clock = clock
         self._outbox = outbox
-        self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
+        self._in_flight = asyncio.Semaphore(in_flight_max)
         self._tasks: set[asyncio.Task[None]] = set()
         self._attendance = Attendance(backend)
         self._keeps = False  # it said goodbye, so its orders stay

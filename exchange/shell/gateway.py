@@ -5,19 +5,21 @@ flight, words waiting to be read. Imports session, broadcast, connection, aiohtt
 """
 
 import asyncio
+import ipaddress
 import secrets
 import ssl
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, NamedTuple, Self
+from typing import Any, Final, Self
 
 import msgspec
 import structlog
 from aiohttp import web
 
+from exchange.dialect.bounds import Bound, beyond
 from exchange.dialect.errors import HALTED, OVERLOADED, Code, DialectError
 from exchange.publisher import Publisher
-from exchange.session import Bucket, Limits, Reply, Session, Tokens, Work
+from exchange.session import Fairness, Limits, Purse, Reply, Session, Tokens, Work
 from exchange.session.requests import Params, Request
 from exchange.session.work import Read, Several, Submit
 from exchange.shell.broadcast import Hub
@@ -26,7 +28,7 @@ from exchange.shell.connection import Backend, Connection, complete
 from exchange.shell.outbox import CHARS_MAX, MESSAGES_MAX, Outbox
 from exchange.shell.sequencer import Halted, Overloaded
 
-BUCKETS_MAX: Final = 65_536
+PURSES_MAX: Final = 65_536
 SWEEP_S: Final = 0.5
 _JSON: Final = "application/json"
 _log = structlog.get_logger(__name__)
@@ -34,11 +36,12 @@ _log = structlog.get_logger(__name__)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Settings(NamedTuple):
-    """Bounds of the edge."""
+class Settings(msgspec.Struct, frozen=True):
+    """Bounds of the edge. An address is one of IPv4, or 64 bits of IPv6, which is what a household gets."""
 
     limits: Limits = Limits()
     connections_max: int = 8_192
+    connections_per_address: int = 2_048
     first_message_s: float = 10.0
     body_s: float = 10.0
     ping_s: float = 30.0  # a peer that is gone without a word is noticed within one and a half of it
@@ -47,21 +50,40 @@ class Settings(NamedTuple):
 
 
 class Door:
-    """Counts connections and shows out those that never ask for anything."""
+    """Counts connections, of all and of each address, and shows out those that never ask for anything."""
 
     def __init__(self, server: web.Server, settings: Settings) -> None:
         self._server = server
         self._max = settings.connections_max
+        self._max_each = settings.connections_per_address
         self._patience_s = settings.first_message_s
         self._silent: OrderedDict[Any, float] = OrderedDict()
+        self._seated: dict[str, dict[Any, None]] = {}
 
     def __call__(self) -> asyncio.Protocol:
-        """A protocol for a new connection; one too many is closed at once."""
-        if len(self._server.connections) >= self._max:
-            return _Full()
+        """A protocol for a new connection."""
+        return _Guest(self)
+
+    def seat(self, transport: asyncio.Transport) -> Any | None:
+        """Who serves a connection from now on; None for one too many."""
+        address = block_of(transport.get_extra_info("peername"))
+        if len(self._server.connections) >= self._max or len(self._of(address)) >= self._max_each:
+            return None
         protocol = self._server()
+        self._seated.setdefault(address, {})[protocol] = None
         self._silent[protocol] = asyncio.get_running_loop().time() + self._patience_s
         return protocol
+
+    def _of(self, address: str) -> dict[Any, None]:
+        """Connections of an address; when that looks like too many, without those that have gone."""
+        held = self._seated.get(address, {})
+        return self._present(address) if len(held) >= self._max_each else held
+
+    def _present(self, address: str) -> dict[Any, None]:
+        held = {protocol: None for protocol in self._seated.pop(address, {}) if protocol.transport is not None}
+        if held:
+            self._seated[address] = held
+        return held
 
     def spoke(self, request: web.Request) -> None:
         """A whole request came: the connection is somebody's."""
@@ -74,15 +96,38 @@ class Door:
             protocol, _ = self._silent.popitem(last=False)
             if protocol.transport is not None:
                 protocol.transport.abort()
+        for address in list(self._seated):
+            self._present(address)
 
 
-class _Full(asyncio.Protocol):
-    """Hangs up: the venue has all the connections it takes."""
+def block_of(peer: Any) -> str:
+    """The address that counts: one of IPv4, 64 bits of IPv6; empty where there is none."""
+    host = peer[0] if isinstance(peer, tuple) and peer else ""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return str(host)
+    if isinstance(address, ipaddress.IPv4Address):
+        return str(address)
+    mapped = address.ipv4_mapped
+    return str(mapped) if mapped is not None else str(ipaddress.ip_network((address, 64), strict=False))
+
+
+class _Guest(asyncio.Protocol):
+    """A new connection until it has a seat; hung up on at once when there is none."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Close."""
+        """Hand over, or close."""
         assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+        seated = self._door.seat(transport)
+        if seated is None:
+            transport.abort()
+            return
+        transport.set_protocol(seated)
+        seated.connection_made(transport)
 
 
 class Gateway:
@@ -110,7 +155,8 @@ class Gateway:
         self._host = host
         self._tls = tls
         self._tokens = Tokens(lambda: secrets.token_urlsafe(32))
-        self._buckets: OrderedDict[str, Bucket] = OrderedDict()
+        self._purses: OrderedDict[str, Purse] = OrderedDict()
+        self._fairness = Fairness(self._settings.limits, publisher.fills_of)
         self._runner = web.AppRunner(self._app(), access_log=None, shutdown_timeout=1.0, keepalive_timeout=75.0)
         self._door: Door | None = None
         self._listening: asyncio.Server | None = None
@@ -194,13 +240,16 @@ class Gateway:
             max_msg_size=limits.message_bytes_max + 1, compress=False, timeout=2.0, heartbeat=self._settings.ping_s
         )
         await socket.prepare(request)
-        session = Session(self._publisher, self._tokens, limits, self._clock.now_ns())
+        session = self._begun(_remote_of(request), is_socket=True)
         outbox = Outbox(self._settings.outbox_messages, self._settings.outbox_chars)
-        connection = Connection(socket, request, session, self._backend, self._hub, self._clock, outbox)
+        connection = Connection(
+            socket, request, session, self._backend, self._hub, self._clock, outbox, limits.in_flight_max
+        )
         self.connections[connection] = None
         try:
             await connection.run()
         finally:
+            session.end()
             self.connections.pop(connection, None)
         return socket
 
@@ -213,8 +262,8 @@ class Gateway:
             async with asyncio.timeout(self._settings.body_s):
                 body = await request.read()
         except web.HTTPRequestEntityTooLarge:
-            limit = self._settings.limits.message_bytes_max
-            error = DialectError(Code.INVALID_REQUEST, reason="message_too_long", limit=limit)
+            limit, told = self._settings.limits.message_bytes_max, request.content_length or 0
+            error = beyond(Bound.MESSAGE_BYTES, value=max(told, limit + 1), limit=limit)
             return _answer(session.refuse(error, now_ns), 413)
         except TimeoutError:
             return _answer(session.refuse(DialectError(Code.TIMED_OUT, reason="body_too_slow"), now_ns), 408)
@@ -235,8 +284,21 @@ class Gateway:
         return await self._done(session.handle(call, self._clock.now_ns()))
 
     def _session(self, request: web.Request) -> Session:
-        now_ns, bucket = self._clock.now_ns(), self._bucket(request)
-        return Session(self._publisher, self._tokens, self._settings.limits, now_ns, bucket=bucket, is_socket=False)
+        """A conversation of one request, which shares the credits of its address."""
+        remote = _remote_of(request)
+        return self._begun(remote, is_socket=False, purse=self._purse(remote))
+
+    def _begun(self, remote: str, *, is_socket: bool, purse: Purse | None = None) -> Session:
+        return Session(
+            self._publisher,
+            self._tokens,
+            self._settings.limits,
+            self._clock.now_ns(),
+            purse=purse,
+            fairness=self._fairness,
+            remote=remote,
+            is_socket=is_socket,
+        )
 
     async def _done(self, work: Work) -> web.Response:
         if isinstance(work, Submit | Several | Read):
@@ -258,16 +320,13 @@ class Gateway:
             return _answer(session.refuse(error, now_ns), 401)
         return None
 
-    def _bucket(self, request: web.Request) -> Bucket:
-        """Credits of the remote address, shared by its requests; the longest unused address is forgotten first."""
-        remote = request.remote or ""
-        bucket = self._buckets.get(remote)
-        if bucket is None:
-            bucket = self._buckets[remote] = Bucket(self._settings.limits, self._clock.now_ns())
-            if len(self._buckets) > BUCKETS_MAX:
-                self._buckets.popitem(last=False)
-        self._buckets.move_to_end(remote)
-        return bucket
+    def _purse(self, remote: str) -> Purse:
+        """Credits of an address, shared by its requests; the longest unused address is forgotten first."""
+        purse = self._purses.pop(remote, None) or Purse(self._settings.limits, self._clock.now_ns())
+        self._purses[remote] = purse
+        if len(self._purses) > PURSES_MAX:
+            self._purses.popitem(last=False)
+        return purse
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         """Whether the venue still sequences, and how far it has come."""
@@ -279,6 +338,10 @@ class Gateway:
         except Overloaded:
             return web.json_response({"status": "overloaded", "error": OVERLOADED.object()}, status=503)
         return web.json_response({"status": "ok", "seq": seq}, dumps=lambda value: msgspec.json.encode(value).decode())
+
+
+def _remote_of(request: web.Request) -> str:
+    return block_of((request.remote or "",))
 
 
 def _answer(reply: Reply, status: int = 0) -> web.Response:

@@ -13,14 +13,14 @@ from typing import Final, NamedTuple
 
 from exchange.core.units import NANOS_PER_SECOND, Nanos, seconds_of
 from exchange.dialect.errors import Code, DialectError
-from exchange.session import Bucket, Limits, Tokens
+from exchange.session import Bucket, Rate, Tokens
 from exchange.session.access import DEFAULT_SCOPE, SCOPE_BYTES_MAX, Grant
 from exchange.session.requests import Params
 from exchange.signer.config import ClientSettings
 
 WINDOW_NS: Final = 60 * NANOS_PER_SECOND
 SEEN_MAX: Final = 65_536
-GUESSES: Final = Limits(credits_max=10_000, refill_per_s=100)
+GUESSES: Final = Rate(credits_max=10_000, refill_per_s=100)
 GUESS_COST: Final = 1_000  # ten in a row, then one in ten seconds
 REMOTES_MAX: Final = 4_096
 _GRANTS: Final = ("client_credentials", "client_signature", "refresh_token")
@@ -75,7 +75,7 @@ class Credentials:
 
     def _prove(self, name: str, remote: str, now_ns: Nanos, secret: str) -> None:
         client, bucket = self._clients.get(name), self._bucket(remote, now_ns)
-        bucket.spend(0, now_ns)
+        bucket.require(0, now_ns)
         held = client.client_secret if client is not None else secrets.token_urlsafe(32)
         if not hmac.compare_digest(held.encode(), secret.encode()):
             bucket.spend(GUESS_COST, now_ns)

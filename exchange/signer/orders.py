@@ -19,7 +19,7 @@ from exchange.dialect.rfqs import ANY_PART, WHOLE
 from exchange.session.asking import Asked, asked_of, edited, linked, price_of, protection_of, qty_of
 from exchange.session.methods import SIGNED
 from exchange.session.quoting import sides_of
-from exchange.session.requests import Params, decode, wrong
+from exchange.session.requests import Params, Shape, decode, wrong
 from exchange.shell.wallet import Nonces
 from exchange.signer.catalogue import Ask, Catalogue
 from exchange.signer.keys import Key
@@ -37,7 +37,7 @@ _NUMBERS: Final = (
 )
 _FLAGS: Final = ("post_only", "reject_post_only", "reduce_only", "mmp", "detailed", "disclosed", "x_whole")
 _LISTS: Final = ("otoco_config", "quotes", "legs", "authorization")
-_LIST_CHARS_MAX: Final = 65_536
+_LISTS_SHAPE: Final = Shape(bytes_max=65_536, containers_max=512, depth_max=8)
 _MARKETS: Final = ("market", "stop_market", "take_market")
 _RFQ_TIFS: Final = {"fill_or_kill": FOK, "immediate_or_cancel": IOC}
 _LEGS_MAX: Final = 4
@@ -54,7 +54,7 @@ def typed(params: Params) -> Params:
         elif name in _FLAGS:
             values[name] = params.flag(name)
         elif name in _LISTS and isinstance(value, str):
-            values[name] = decode(value, _LIST_CHARS_MAX)
+            values[name] = decode(value, _LISTS_SHAPE)
     return Params(values)
 
 

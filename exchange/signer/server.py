@@ -17,6 +17,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from exchange.core.commands import SCOPE_TRADE
 from exchange.core.units import Nanos
+from exchange.dialect.bounds import Bound, beyond
 from exchange.dialect.errors import Code, DialectError
 from exchange.session import Bucket, Limits
 from exchange.session.access import Grant
@@ -113,7 +114,7 @@ class Server:
 
     def bucket(self, name: str, now_ns: Nanos) -> Bucket:
         """Credits that several connections share; those longest unused are forgotten first."""
-        found = self._buckets.pop(name, None) or Bucket(self.limits, now_ns)
+        found = self._buckets.pop(name, None) or Bucket(self.limits.connection, now_ns)
         self._buckets[name] = found
         if len(self._buckets) > BUCKETS_MAX:
             self._buckets.popitem(last=False)
@@ -144,13 +145,10 @@ class Server:
         now_ns = self.clock.now_ns()
         try:
             body = await http.text()
-            named = http.match_info.get("method")
-            limits = self.limits
-            request = parse(
-                body.strip() or '{"id":0}', bytes_max=limits.message_bytes_max, depth_max=limits.depth_max, method=named
-            )
+            request = parse(body.strip() or '{"id":0}', self.limits.shape, method=http.match_info.get("method"))
         except web.HTTPRequestEntityTooLarge:
-            error = DialectError(Code.INVALID_REQUEST, reason="message_too_long", limit=self.limits.message_bytes_max)
+            limit, told = self.limits.message_bytes_max, http.content_length or 0
+            error = beyond(Bound.MESSAGE_BYTES, value=max(told, limit + 1), limit=limit)
             return _answer(self.refused(None, error, now_ns))
         except UnicodeDecodeError:
             return _answer(self.refused(None, DialectError(Code.PARSE_ERROR, reason="not_json"), now_ns))
@@ -265,7 +263,7 @@ class Downstream:
         self._server = server
         self._socket = socket
         self._transport = http.transport
-        self._caller = Caller(http.remote or "", Bucket(server.limits, server.clock.now_ns()))
+        self._caller = Caller(http.remote or "", Bucket(server.limits.connection, server.clock.now_ns()))
         self._outbox = Outbox()
         self._in_flight = asyncio.Semaphore(IN_FLIGHT_MAX)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -340,7 +338,7 @@ class Downstream:
     async def _answer(self, text: str, turn: Turn) -> None:
         server, now_ns = self._server, self._server.clock.now_ns()
         try:
-            request = parse(text, bytes_max=server.limits.message_bytes_max, depth_max=server.limits.depth_max)
+            request = parse(text, server.limits.shape)
         except Malformed as malformed:
             self._send(_text(server.refused(malformed.request_id, malformed.error, now_ns)))
             return

@@ -6,13 +6,17 @@ import json
 import statistics
 import time
 
+import msgspec
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from exchange.session import Limits
 from exchange.session.limits import UNLIMITED
-from exchange.shell.gateway import Settings
+from exchange.shell.client import Refused
+from exchange.shell.gateway import Settings, block_of
+
+from .conftest import key_of
 
 HALF_OPEN = 1_000
 
@@ -38,7 +42,7 @@ async def _closed(socket, seconds=10.0):
         ("", -32700, "not_json"),
         ("{", -32700, "not_json"),
         ('{"id":1,"method":"public/test","params":{"x":1e999}}', -32700, "number_out_of_range"),
-        ("[" * 30_000, -32700, "nested_too_deeply"),
+        ("[" * 30_000, -32700, "too_many_lists_and_objects"),
         ("[]", -32600, "batches_are_not_supported"),
         ('"text"', -32600, "request_must_be_an_object"),
         ('{"method":"public/test"}', -32600, "id_must_be_an_integer_or_a_string"),
@@ -105,6 +109,49 @@ async def test_one_connection_too_many_is_hung_up_on(open_venue):
         assert await clients[0].call("public/test")
         for client in clients:
             await client.close()
+
+
+async def test_one_address_does_not_take_every_seat_and_who_leaves_makes_room(open_venue):
+    async with open_venue(Settings(limits=UNLIMITED, connections_per_address=3)) as venue:
+        clients = [await venue.client() for _ in range(3)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", venue.gateway.port)
+        async with asyncio.timeout(5):
+            await _gone(reader)
+        writer.close()
+        assert await clients[0].call("public/test")
+        await clients.pop().close()
+        clients.append(await venue.client())
+        for client in clients:
+            await client.close()
+
+
+@pytest.mark.parametrize(
+    ("peer", "address"),
+    [
+        (("192.0.2.7", 1), "192.0.2.7"),
+        (("::ffff:192.0.2.7", 1, 0, 0), "192.0.2.7"),
+        (("2001:db8:0:1:aaaa::1", 1, 0, 0), "2001:db8:0:1::/64"),
+        (("2001:db8:0:1:bbbb::2%eth0", 1, 0, 0), "2001:db8:0:1::/64"),
+        (("", 0), ""),
+        (None, ""),
+    ],
+)
+def test_whoever_has_a_whole_block_of_addresses_counts_as_one(peer, address):
+    assert block_of(peer) == address
+
+
+async def test_connections_of_an_account_are_counted_over_all_sockets(open_venue):
+    limits = msgspec.structs.replace(UNLIMITED, connections_per_account=2)
+    async with open_venue(Settings(limits=limits)) as venue:
+        one, two, three = await venue.client(1), await venue.client(1), await venue.client()
+        with pytest.raises(Refused, match="account_connections_exceeded"):
+            await three.login(key_of(1))
+        await one.close()
+        async with asyncio.timeout(5):
+            while len(venue.gateway.connections) > 2:
+                await three.call("public/test")
+        await three.login(key_of(1))
+        await asyncio.gather(two.close(), three.close())
 
 
 async def test_a_thousand_half_open_sockets_do_not_move_the_latency_of_others(venue):

@@ -6,7 +6,7 @@ Who is not logged in: `test_session_wire`; whose scope is too small: `test_sessi
 import pytest
 
 from exchange.session import Limits
-from exchange.session.limits import Costs
+from exchange.session.limits import Costs, Rate
 from exchange.session.methods import ON_SOCKET, PRIVATE
 
 from .conftest import CALL, PUT
@@ -43,7 +43,7 @@ OF_WHAT_IS_NAMED = {
     "private/execute_block_trade",
 }
 PRIVATE_METHODS = sorted(PRIVATE)
-TIGHT = Limits(credits_max=1_000, refill_per_s=1, costs=Costs(login=1_000))
+TIGHT = Limits(credits_max=1_000, refill_per_s=1, costs=Costs(login=1_000), cancels=Rate(1, 1))
 
 
 @pytest.mark.parametrize("method", [*PRIVATE_METHODS, *(name for name in ON_SOCKET if name.startswith("private/"))])

@@ -37,8 +37,8 @@ def test_the_envelope(trader):
         ('{"id":1,"method":"public/test","params":{"a":1e65}}', None, -32700, "number_out_of_range"),
         ('{"id":1,"params":{"a":0.' + "1" * 63 + "}}", None, -32700, "number_out_of_range"),
         ('{"id":1,"params":{"a":' + "1" * 5_000 + "}}", None, -32700, "number_out_of_range"),
-        ("[" * 60_000, None, -32700, "nested_too_deeply"),
-        ('{"a":' * 600, None, -32700, "nested_too_deeply"),
+        ("[" * 60_000, None, -32700, "too_many_lists_and_objects"),
+        ('{"a":' * 600, None, -32700, "too_many_lists_and_objects"),
         ('{"id":1,"method":"public/test","params":{"a":[[[[[[[[[1]]]]]]]]]}}', 1, -32600, "nested_too_deeply"),
         ('{"id":1,"method":"public/test","params":{"a":"\\ud800"}}', None, -32700, "not_json"),
         ('{"id":"\\ud800","method":"public/test"}', None, -32700, "not_json"),
@@ -73,7 +73,7 @@ def test_depth_is_bounded_whatever_libraries_did_to_the_recursion_limit(trader):
         reply = trader(1).send("[" * 65_000)
     finally:
         sys.setrecursionlimit(limit)
-    assert reply["error"]["data"]["reason"] == "nested_too_deeply"
+    assert reply["error"]["data"]["reason"] == "too_many_lists_and_objects"
 
 
 @pytest.mark.parametrize("size", [65_536, 65_537])
