@@ -7,22 +7,28 @@ import argparse
 import asyncio
 import contextlib
 import getpass
-import logging
 import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 import structlog
+
+from exchange.operations import logs
+from exchange.operations.loading import SettingsError, add_flags, load, merged
+from exchange.operations.settings import SCHEMAS, KeeperSettings, LogSection, ServeSettings
+
+if TYPE_CHECKING:
+    from pydantic_settings import CliSettingsSource
 
 DONE: Final = 0
 FAILED: Final = 1
 IMPOSSIBLE: Final = 2
 KEY_BYTES: Final = 32
-DELAY_MAX_MS: Final = 1_000  # the machine opens no venue that holds takers back for longer
 
 _log = structlog.get_logger(__name__)
 
@@ -33,53 +39,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write("verbatim: refusing to run under python -O: assertions guard the money\n")
         return IMPOSSIBLE
     options = _parser().parse_args(arguments)
-    _log_to_stderr(logging.INFO if options.verbose else logging.WARNING)
+    logs.begin(LogSection(), verbose=options.verbose)
     return int(options.run(options))
-
-
-def _log_to_stderr(level: int) -> None:
-    """Logs are for operators: one line each on stderr, so that stdout stays what was asked for."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
 
 
 # -- serve ------------------------------------------------------------------------------------------------------------
 
 
-def _serve(options: argparse.Namespace) -> int:
-    from exchange.shell.serve import Options, Ready, serve  # noqa: PLC0415 - help should not load an EVM
+def _serve(flags: "CliSettingsSource[ServeSettings]", options: argparse.Namespace) -> int:
+    from exchange.operations.serving import run  # noqa: PLC0415
+    from exchange.shell.serve import Ready  # noqa: PLC0415
 
-    if not options.dev:
-        sys.stderr.write("verbatim: only development venues exist so far; say --dev, and put no value on them\n")
-        return IMPOSSIBLE
-    if (options.certificate is None) is not (options.private_key is None):
-        sys.stderr.write("verbatim: --certificate and --private-key go together\n")
-        return IMPOSSIBLE
-    options.journal.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        settings = load(ServeSettings, options, flags)
+        logs.begin(settings.log, verbose=options.verbose)
+    except (SettingsError, OSError) as refused:
+        return _impossible(str(refused))
+    if not settings.venue.dev:
+        return _impossible("only development venues exist so far; say --dev, and put no value on them")
+    settings.venue.journal.parent.mkdir(parents=True, exist_ok=True)
 
     def ready(told: Ready) -> None:
         sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
         sys.stdout.flush()
 
-    async def run() -> None:
-        stop = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        said: dict[str, Any] = {name: getattr(options, name) for name in ("certificate", "private_key", "host", "port")}
-        said |= {"taker_delay_ns": options.taker_delay, "streams": options.index, "seed": options.simulate}
-        await serve(Options(options.journal, options.chain, **said), ready, stop)
-
     try:
-        asyncio.run(run())
+        asyncio.run(run(settings, ready))
     except _refusals() as refused:
         sys.stderr.write(f"verbatim: {type(refused).__name__}: {refused}\n")
         return FAILED
@@ -87,6 +72,13 @@ def _serve(options: argparse.Namespace) -> int:
         _log.exception("venue_failed")
         return FAILED
     return DONE
+
+
+def _impossible(sentences: str) -> int:
+    """Say each thing that is wrong with what was asked for."""
+    for sentence in sentences.splitlines():
+        sys.stderr.write(f"verbatim: {sentence}\n")
+    return IMPOSSIBLE
 
 
 def _refusals() -> tuple[type[Exception], ...]:
@@ -210,17 +202,24 @@ def _chain_verify(options: argparse.Namespace) -> int:
     return _founding(run, IMPOSSIBLE)
 
 
-def _keeper(options: argparse.Namespace) -> int:
-    from exchange.shell.founding import keep  # noqa: PLC0415 - as above
+def _keeper(flags: "CliSettingsSource[KeeperSettings]", options: argparse.Namespace) -> int:
+    from exchange.shell.founding import keep  # noqa: PLC0415
+
+    try:
+        settings = load(KeeperSettings, options, flags)
+        logs.begin(settings.log, verbose=options.verbose)
+    except (SettingsError, OSError) as refused:
+        return _impossible(str(refused))
+    chores = settings.chores
 
     def tell(text: str) -> None:
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
 
     def run() -> int:
-        every_s = None if options.once else options.every
+        every_s = None if chores.once else chores.every
         with contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(keep(options.manifest, options.rpc, options.key_file, every_s, tell))
+            asyncio.run(keep(chores.manifest, chores.rpc, chores.key_file, every_s, tell))
         return DONE
 
     return _founding(run, FAILED)
@@ -243,6 +242,23 @@ def _founding(run: Callable[[], int], unreachable: int) -> int:
         return unreachable
 
 
+# -- settings ---------------------------------------------------------------------------------------------------------
+
+
+def _settings(options: argparse.Namespace) -> int:
+    from exchange.operations import reference  # noqa: PLC0415 - as above
+
+    if options.check is not None:
+        try:
+            told = merged(SCHEMAS[options.of], options.check, {})
+        except SettingsError as refused:
+            return _impossible(str(refused))
+        sys.stdout.write(told.model_dump_json(indent=2) + "\n")
+        return DONE
+    sys.stdout.write(reference.example(options.of) if options.example else reference.page())
+    return DONE
+
+
 # -- arguments --------------------------------------------------------------------------------------------------------
 
 
@@ -255,33 +271,15 @@ def _parser() -> argparse.ArgumentParser:
     _add_signer(commands)
     _add_chain(commands)
     _add_keeper(commands)
+    _add_settings(commands)
     return parser
 
 
-def _delay_ns(text: str) -> int:
-    """Whole milliseconds as nanoseconds; ArgumentTypeError beyond what a venue may hold orders back."""
-    if not (text.isdecimal() and int(text) <= DELAY_MAX_MS):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of milliseconds up to {DELAY_MAX_MS}")
-    return int(text) * 10**6
-
-
 def _add_serve(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
     text = "Run a venue until stopped; it restarts from its journal. Prints one JSON line when it can be traded on."
     command = commands.add_parser("serve", help="run a venue", description=text)
-    command.add_argument("--dev", action="store_true", help="development keys, tokens and prices")
-    command.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    command.add_argument("--port", type=int, default=0, help="port to listen on; by default one that is free")
-    default = Path("var/venue.journal")
-    command.add_argument("--journal", type=Path, default=default, help="the journal file (%(default)s)")
-    command.add_argument("--chain", help="URL of a development node; by default a chain inside the process")
-    held = "how long orders that can take are held back, in milliseconds up to 1000; a journal keeps what it began with"
-    command.add_argument("--taker-delay", type=_delay_ns, metavar="MS", help=held)
-    index = command.add_mutually_exclusive_group()
-    index.add_argument("--index", type=Path, metavar="FILE", help="JSON file naming WebSockets to take the index from")
-    index.add_argument("--simulate", type=int, metavar="SEED", help="an index that walks at random from this seed")
-    command.add_argument("--certificate", type=Path, help="PEM file: speak TLS, with --private-key")
-    command.add_argument("--private-key", type=Path, help="PEM file of the certificate's key")
-    command.set_defaults(run=_serve)
+    command.set_defaults(run=partial(_serve, add_flags(command, ServeSettings)))
 
 
 def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -328,14 +326,20 @@ def _add_chain(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") 
 
 
 def _add_keeper(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+
     text = "Do what anyone may on the contracts of a manifest and somebody has to; one JSON line for each call made."
     command = commands.add_parser("keeper", help="do the chores of the contracts", description=text)
-    command.add_argument("--manifest", type=Path, required=True, metavar="FILE", help="the deployment")
-    command.add_argument("--rpc", required=True, metavar="URL", help="the node")
-    command.add_argument("--key-file", type=Path, required=True, metavar="FILE", help="private key of who pays the gas")
-    command.add_argument("--every", type=float, default=12.0, metavar="S", help="seconds between looks (%(default)s)")
-    command.add_argument("--once", action="store_true", help="look once and end")
-    command.set_defaults(run=_keeper)
+    command.set_defaults(run=partial(_keeper, add_flags(command, KeeperSettings)))
+
+
+def _add_settings(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "Print what can be set: a page of Markdown, or a TOML file with every setting at its default."
+    command = commands.add_parser("settings", help="what can be set, and whether a file would do", description=text)
+    command.add_argument("of", nargs="?", choices=["serve", "keeper"], default="serve", help="whose (%(default)s)")
+    what = command.add_mutually_exclusive_group()
+    what.add_argument("--example", action="store_true", help="print a TOML file")
+    what.add_argument("--check", type=Path, metavar="FILE", help="0 and the settings as merged, or 2 and what is wrong")
+    command.set_defaults(run=_settings)
 
 
 _INIT: Final = "Put a session key into a keystore, pin the venue as it is now, and write settings for one client."

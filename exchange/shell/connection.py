@@ -7,6 +7,7 @@ Imports session, broadcast, outbox, sequencer's errors.
 import asyncio
 import contextlib
 from collections.abc import Callable
+from functools import partial
 from typing import Final, Protocol, TypeVar
 
 import structlog
@@ -165,13 +166,13 @@ class Connection:
                 await self._in_flight.acquire()
                 task = asyncio.create_task(self._perform(work))
                 self._tasks.add(task)
-                task.add_done_callback(self._performed)
+                task.add_done_callback(partial(self._performed, work))
 
-    def _performed(self, task: asyncio.Task[None]) -> None:
+    def _performed(self, work: Submit | Several | Read | Subscribe, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._in_flight.release()
         if not task.cancelled() and task.exception() is not None:
-            _log.error("request_failed", exc_info=task.exception())
+            _log.error("request_failed", request=work.envelope.id, exc_info=task.exception())
             self.end("internal error")
 
     async def _perform(self, work: Submit | Several | Read | Subscribe) -> None:

@@ -6,6 +6,7 @@ flight, words waiting to be read. Imports session, broadcast, connection, aiohtt
 
 import asyncio
 import ipaddress
+import itertools
 import secrets
 import ssl
 from collections import OrderedDict
@@ -161,6 +162,7 @@ class Gateway:
         self._door: Door | None = None
         self._listening: asyncio.Server | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._numbers = itertools.count(1)
 
     @property
     def url(self) -> str:
@@ -246,6 +248,7 @@ class Gateway:
             socket, request, session, self._backend, self._hub, self._clock, outbox, limits.in_flight_max
         )
         self.connections[connection] = None
+        structlog.contextvars.bind_contextvars(connection=next(self._numbers))  # for the log; this task is its own
         try:
             await connection.run()
         finally:

@@ -12,7 +12,7 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import msgspec
 import structlog
@@ -22,7 +22,7 @@ from exchange.core.events import Cancelled, PhaseChanged, Rejected, Traded, Uncr
 from exchange.core.images import digest
 from exchange.core.state import State
 from exchange.core.units import TWAP_SECONDS, Nanos, Price, Seconds, seconds_of
-from exchange.shell import devmarket
+from exchange.shell import devmarket, gateway
 from exchange.shell.chain import ChainError, ChainUnavailable, DevControls, checksum, to_address
 from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.deploy import Terms
@@ -36,6 +36,7 @@ from exchange.shell.timekeeping import read_clock
 from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
 from exchange.shell.watcher import FinalityBroken
 from exchange.signing import address_of
+from journal import SqliteSettings
 
 BLOCK_S: Final = 1.0
 LOOK_S: Final = 0.2
@@ -46,8 +47,8 @@ HEARTBEAT_S: Final = 900.0
 LISTING_S: Final = 60.0
 BACKOFF_MAX_S: Final = 30.0
 ROUND_TRIES: Final = 3
-FIRST_PRICE_TRIES: Final = 100
 LEAVE_S: Final = 10.0
+FIRST_PRICE_TRIES: Final = 100
 
 # A development venue may sleep for days between two starts and must settle what it had sealed before; its node may be
 # one whose finality is a minute and more behind.
@@ -68,6 +69,9 @@ class Options(NamedTuple):
     seed: int | None = None  # of a simulated index instead
     certificate: Path | None = None  # PEM; with it the port speaks TLS and nothing else
     private_key: Path | None = None
+    edge: gateway.Settings = gateway.Settings()
+    storage: SqliteSettings = SqliteSettings()
+    leave_s: float = LEAVE_S  # what is under way at the end may take so long
 
 
 class Trader(msgspec.Struct, frozen=True):
@@ -95,7 +99,8 @@ class Ready(msgspec.Struct, frozen=True):
 async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
     """Run a development venue until ``stop`` is set. Raises what stopped it otherwise."""
     clock, tls = SystemClock(), _tls_of(options)
-    settings = Settings(options.journal, DEV_TERMS, clock, options.url, taker_delay_ns=options.taker_delay_ns)
+    chosen: dict[str, Any] = {"taker_delay_ns": options.taker_delay_ns, "storage": options.storage}
+    settings = Settings(options.journal, DEV_TERMS, clock, options.url, **chosen)
     feed = _feed_of(options, _now(clock))
     async with _listening(feed) as listener, open_venue(settings) as (venue, controls):
         prices = Prices(venue, DevKeys.make())
@@ -104,8 +109,8 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
         await devmarket.until_final(venue, controls)
         await prices.begin(feed, _now(clock))
         _keep_what_stays()
-        edge = venue.gateway(host=options.host, port=options.port, tls=tls)
-        async with edge as gateway, asyncio.TaskGroup() as tasks:
+        edge = venue.gateway(host=options.host, port=options.port, edge=options.edge, tls=tls)
+        async with edge as door, asyncio.TaskGroup() as tasks:
             running = [
                 tasks.create_task(_heard(listener), name="index"),
                 tasks.create_task(again(venue.observe, LOOK_S), name="follow"),
@@ -120,11 +125,11 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
                 tasks.create_task(again(partial(look_at_bond, venue), LISTING_S), name="bond"),
             ]
             _hear_operator(venue, tasks)
-            ready(await _ready(venue, options, gateway.url, owners))
+            ready(await _ready(venue, options, door.url, owners))
             await stop.wait()
             for task in running:
                 task.cancel()
-        await leave(venue, controls)
+        await leave(venue, controls, options.leave_s)
 
 
 def _keep_what_stays() -> None:
@@ -211,13 +216,13 @@ async def _settle(venue: Venue) -> None:
         _log.critical("settlement_stopped", error=str(error))
 
 
-async def leave(venue: Venue, controls: DevControls) -> None:
+async def leave(venue: Venue, controls: DevControls, leave_s: float = LEAVE_S) -> None:
     """Take what was traded to the contracts, if they answer in time: who knows when there will be a next start.
 
     Fills of an expiry must be settled a window after it at the latest, and the venue may sleep through that.
     """
     try:
-        async with asyncio.timeout(LEAVE_S):
+        async with asyncio.timeout(leave_s):
             await venue.sequencer.record(c.SealBatch())
             await controls.mine(1)  # the round the batch names may be younger than the newest block
             await venue.settler.step()

@@ -43,7 +43,7 @@ from exchange.shell.settler import Settler
 from exchange.shell.snapshots import Keeper, directory_of
 from exchange.shell.watcher import FinalisedLogs, Position, Reorged, Watcher, WatchEvent
 from exchange.signing import address_of, domain_separator
-from journal import SqliteStore, Writer
+from journal import SqliteSettings, SqliteStore, Writer
 
 SIGNERS: Final = 5
 CLOCK_SLACK_NS: Final = 5 * NANOS_PER_SECOND
@@ -278,13 +278,15 @@ class Venue:
         host: str = "127.0.0.1",
         port: int = 0,
         limits: Limits | None = None,
+        edge: gateway.Settings | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> Gateway:
-        """The edge in front of this venue, not yet listening."""
-        edge = gateway.Settings(limits=limits or Limits())
+        """The edge in front of this venue, not yet listening. ``limits`` take the place of those of ``edge``."""
+        settings = edge or gateway.Settings()
+        settings = msgspec.structs.replace(settings, limits=limits) if limits is not None else settings
         publisher, hub = self.desk
         where: dict[str, Any] = {"host": host, "port": port, "tls": tls}
-        return Gateway(publisher, self.sequencer, hub, clock=self.clock, settings=edge, **where)
+        return Gateway(publisher, self.sequencer, hub, clock=self.clock, settings=settings, **where)
 
     # -- prices -------------------------------------------------------------------------------------------------------
 
@@ -356,6 +358,7 @@ class Settings(NamedTuple):
     finality_depth: int = 2
     tap: Callable[[State, Outcome], None] = lambda _state, _outcome: None
     taker_delay_ns: Nanos | None = None  # instead of what the terms say; of a journal that is there it must be its own
+    storage: SqliteSettings = SqliteSettings()
 
 
 def deployment_path(journal: Path) -> Path:
@@ -395,7 +398,7 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
     async with contextlib.AsyncExitStack() as stack:
         # The journal first: a second venue on it, or one that cannot vouch for it, must not touch the chain either.
         store = await stack.enter_async_context(
-            await SqliteStore.open(settings.journal, GENESIS, schemas=[codec.SCHEMA_FP])
+            await SqliteStore.open(settings.journal, GENESIS, schemas=[codec.SCHEMA_FP], settings=settings.storage)
         )
         snapshots = directory_of(settings.journal)
         booted = await boot(store, snapshots)

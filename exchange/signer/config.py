@@ -3,7 +3,9 @@
 A file that holds secrets must be its owner's alone. Imports nothing of this package.
 """
 
+import difflib
 import ipaddress
+import re
 import stat
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -63,7 +65,7 @@ def load(path: Path) -> Settings:
     try:
         settings = msgspec.json.decode(path.read_bytes(), type=Settings, dec_hook=_path)
     except (msgspec.MsgspecError, UnicodeError) as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise ConfigError(f"{path}: {error}{_nearest(str(error))}") from error
     _check(settings)
     here = path.parent
     clients = [msgspec.structs.replace(client, keystore=here / client.keystore) for client in settings.clients]
@@ -82,6 +84,14 @@ def _path(kind: type, value: object) -> Path:
     if kind is not Path or not isinstance(value, str):
         raise NotImplementedError(kind)
     return Path(value)
+
+
+def _nearest(sentence: str) -> str:
+    """Which field was meant, if the sentence names one that does not exist."""
+    unknown = re.search(r"unknown field `(.+?)`", sentence)
+    fields = [name for kind in (Settings, Listen, ClientSettings, Venue) for name in kind.__struct_fields__]
+    near = difflib.get_close_matches(unknown[1], fields, 1) if unknown is not None else []
+    return f"; the nearest is {near[0]}" if near else ""
 
 
 def require_private(path: Path) -> None:

@@ -56,6 +56,7 @@ def test_paths_are_relative_to_the_file(written, tmp_path):
         ({"listen": {"host": "example.org", "port": 80}}, "loopback"),
         ({"listen": {"host": "0.0.0.0", "port": None, "tls_port": 1}}, "certificate"),
         ({"listen": {"port": None}}, "port or a tls_port"),
+        ({"listen": {"tls_prt": 1}}, "nearest is tls_port"),
         ({"clients": []}, "one entry"),
         ({"clients": PLAIN["clients"] * 2}, "of its own"),
         ({"clients": [PLAIN["clients"][0] | {"client_secret": "short"}]}, "characters"),
