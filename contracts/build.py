@@ -1,13 +1,14 @@
 """Compile the contracts into `exchange/artifacts/`, from a wheel build or from the command line.
 
 `CamelCase.vy` is deployable, `snake_case.vy` is a module of one. Each artifact carries ABI, deployment
-bytecode, runtime size, a digest of everything it was compiled from, and the compiler. The same sources give the
-same bytes, and a file whose digest still matches is left alone. May import the standard library, hatchling and
-vyper; the package itself carries no compiler.
+bytecode, runtime size, a digest of all sources and one of those it was compiled from, and the compiler. The same
+sources give the same bytes, and what was compiled from sources that have not changed is not compiled again. May
+import the standard library, hatchling and vyper; the package itself carries no compiler.
 """
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -31,6 +32,10 @@ class CodeTooLargeError(Exception):
     """A contract is larger than a chain would accept."""
 
 
+class ImportNotUnderstoodError(Exception):
+    """A source imports in a way that this file does not follow, so that a change of it would be overlooked."""
+
+
 class LayoutError(Exception):
     """Two contracts that share a storage would read different things in a slot."""
 
@@ -41,23 +46,51 @@ def deployables(root: Path = CONTRACTS) -> list[Path]:
 
 
 def sources_digest(root: Path = CONTRACTS) -> str:
-    """SHA-256 over the path and text of every source and of this file; modules may be shared by any contract."""
+    """SHA-256 over the path and text of every source and of this file: what a manifest of a deployment names."""
+    return _digest(sorted(root.rglob("*.vy")))
+
+
+def made_from(path: Path, root: Path = CONTRACTS) -> list[Path]:
+    """The sources that one contract is compiled from: its own, its parts' and all they import, in a fixed order.
+
+    Raises ImportNotUnderstoodError rather than overlook one.
+    """
+    found: set[Path] = set()
+    waiting = [path, *(path.with_stem(name) for name in PARTS.get(path.stem, ()))]
+    while waiting:
+        source = waiting.pop()
+        if source not in found:
+            found.add(source)
+            waiting += _imports(source, root)
+    return sorted(found)
+
+
+def _imports(source: Path, root: Path) -> Iterator[Path]:
+    for line in source.read_text().splitlines():
+        if not re.match(r"(import|from)\s", line):
+            continue
+        match = re.fullmatch(r"from (\w+) import (\w+)", line)
+        if match is None or not (module := root / match[1] / f"{match[2]}.vy").is_file():
+            raise ImportNotUnderstoodError(f"{source.name}: {line}; write `from folder import module`")
+        yield module
+
+
+def _digest(sources: list[Path]) -> str:
     digest = hashlib.sha256()
-    for path in [*sorted(root.rglob("*.vy")), Path(__file__).resolve()]:
+    for path in [*sources, Path(__file__).resolve()]:
         text = path.read_bytes()
         digest.update(f"{path.name}:{len(text)}:".encode())
         digest.update(text)
     return digest.hexdigest()
 
 
-def is_current(path: Path, digest: str) -> bool:
-    """Whether an artifact was made from these very sources."""
-    if not path.is_file():
-        return False
+def _artifact(path: Path) -> dict[str, Any]:
+    """What a file says; nothing if it is missing, torn or of another shape."""
     try:
-        return bool(json.loads(path.read_text())["source_sha256"] == digest)
-    except (ValueError, KeyError, TypeError):
-        return False
+        body = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return body if isinstance(body, dict) else {}
 
 
 def compile_contract(path: Path, root: Path = CONTRACTS) -> dict[str, Any]:
@@ -92,6 +125,7 @@ def _version() -> str:
     return str(vyper.__version__)
 
 
+@functools.cache  # a part is compiled for the contract it belongs to, and for itself
 def _compile(path: Path, root: Path) -> tuple[dict[str, Any], int]:
     """What the compiler says of one contract, and its size as deployed."""
     # Imported here, so that an up-to-date tree can be checked where no compiler is installed.
@@ -126,14 +160,18 @@ def immutable_bytes(layout: dict[str, Any]) -> int:
 def build(artifacts: Path = ARTIFACTS) -> list[Path]:
     """Bring every artifact up to date and return their paths."""
     artifacts.mkdir(parents=True, exist_ok=True)
-    digest = sources_digest()
+    _compile.cache_clear()  # of a build before, whose sources may have changed since
+    everything = sources_digest()
     paths = []
     for source in deployables():
         path = artifacts / f"{source.stem}.json"
         paths.append(path)
-        if is_current(path, digest):
+        stamp = {"name": source.stem, "source_sha256": everything, "made_from_sha256": _digest(made_from(source))}
+        before = _artifact(path)
+        if stamp.items() <= before.items():
             continue
-        artifact = {"name": source.stem, "source_sha256": digest, **compile_contract(source)}
+        same = before.get("made_from_sha256") == stamp["made_from_sha256"]
+        artifact = (before if same else compile_contract(source)) | stamp
         # Replaced in one step: a test that loads it at this moment sees the old one or the new one.
         partial = path.with_suffix(f".{os.getpid()}.partial")
         partial.write_text(json.dumps(artifact, sort_keys=True, indent=1) + "\n")

@@ -72,7 +72,7 @@ def builder():
     return module
 
 
-# Compiles everything twice.
+# Compiles everything once more than the installation did.
 @pytest.mark.timeout(600)
 def test_artifacts_fit_a_chain_are_the_same_every_time_and_are_made_once(tmp_path):
     build = builder()
@@ -90,6 +90,48 @@ def test_artifacts_fit_a_chain_are_the_same_every_time_and_are_made_once(tmp_pat
     stamp = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
     build.build(tmp_path)
     assert stamp == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def sources(folder, **texts):
+    for name, text in texts.items():
+        path = folder / f"{name.replace('__', '/')}.vy"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+    return folder / "core" / "Vault.vy"
+
+
+def test_what_a_contract_is_made_from_is_followed_to_the_end(tmp_path):
+    build = builder()
+    vault = sources(tmp_path, core__Vault="from lib import a\n", lib__a="from lib import b\n", lib__b="", lib__c="")
+    assert [path.stem for path in build.made_from(vault, tmp_path)] == ["Vault", "a", "b"]
+    clearing = {path.stem for path in build.made_from(ROOT / "contracts" / "core" / "Clearing.vy")}
+    assert clearing >= {"Clearing", "Office", "Blocks", "Cases", "Liquidations", "liquidations", "batches"}
+
+
+@pytest.mark.parametrize(
+    "line", ["import lib.a", "from lib import a as b", "from lib import a, b", "from ethereum import x"]
+)
+def test_an_import_that_would_be_overlooked_is_refused(tmp_path, line):
+    build = builder()
+    with pytest.raises(build.ImportNotUnderstoodError, match="write `from folder import module`"):
+        build.made_from(sources(tmp_path, core__Vault=f"{line}\n", lib__a=""), tmp_path)
+
+
+@pytest.mark.parametrize("changed", ["Token", "Clearing"])
+def test_only_what_a_change_reaches_is_compiled_again(tmp_path, monkeypatch, changed):
+    build = builder()
+    for path in build.build():
+        body = json.loads(path.read_text())
+        if path.stem == changed:
+            body["made_from_sha256"] = "another"
+        (tmp_path / path.name).write_text(json.dumps(body | {"source_sha256": "another"}))
+    compiled = []
+    monkeypatch.setattr(build, "compile_contract", lambda path: compiled.append(path.stem) or {"bytecode": "new"})
+    made = {path.stem: json.loads(path.read_text()) for path in build.build(tmp_path)}
+    assert compiled == [changed]
+    assert {body["source_sha256"] for body in made.values()} == {build.sources_digest()}
+    assert made[changed]["bytecode"] == "new"
+    assert made["Vault"]["bytecode"].startswith("0x")
 
 
 @pytest.mark.parametrize("chain_id", [1, 10, 8453, 42161, 11155111])
