@@ -190,6 +190,18 @@ class Revert(StrEnum):
     PROPOSAL_REJECTED = "proposal_rejected"
     PROPOSAL_VETOED = "proposal_vetoed"
     PROPOSAL_EXECUTED = "proposal_executed"
+    # Pool
+    ONLY_MANAGER = "only_manager"
+    POOL_CLOSED = "pool_closed"
+    POOL_BOND = "pool_bond"
+    POOL_CAP = "pool_cap"
+    POOL_SOUND = "pool_sound"
+    NAV_RANGE = "nav_range"
+    EPOCH_EARLY = "epoch_early"
+    BOND_EARLY = "bond_early"
+    QUOTE_SIGNATURE = "quote_signature"
+    QUOTE_ROUND = "quote_round"
+    QUOTE_WITHIN = "quote_within"
     # RiskArrays and Portfolio
     VOLS_UNKNOWN = "vols_unknown"
     CELL_RANGE = "cell_range"

@@ -13,23 +13,26 @@ from exchange.core.shares import (
     DEAD_SHARES,
     FEE,
     FIRST_DEPOSIT_MIN,
-    Deposit,
+    SUPPLY_MAX,
+    Entry,
     Nav,
     Option,
-    Withdrawal,
+    Widths,
     nav_of,
     payout_for,
+    price_of,
     serve,
     shares_for,
+    width_of,
 )
-from exchange.core.units import QTY_ONE, WAD
+from exchange.core.units import QTY_ONE, WAD, YEAR_SECONDS
 from tests import vectors
 
 
 def test_a_deposit_pays_the_high_value() -> None:
     vector = vectors.named("lp_shares_deposit")
     given_ = {key: int(value) * USDC for key, value in vector["inputs"].items()}
-    found = shares_for(given_["deposit"], given_["supply"], given_["nav_high"])
+    found = shares_for(given_["deposit"], price_of(given_["supply"], given_["nav_high"], given_["deposit"]))
     assert found == int(vector["expected"]["shares_floor"]) * USDC
     assert found < given_["deposit"] * given_["supply"] // given_["nav_low"]
 
@@ -43,84 +46,86 @@ def test_a_withdrawal_gets_the_low_value_less_the_fee() -> None:
 
 
 def test_longs_at_the_bid_are_low_and_shorts_at_the_bid_are_high() -> None:
-    option = (10 * WAD, WAD)
+    option = (10 * USDC, USDC)
     assert nav_of(100 * USDC, [Option(2 * QTY_ONE, *option)]) == Nav(118 * USDC, 122 * USDC)
     assert nav_of(100 * USDC, [Option(-2 * QTY_ONE, *option)]) == Nav(78 * USDC, 82 * USDC)
-    assert nav_of(0, [Option(QTY_ONE, WAD, 3 * WAD)]) == Nav(0, 4 * USDC)
+    assert nav_of(0, [Option(QTY_ONE, USDC, 3 * USDC)]) == Nav(0, 4 * USDC)
     assert nav_of(5, [Option(1, 1, 0)]) == Nav(5, 6)
     assert nav_of(5, []) == Nav(5, 5)
 
 
-def test_the_first_deposit_leaves_dead_shares_behind() -> None:
-    opened = serve(0, Nav(0, 0), (Deposit(1, 999), Deposit(2, FIRST_DEPOSIT_MIN), Deposit(3, 5)), (), 0)
-    assert opened.minted == (0, FIRST_DEPOSIT_MIN - DEAD_SHARES, 5)
-    assert opened.supply == FIRST_DEPOSIT_MIN + 5
-    assert opened.cash == FIRST_DEPOSIT_MIN + 5
+def test_a_width_is_a_share_of_the_mark_or_points_of_vol_whichever_is_less() -> None:
+    widths = Widths(WAD // 2, WAD // 20)
+    month = YEAR_SECONDS // 12
+    assert width_of(widths, 100 * USDC, 100_000 * USDC, month) == 50 * USDC
+    at_the_money = width_of(widths, 6_854 * USDC, 100_000 * USDC, month)
+    assert 577 * USDC < at_the_money < 578 * USDC  # five points of a vega of 115.5 a point
+    assert width_of(widths, 1, 1, 0) == 1
+    assert width_of(Widths(0, 0), 10**9, 10**9, month) == 0
+
+
+def test_the_first_deposits_leave_dead_shares_behind() -> None:
+    opened = serve(0, Nav(0, 0), FIRST_DEPOSIT_MIN, 0, 0)
+    assert opened == (Entry(FIRST_DEPOSIT_MIN - DEAD_SHARES, FIRST_DEPOSIT_MIN), FIRST_DEPOSIT_MIN, 0, 0)
+    assert shares_for(FIRST_DEPOSIT_MIN, opened.price) == FIRST_DEPOSIT_MIN - DEAD_SHARES
+    assert serve(0, Nav(0, 0), FIRST_DEPOSIT_MIN - 1, 0, 0) == serve(0, Nav(0, 0), SUPPLY_MAX, 0, 0)
+    assert shares_for(10**9, serve(0, Nav(0, 0), FIRST_DEPOSIT_MIN - 1, 0, 0).price) == 0
 
 
 def test_a_gift_to_a_small_pool_does_not_rob_the_next_deposit() -> None:
     """Whoever blows the price of a share up gives nearly all of it to the dead, and the next loses less than a share."""
-    first = serve(0, Nav(0, 0), (Deposit(1, FIRST_DEPOSIT_MIN),), (), 0)
-    left = serve(first.supply, Nav(first.cash, first.cash), (), (Withdrawal(1, first.minted[0] - 1),), first.cash)
-    value = first.cash + left.cash + 10**6 * USDC
-    victim = serve(left.supply, Nav(value, value), (Deposit(2, 10**6 * USDC),), (), 0)
-    worth = payout_for(victim.minted[0], victim.supply, value + victim.cash, 0)
-    assert 10**6 * USDC - worth <= value // left.supply + 1
-    assert payout_for(1, victim.supply, value + victim.cash, 0) < value // 900
+    supply = FIRST_DEPOSIT_MIN
+    left = serve(supply, Nav(supply, supply), 0, supply - DEAD_SHARES - 1, supply)
+    supply, value = supply - left.burned, supply - left.paid + 10**6 * USDC
+    victim = serve(supply, Nav(value, value), 10**6 * USDC, 0, 0)
+    after, total = supply + victim.born, value + 10**6 * USDC
+    assert 10**6 * USDC - payout_for(victim.born, after, total, 0) <= value // supply + 1
+    assert payout_for(1, after, total, 0) < value // 900
 
 
 def test_a_pool_that_is_worth_nothing_takes_and_gives_nothing() -> None:
-    served = serve(1_000_000, Nav(-5, 0), (Deposit(1, USDC),), (Withdrawal(2, 500),), 10**9)
-    assert (served.minted, served.paid, served.waiting, served.cash) == ((0,), ((0, 0),), (Withdrawal(2, 500),), 0)
+    assert serve(1_000_000, Nav(-5, 0), USDC, 500, 10**9) == (Entry(), 0, 0, 0)
 
 
 def test_withdrawals_share_what_is_free_and_the_rest_waits() -> None:
     supply, value = 1_000_000, 1_000_000
-    wishes = (Withdrawal(1, 200_000), Withdrawal(2, 100_000))
-    served = serve(supply, Nav(value, value), (), wishes, 149_550)
-    (burned, got), (other, less) = served.paid
-    assert got + less <= 149_550
-    assert (burned, other) == (100_000, 50_000)
-    assert served.waiting == (Withdrawal(1, 100_000), Withdrawal(2, 50_000))
-    assert served.supply == supply - 150_000
-    fed = serve(supply, Nav(value, value), (Deposit(3, 500_000),), wishes, 0)
-    assert fed.waiting == ()
+    served = serve(supply, Nav(value, value), 0, 300_000, 149_550)
+    assert (served.burned, served.paid) == (150_000, 149_550)
+    fed = serve(supply, Nav(value, value), 500_000, 300_000, 0)
+    assert fed.burned == 300_000
+    assert serve(supply, Nav(value, value), 0, 300_000, 0).burned == 0
 
 
-def test_the_order_of_requests_gives_nobody_a_better_price() -> None:
-    nav, deposits = Nav(900_000_000, 950_000_000), tuple(Deposit(n, 10_000_007 * n) for n in range(1, 6))
-    wishes = tuple(Withdrawal(n, 3_000_003 * n) for n in range(1, 6))
-    one, two = serve(10**9, nav, deposits, wishes, 10**8), serve(10**9, nav, deposits[::-1], wishes[::-1], 10**8)
-    assert one.minted == two.minted[::-1]
-    assert one.paid == two.paid[::-1]
+def test_what_would_make_more_shares_than_there_may_be_is_sent_back() -> None:
+    assert serve(SUPPLY_MAX - 10, Nav(1, 1), 10, 0, 0).price == Entry()
+    assert serve(SUPPLY_MAX - 100, Nav(SUPPLY_MAX, SUPPLY_MAX), 50, 0, 0).born == 49
 
 
 def history(seed: int) -> None:
     """A pool through many epochs; its values move between them, and never by what is asked of it."""
     dice = random.Random(seed)
-    supply, cash, held = 0, 0, dict.fromkeys(range(4), 0)
+    supply, cash, waiting, held = 0, 0, 0, dict.fromkeys(range(4), 0)
     for _ in range(30):
         spread = dice.randint(0, max(cash, 0) // 20 + 1)
         nav = Nav(cash - spread, cash + spread) if supply else Nav(0, 0)
-        deposits = tuple(
-            Deposit(owner, dice.choice((0, 1, dice.randint(1, 10**10)))) for owner in range(dice.randint(0, 3))
-        )
-        wishes = tuple(Withdrawal(owner, dice.randint(0, held[owner])) for owner in held if dice.random() < 0.4)
-        served = serve(supply, nav, deposits, wishes, dice.choice((0, cash // 10, cash)))
+        deposits = [dice.choice((0, 1, dice.randint(1, 10**10))) for _ in held]
+        for owner in held:
+            if dice.random() < 0.4:
+                wish = dice.randint(0, held[owner])
+                held[owner], waiting = held[owner] - wish, waiting + wish
+        served = serve(supply, nav, sum(deposits), waiting, dice.choice((0, max(cash, 0) // 10, max(cash, 0))))
+        entered = sum(deposits) if served.price.cash else 0
+        now, moved = supply + served.born - served.burned, entered - served.paid
         if supply:
             for value in nav:  # no share of those who stay is worth less at either value
-                assert (value + served.cash) * supply >= value * served.supply or value < 0
-        kept = sum(wish.shares for wish in served.waiting)
-        assert kept + sum(burned for burned, _ in served.paid) == sum(wish.shares for wish in wishes)
-        assert served.supply - supply == sum(served.minted) - sum(burned for burned, _ in served.paid) + (
-            DEAD_SHARES if not supply and served.supply else 0
-        )
-        for deposit, minted in zip(deposits, served.minted, strict=True):
-            held[deposit.owner] += minted
-        for wish, (burned, _) in zip(wishes, served.paid, strict=True):
-            held[wish.owner] -= burned
-        supply, cash = served.supply, cash + served.cash
-        assert supply == sum(held.values()) + (DEAD_SHARES if supply else 0)
+                assert (value + moved) * supply >= value * now or value < 0
+        assert 0 <= served.burned <= waiting
+        bought = [shares_for(amount, served.price) for amount in deposits]
+        assert sum(bought) + (DEAD_SHARES if not supply and now else 0) <= served.born
+        for owner, shares_ in enumerate(bought):
+            held[owner] += shares_
+        supply, cash, waiting = now, cash + moved, waiting - served.burned
+        assert sum(held.values()) + waiting <= supply  # SHARES_ARE_COVERED
         if supply:
             cash = max(cash * dice.randint(60, 140) // 100, 0)
 
@@ -134,18 +139,16 @@ def test_those_who_stay_never_lose_by_those_who_come_and_go(count: int) -> None:
 @given(st.integers(1, 10**13), st.integers(1, 10**13), st.integers(0, 10**13), st.integers(1, 10**12))
 def test_in_and_out_again_never_gains(supply: int, low: int, spread: int, amount: int) -> None:
     """At once, at the same values: what comes back is less than what went in."""
-    nav = Nav(low, low + spread)
-    born = serve(supply, nav, (Deposit(1, amount),), (), 0)
-    if born.minted[0]:
+    born = serve(supply, Nav(low, low + spread), amount, 0, 0).born
+    if born:
         again = Nav(low + amount, low + spread + amount)
-        back = serve(born.supply, again, (), (Withdrawal(1, born.minted[0]),), amount)
-        assert -back.cash <= amount
+        assert serve(supply + born, again, 0, born, amount).paid <= amount
 
 
 MISTAKES = {
     "deposits pay the low value": (
-        "shares_for",
-        lambda old: lambda amount, supply, high: old(amount, supply, max(high * 9 // 10, 1)),
+        "price_of",
+        lambda old: lambda supply, high, amount: old(supply, max(high * 9 // 10, 1), amount),
     ),
     "withdrawals get more than the low value": ("payout_for", lambda old: lambda *given_: old(*given_) * 102 // 100),
     "a share is rounded up": ("shares_for", lambda old: lambda *given_: old(*given_) + 1),
