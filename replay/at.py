@@ -6,6 +6,7 @@ the units of the machine, or a name; views of equal states are equal. Imports th
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -227,7 +228,12 @@ _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP",
 def iso(time_ns: Nanos) -> str:
     """A time in UTC with all nine digits of its fraction."""
     seconds, nanos = divmod(time_ns, 10**9)
-    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
+    return f"{_iso_second(seconds)}.{nanos:09d}Z"
+
+
+@lru_cache(maxsize=1_000)
+def _iso_second(seconds: int) -> str:
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
 def _book(state: State, series: Series, depth: int) -> BookView:

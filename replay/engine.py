@@ -85,7 +85,7 @@ class Replayer:
                 if folded is not None:
                     fold(folded, seq, time_ns, command, decode_events(record.events))
         except MACHINE_FAULTS as error:
-            raise Diverged(_stopped(seq, error)) from error
+            raise Diverged(stopped(seq, error)) from error
 
     def _compare_digests(self, record: Record, event: Event) -> None:
         """The re-executed digest is the journal's, for the bytes are equal; the folded state must have it too."""
@@ -96,7 +96,7 @@ class Replayer:
             self.folded.time_ns = record.time_ns  # a digest is of the state before its record, at the record's time
             found = digest(self.folded)
             if found != event.digest:
-                raise Diverged(_fold_differs(record.seq, event.digest, found))
+                raise Diverged(fold_differs(record.seq, event.digest, found))
 
     def finish(self) -> bytes:
         """Check every invariant, and both states against each other; the final digest. Raises Diverged."""
@@ -108,7 +108,7 @@ class Replayer:
                 raise Diverged(Finding(seq=state.seq, kind=Kind.INVARIANT_BROKEN, sentence=sentence))
         final = digest(state)
         if self.folded is not None and (found := digest(self.folded)) != final:
-            raise Diverged(_fold_differs(state.seq, final, found))
+            raise Diverged(fold_differs(state.seq, final, found))
         return final
 
 
@@ -146,7 +146,8 @@ def steps(path: Path) -> Iterator[tuple[Step, State]]:
 # -- wording ----------------------------------------------------------------------------------------------------------
 
 
-def _stopped(seq: int, error: Exception) -> Finding:
+def stopped(seq: int, error: Exception) -> Finding:
+    """The finding that the machine cannot take a record."""
     if isinstance(error, invariants.InvariantBroken):
         return Finding(seq=seq, kind=Kind.INVARIANT_BROKEN, sentence=str(error))
     if isinstance(error, codec.CodecError):
@@ -168,6 +169,7 @@ def _events_differ(seq: int, command: AnyCommand, events: tuple[Event, ...], jou
     return Finding(seq=seq, kind=kind, sentence=sentence, expected=shown(events), actual=actual)
 
 
-def _fold_differs(seq: int, expected: bytes, actual: bytes) -> Finding:
+def fold_differs(seq: int, expected: bytes, actual: bytes) -> Finding:
+    """The finding that the events do not lead to the state that the commands lead to."""
     sentence = f"at seq {seq} the state folded from the events alone is not the state re-executed from the commands"
     return Finding(seq=seq, kind=Kind.FOLD_DIFFERS, sentence=sentence, expected=shown(expected), actual=shown(actual))

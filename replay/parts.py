@@ -8,6 +8,7 @@ Imports verify and the journal's snapshots.
 
 import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -33,15 +34,15 @@ class How(NamedTuple):
     folding: bool
 
 
-class _Job(NamedTuple):
-    """One part, for a process of its own."""
+class Job(NamedTuple):
+    """One part, for a process of its own; where images are made on the way, ``every`` so many records, and where to."""
 
     path: Path
-    images: Path
     start: Path | None
     until: int | None
-    every: int
     how: How
+    every: int = 0
+    images: Path | None = None
 
 
 def in_parts(path: Path, images: Path, jobs: int, every: int, how: How, progress: Progress | None = None) -> Report:
@@ -56,13 +57,11 @@ def in_parts(path: Path, images: Path, jobs: int, every: int, how: How, progress
     while True:
         starts = [None, *(each for _, each in kept)]
         ends = [snapshot.frame_no for snapshot, _ in kept]
-        work = [
-            _Job(path, images, start, until, every, how) for start, until in zip(starts, [*ends, None], strict=True)
-        ]
+        work = [Job(path, start, until, how, every, images) for start, until in zip(starts, [*ends, None], strict=True)]
         reports = _run(work, jobs, progress)
-        wrong = _first_wrong(reports, [snapshot for snapshot, _ in kept])
+        wrong = first_wrong(reports, [snapshot for snapshot, _ in kept])
         if wrong is None:
-            return _joined(reports)
+            return joined(reports)
         kept[wrong][1].unlink()
         del kept[wrong]
 
@@ -80,7 +79,7 @@ def from_last(path: Path, images: Path, every: int, how: How, progress: Progress
         snapshot = kept[-1][0]
         sentence = f"frame {snapshot.frame_no} is not the one that was verified before: the past was changed since"
         raise Diverged(Finding(seq=snapshot.last_seq, kind=Kind.FORK, sentence=sentence, frame_no=snapshot.frame_no))
-    return _verify(_Job(path, images, last, None, every, how), progress)
+    return verify_part(Job(path, last, None, how, every, images), progress)
 
 
 def usable(images: Path) -> list[tuple[Snapshot, Path]]:
@@ -97,20 +96,18 @@ def usable(images: Path) -> list[tuple[Snapshot, Path]]:
     return found
 
 
-def _run(work: list[_Job], jobs: int, progress: Progress | None) -> list[Report]:
+def _run(work: list[Job], jobs: int, progress: Progress | None) -> list[Report]:
     if jobs == 1 or len(work) == 1:
-        return [_verify(job, progress) for job in work]
+        return [verify_part(job, progress) for job in work]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(jobs, len(work)), mp_context=context) as pool:
-        return list(pool.map(_verify, work))
+        return list(pool.map(verify_part, work))
 
 
-def _verify(job: _Job, progress: Progress | None = None) -> Report:
+def verify_part(job: Job, progress: Progress | None = None) -> Report:
+    """Verify one part. Raises CannotRun."""
     start = None if job.start is None else read_snapshot(job.start)
-
-    def keep(image: Snapshot) -> None:
-        write_snapshot(job.images, image)
-
+    keep = None if job.images is None else partial(write_snapshot, job.images)
     part = Part(start=start, until=job.until, every=job.every, keep=keep)
     how = job.how
     return verify(
@@ -124,7 +121,7 @@ def _verify(job: _Job, progress: Progress | None = None) -> Report:
     )
 
 
-def _first_wrong(reports: list[Report], images: list[Snapshot]) -> int | None:
+def first_wrong(reports: list[Report], images: list[Snapshot]) -> int | None:
     """The first image that the part before it does not lead to, though that part is sound."""
     for place, (report, image) in enumerate(zip(reports, images, strict=False)):
         if not report.ok or not report.final_digest:
@@ -134,7 +131,7 @@ def _first_wrong(reports: list[Report], images: list[Snapshot]) -> int | None:
     return None
 
 
-def _joined(reports: list[Report]) -> Report:
+def joined(reports: list[Report]) -> Report:
     """One report of all parts. After one that diverged, later ones say nothing of what is executed."""
     whole = Report(journal=reports[0].journal, anchored=reports[0].anchored)
     signers: dict[str, None] = {}

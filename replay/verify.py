@@ -38,7 +38,7 @@ class Part(msgspec.Struct, kw_only=True):
     start: Snapshot | None = None
     until: int | None = None
     every: int = 0
-    keep: Callable[[Snapshot], None] | None = None
+    keep: Callable[[Snapshot], object] | None = None
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -127,7 +127,7 @@ class _Run:
         self._replayer.state = decode(start.state)
         if folding:
             self._replayer.folded = decode(start.state)
-        self._kept = self.report.since_seq = start.last_seq
+        self._kept = self.report.since_seq = self.report.executed_seq = start.last_seq
         if self._signatures is not None:
             self._signatures.go_on(self._replayer.state)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from replay import at, parts, terminal
+from replay import ahead, at, parts, terminal
 from replay.checker import check
 from replay.cli.common import CLEAN, FOUND, add, emit, manifest, manifest_path, print_json
 from replay.findings import CannotRun
@@ -43,8 +43,9 @@ def _add_verify(commands: Any) -> None:
     )
     text = "keep images of the state here, and verify by those there are: in parts at once, or with --resume"
     command.add_argument("--images", type=Path, metavar="DIR", help=text)
-    command.add_argument("--jobs", type=int, default=1, help="processes that verify parts at once (%(default)s)")
-    command.add_argument("--every", type=int, default=parts.EVERY, help="records between two images (%(default)s)")
+    text = "processes that verify parts at once; more than one, without images, by those of one that folds ahead"
+    command.add_argument("--jobs", type=int, default=1, help=text)
+    command.add_argument("--every", type=int, help=f"records between two images (at most {parts.EVERY:,})")
     command.add_argument("--resume", action="store_true", help="verify only what came since the last image")
 
 
@@ -81,17 +82,21 @@ def _verify(options: argparse.Namespace) -> int:
 
 def _verified(options: argparse.Namespace, how: parts.How, progress: Progress | None) -> Verification:
     path, images = options.journal, options.images
-    if images is None:
-        if options.resume or options.jobs != 1:
-            raise CannotRun("--jobs and --resume go by images of the state: say where these are with --images DIR")
-        return verify(path, **how._asdict(), progress=progress)
-    if options.jobs < 1 or options.every < 1:
+    if options.jobs < 1 or (options.every is not None and options.every < 1):
         raise CannotRun("--jobs and --every are at least 1")
+    if options.resume and images is None:
+        raise CannotRun("--resume goes by images of the state: say where these are with --images DIR")
+    if images is None and options.jobs == 1:
+        return verify(path, **how._asdict(), progress=progress)
     began = time.perf_counter()
     if options.resume:
-        report = parts.from_last(path, images, options.every, how, progress)
+        report = parts.from_last(path, images, options.every or parts.EVERY, how, progress)
+    elif options.jobs > 1 and how.folding and (images is None or not parts.usable(images)):
+        report = ahead.folded_ahead(path, images, options.jobs, options.every, how, progress)
+    elif images is None:
+        raise CannotRun("without the folded state there are no images to begin at: --no-fold has --jobs 1")
     else:
-        report = parts.in_parts(path, images, options.jobs, options.every, how, progress)
+        report = parts.in_parts(path, images, options.jobs, options.every or parts.EVERY, how, progress)
     report.seconds = round(time.perf_counter() - began, 6)
     report.events_per_second = int(report.events / report.seconds) if report.seconds else 0
     return report

@@ -16,16 +16,20 @@ COULD_NOT_RUN: Final = 2
 MOMENT: Final = "a seq, a time in ns, an ISO 8601 time (UTC), block:N of the chain, or end"
 
 
-def add(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+def add(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, *, aliases: Sequence[str] = ()
+) -> argparse.ArgumentParser:
     """A command that reads a journal; ``run`` gives the exit code."""
-    command = add_bare(commands, name, run, text)
+    command = add_bare(commands, name, run, text, aliases=aliases)
     command.add_argument("journal", type=Path, help="the journal file")
     return command
 
 
-def add_bare(commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
+def add_bare(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str, *, aliases: Sequence[str] = ()
+) -> argparse.ArgumentParser:
     """A command that reads something else than a journal."""
-    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    command: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text, aliases=aliases)
     command.add_argument("--json", action="store_true", help="print one JSON object")
     command.set_defaults(run=run)
     return command

@@ -1,4 +1,4 @@
-"""Commands that show states and how they came about: ``at``, ``diff``, ``explain``, ``shell``, ``stress``."""
+"""Commands that show states and how they came about: ``at``, ``diff``, ``explain``, ``shell``/``step``, ``stress``."""
 
 import argparse
 import sys
@@ -25,7 +25,7 @@ def add_to(commands: Any) -> None:
     _add_diff(commands)
     _add_explain(commands)
     text = "Walk through a journal record by record: next, prev, goto, until, watch, show; a script comes on stdin."
-    command = add(commands, "shell", _shell, text)
+    command = add(commands, "shell", _shell, text, aliases=("step",))
     command.add_argument("--at", default="0", metavar="MOMENT", help=f"where to begin: {MOMENT} (%(default)s)")
     text = "Show who would fail under a grid of shocks, in which order, and who would pay."
     command = add(commands, "stress", _stress, text)

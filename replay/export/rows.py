@@ -11,7 +11,7 @@ from exchange.core.phases import phase_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY
 from replay.export import texts
-from replay.export.fields import MICA, RTS24, Field
+from replay.export.fields import MICA, RTS24
 from replay.export.orders import Of, OrderEvent, Told
 from replay.export.tables import Cell, Column, Row, Table, columns
 
@@ -163,7 +163,7 @@ def _rts24(event: OrderEvent, cells: dict[str, Cell | None], state: State, facts
         "x_mandate": told.mandate or None,
         "x_rfq": told.rfq or None,
     }
-    return _in_columns(RTS24, cells) | {name: cell for name, cell in own.items() if cell is not None}
+    return _in_columns(_RTS24_COLUMNS, cells) | {name: cell for name, cell in own.items() if cell is not None}
 
 
 def _mica(event: OrderEvent, cells: dict[str, Cell | None]) -> Row:
@@ -175,9 +175,12 @@ def _mica(event: OrderEvent, cells: dict[str, Cell | None]) -> Row:
         "instrument": str(told.series if event.fill is None else event.fill.series),
         "currency": "USDC",
     }
-    return _in_columns(MICA, filled)
+    return _in_columns(_MICA_COLUMNS, filled)
 
 
-def _in_columns(fields: tuple[Field, ...], cells: dict[str, Cell | None]) -> Row:
-    found = ((field.column, cells.get(field.slug)) for field in fields)
-    return {name: cell for name, cell in found if cell is not None}
+def _in_columns(columns: tuple[tuple[str, str], ...], cells: dict[str, Cell | None]) -> Row:
+    return {column: cell for slug, column in columns if (cell := cells.get(slug)) is not None}
+
+
+_RTS24_COLUMNS: Final = tuple((field.slug, field.column) for field in RTS24)
+_MICA_COLUMNS: Final = tuple((field.slug, field.column) for field in MICA)

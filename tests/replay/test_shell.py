@@ -120,6 +120,17 @@ def test_a_walk_into_damage_ends_there(talk, sample, tmp_path, edit):
     assert len(told) == 3
 
 
+def test_step_is_another_word_for_shell(sample, monkeypatch, capsys):
+    import io
+
+    told = []
+    for word in ("shell", "step"):
+        monkeypatch.setattr("sys.stdin", io.StringIO("next\nnext\n"))
+        told.append((main([word, str(sample.path), "--json"]), capsys.readouterr().out))
+    assert told[0] == told[1]
+    assert told[0][0] == 0
+
+
 def test_a_process_reads_its_script_and_speaks_to_people(sample):
     script = "next 30\nwatch account 1\nuntil account 1\nshow account 1\nhelp until\nquit\n"
     command = [sys.executable, "-m", "replay", "shell", str(sample.path)]
