@@ -10,7 +10,9 @@ import getpass
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -29,6 +31,8 @@ DONE: Final = 0
 FAILED: Final = 1
 IMPOSSIBLE: Final = 2
 KEY_BYTES: Final = 32
+SPEED_MAX: Final = 1_000
+UNITS: Final = {"s": 1, "m": 60, "h": 3_600}
 
 _log = structlog.get_logger(__name__)
 
@@ -110,6 +114,67 @@ def _demo(options: argparse.Namespace) -> int:
     from exchange.demo import Options, run  # noqa: PLC0415 - help should not load an EVM
 
     return run(Options(options.seconds, options.seed, options.journal, options.chain, options.json))
+
+
+# -- simulate ---------------------------------------------------------------------------------------------------------
+
+
+def _simulate(options: argparse.Namespace) -> int:
+    from exchange.demo.ground import Taken  # noqa: PLC0415 - as above
+    from exchange.simulator import FaultError, Options, Ready, Summary, parse, simulate  # noqa: PLC0415
+
+    def tell(told: Ready | Summary) -> None:
+        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+        sys.stdout.flush()
+
+    async def run(wanted: Options) -> None:
+        stop = asyncio.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        tell(await simulate(wanted, tell, stop))
+
+    said: dict[str, Any] = {
+        name: getattr(options, name) for name in ("seed", "speed", "seconds", "journal", "activity")
+    }
+    said |= {"start_s": options.start} if options.start is not None else {}
+    try:
+        faults = tuple(parse(text) for text in options.fault)
+        asyncio.run(run(Options(host=options.host, port=options.port, faults=faults, **said)))
+    except (FaultError, Taken) as refused:
+        sys.stderr.write(f"verbatim simulate: {refused}\n")
+        return IMPOSSIBLE
+    except OSError as error:
+        sys.stderr.write(f"verbatim simulate: {error}\n")
+        return FAILED
+    return DONE
+
+
+def _speed(text: str) -> int | None:
+    """Seconds of the market in one of the world's; None for as fast as it goes."""
+    if text == "max":
+        return None
+    if not (text.isdecimal() and 0 < int(text) <= SPEED_MAX):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither max nor a whole number from 1 to {SPEED_MAX}")
+    return int(text)
+
+
+def _duration_s(text: str) -> int:
+    """Whole seconds, minutes or hours."""
+    number, unit = text[:-1], text[-1:]
+    if not (number.isdecimal() and int(number) and unit in UNITS):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of s, m or h, as in 90s")
+    return int(number) * UNITS[unit]
+
+
+def _moment_s(text: str) -> int:
+    """A second since the epoch: now, or a date and time, UTC unless they say otherwise."""
+    if text == "now":
+        return int(time.time())
+    try:
+        told = datetime.fromisoformat(text)
+    except ValueError as wrong:
+        raise argparse.ArgumentTypeError(f"{text!r} is neither now nor a time as in 2026-08-17T12:00") from wrong
+    return int((told if told.tzinfo is not None else told.replace(tzinfo=UTC)).timestamp())
 
 
 # -- signer -----------------------------------------------------------------------------------------------------------
@@ -268,6 +333,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_serve(commands)
     _add_demo(commands)
+    _add_simulate(commands)
     _add_signer(commands)
     _add_chain(commands)
     _add_keeper(commands)
@@ -291,6 +357,28 @@ def _add_demo(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     command.add_argument("--chain", help="URL of a development node; by default a chain inside the process")
     command.add_argument("--json", action="store_true", help="print one JSON object instead of the story")
     command.set_defaults(run=_demo)
+
+
+def _add_simulate(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = (
+        "Run a simulated market, for clients and strategies to join. Prints one JSON line when it opens, with accounts "
+        "to trade from, and one when it is over. docs/SIMULATION.md tells of the faults."
+    )
+    command = commands.add_parser("simulate", help="run a simulated market", description=text)
+    command.add_argument("--seed", type=int, default=1, help="everything that chance decides (%(default)s)")
+    pace = "market seconds in a second: a whole number, or max (%(default)s)"
+    command.add_argument("--speed", type=_speed, default="1", metavar="N", help=pace)
+    length = "how long the market is open: whole s, m or h (%(default)s)"
+    command.add_argument("--for", type=_duration_s, default="1h", dest="seconds", metavar="TIME", help=length)
+    begins = "when it opens, UTC or now; by default always the same day, which the journal depends on"
+    command.add_argument("--start", type=_moment_s, metavar="TIME", help=begins)
+    command.add_argument("--activity", type=int, choices=range(1, 101), default=1, metavar="N", help=_ACTIVITY)
+    command.add_argument("--fault", action="append", default=[], metavar="NAME@TIME[+TIME]", help=_FAULT)
+    journal = "a new journal file; by default var/simulated/venue.journal, replaced"
+    command.add_argument("--journal", type=Path, help=journal)
+    command.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    command.add_argument("--port", type=int, default=0, help="port to listen on; by default one that is free")
+    command.set_defaults(run=_simulate)
 
 
 def _add_signer(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -342,6 +430,8 @@ def _add_settings(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     command.set_defaults(run=_settings)
 
 
+_ACTIVITY: Final = "so many times the orders and trades that were recorded, 1 to 100 (%(default)s)"
+_FAULT: Final = "what goes wrong, and when after the opening, as in chain-down@120s+30s; may be given again"
 _INIT: Final = "Put a session key into a keystore, pin the venue as it is now, and write settings for one client."
 
 

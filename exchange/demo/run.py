@@ -7,7 +7,6 @@ has the journal judged by processes of their own. The only clock is one that thi
 import asyncio
 import contextlib
 import random
-import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -22,6 +21,7 @@ from exchange.core import commands as c
 from exchange.core.events import Rejected
 from exchange.core.units import NANOS_PER_SECOND, QTY_ONE, USDC_ONE, Price, Seconds, seconds_of
 from exchange.demo import opening
+from exchange.demo.ground import Taken, fresh
 from exchange.demo.market import SETUP_S, Happening, Market, Minute
 from exchange.demo.story import Result, Story, Ticker, usdc
 from exchange.demo.tally import Tally
@@ -79,25 +79,14 @@ def run(options: Options) -> int:
     """Run it and print the result: 0 when both audits are clean, 1 when not, 2 when it could not be done."""
     story = Story(quiet=options.as_json)
     try:
-        journal = _fresh(options.journal)
+        journal = fresh(options.journal, JOURNAL)
         result = asyncio.run(_Demo(options, journal, story).run())
-    except (DemoFailed, ChainError) as error:
+    except (DemoFailed, Taken, ChainError) as error:
         sys.stderr.write(f"verbatim demo: {error}\n")
         return 2
     if options.as_json:
         sys.stdout.write(msgspec.json.encode(result).decode() + "\n")
     return 0 if result.ok else 1
-
-
-def _fresh(journal: Path | None) -> Path:
-    """Where the new journal goes. The default place is the demonstration's own and is emptied; others must be free."""
-    if journal is None:
-        shutil.rmtree(JOURNAL.parent, ignore_errors=True)
-        journal = JOURNAL
-    elif journal.exists():
-        raise DemoFailed(f"{journal} exists; a demonstration starts a journal of its own")
-    journal.parent.mkdir(parents=True, exist_ok=True)
-    return journal
 
 
 class _Demo:

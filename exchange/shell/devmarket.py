@@ -18,6 +18,7 @@ from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import NANOS_PER_SECOND, QTY_ONE, TWAP_SECONDS, USDC_ONE, WAD, Cash, Price, Seconds, Wad
 from exchange.shell import recording
 from exchange.shell.chain import DevControls
+from exchange.shell.feeds import VolSurface
 from exchange.shell.keys import dev_key
 from exchange.shell.owner import Owner
 from exchange.shell.panel import Panel, Spot
@@ -74,6 +75,10 @@ class Feed:
     def spot(self, time_s: Seconds) -> Spot | None:
         """What a round as of a second may say; None where it may say nothing."""
         return self._panel.spot(time_s)
+
+    def vols(self, _time_s: Seconds) -> VolSurface:
+        """Vols of a round as of a second: one for all series."""
+        return lambda _series: self.vol
 
     def near(self, time_s: Seconds) -> Price:
         """About where the price is. Raises LookupError before any source has spoken."""

@@ -283,7 +283,7 @@ class Prices:
         for _ in range(ROUND_TRIES):
             spots = {devmarket.UNDERLYING: agreed.price}
             outcome = await self._venue.post_round(
-                self._maker, self._signers, spots, lambda _: feed.vol, time_s, conf=agreed.conf
+                self._maker, self._signers, spots, feed.vols(time_s), time_s, conf=agreed.conf
             )
             refused = outcome.events[0]
             if not isinstance(refused, Rejected):

@@ -43,7 +43,7 @@ from exchange.shell.settler import Settler
 from exchange.shell.snapshots import Keeper, directory_of
 from exchange.shell.watcher import FinalisedLogs, Position, Reorged, Watcher, WatchEvent
 from exchange.signing import address_of, domain_separator
-from journal import SqliteSettings, SqliteStore, Writer
+from journal import SqliteSettings, SqliteStore, Store, Writer
 
 SIGNERS: Final = 5
 CLOCK_SLACK_NS: Final = 5 * NANOS_PER_SECOND
@@ -359,6 +359,8 @@ class Settings(NamedTuple):
     tap: Callable[[State, Outcome], None] = lambda _state, _outcome: None
     taker_delay_ns: Nanos | None = None  # instead of what the terms say; of a journal that is there it must be its own
     storage: SqliteSettings = SqliteSettings()
+    chain_through: Callable[[Chain], Chain] = lambda chain: chain  # what a simulation puts before the chain
+    store_through: Callable[[Store], Store] = lambda store: store  # and before the journal's disk
 
 
 def deployment_path(journal: Path) -> Path:
@@ -382,11 +384,11 @@ async def open_chain(settings: Settings) -> AsyncIterator[tuple[Chain, DevContro
             allocation=allocation,
         )
         async with node:
-            yield node, node
+            yield settings.chain_through(node), node
         return
     chain = await RpcChain.open(settings.url)
     try:
-        yield chain, await chain.dev_controls()
+        yield settings.chain_through(chain), await chain.dev_controls()
     finally:
         await chain.close()
 
@@ -397,17 +399,17 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
     keys = DevKeys.make()
     async with contextlib.AsyncExitStack() as stack:
         # The journal first: a second venue on it, or one that cannot vouch for it, must not touch the chain either.
-        store = await stack.enter_async_context(
+        disk = await stack.enter_async_context(
             await SqliteStore.open(settings.journal, GENESIS, schemas=[codec.SCHEMA_FP], settings=settings.storage)
         )
         snapshots = directory_of(settings.journal)
-        booted = await boot(store, snapshots)
+        booted = await boot(store := settings.store_through(disk), snapshots)
         _require_time(settings.clock, booted.state)
         chain, controls = await stack.enter_async_context(open_chain(settings))
         require_dev_chain(chain.chain_id)
         sender = Sender(chain, keys.operator)
         deployment = await _deployment(settings, chain, controls, sender, keys, booted.state.config)
-        writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP))
+        writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP, wall_ns=settings.clock.now_ns))
         contracts = Contracts(chain, deployment)
         await _require_history(contracts, booted.state.mirror.action_id)
         publisher = Publisher()
