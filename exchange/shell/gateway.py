@@ -1,7 +1,7 @@
 """The edge: one port for WebSocket and HTTP, in front of the sequencer.
 
 Everything a stranger can do to it is bounded: bytes of a message, seconds until the first one, connections, work in
-flight, words waiting to be read. Imports session, broadcast, connection, aiohttp.
+flight, words waiting to be read. Imports session, broadcast, connection, website, aiohttp.
 """
 
 import asyncio
@@ -28,6 +28,7 @@ from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.connection import Backend, Connection, complete
 from exchange.shell.outbox import CHARS_MAX, MESSAGES_MAX, Outbox
 from exchange.shell.sequencer import Halted, Overloaded
+from exchange.shell.website import add_pages
 
 PURSES_MAX: Final = 65_536
 SWEEP_S: Final = 0.5
@@ -48,6 +49,8 @@ class Settings(msgspec.Struct, frozen=True):
     ping_s: float = 30.0  # a peer that is gone without a word is noticed within one and a half of it
     outbox_messages: int = MESSAGES_MAX
     outbox_chars: int = CHARS_MAX
+    page: bool = True  # the page that comes with the venue, at /
+    replay: str = ""  # origin of a replay server that the page may ask
 
 
 class Door:
@@ -216,6 +219,8 @@ class Gateway:
         app.router.add_post("/api/v2/{method:(public|private)/.+}", self._post)
         app.router.add_get("/api/v2/{method:(public|private)/.+}", self._get)
         app.router.add_get("/health", self._health)
+        if self._settings.page:
+            add_pages(app, elsewhere=self._settings.replay, secure=self._tls is not None)
         return app
 
     @web.middleware

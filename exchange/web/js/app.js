@@ -1,0 +1,98 @@
+/** The frame of the page: which view is shown, by the part of the address after #, and the keys that work everywhere. */
+import { BookView } from "./book.js";
+import { Chain } from "./chain.js";
+import { Help } from "./help.js";
+import { html } from "./html.js";
+import { isTyping, move } from "./keyboard.js";
+import { View } from "./store.js";
+import { isDark, toggleTheme } from "./theme.js";
+
+const PANES = [
+  { name: "chain", title: "Chain" },
+  { name: "book", title: "Book" },
+];
+
+/** The views in the order of the bar; a digit is the key of each. */
+export const VIEWS = [
+  { name: "trade", title: "Trade", draw: (context) => html`<${Trade} context=${context} />` },
+  { name: "help", title: "Keys", draw: () => html`<${Help} />` },
+];
+
+export class App extends View {
+  stores() {
+    return [this.props.context.store];
+  }
+
+  begin() {
+    this.keys = (event) => this.key(event);
+    this.hash = () => this.props.context.store.set({ view: viewOf(location.hash) });
+    addEventListener("keydown", this.keys);
+    addEventListener("hashchange", this.hash);
+    this.hash();
+  }
+
+  end() {
+    removeEventListener("keydown", this.keys);
+    removeEventListener("hashchange", this.hash);
+  }
+
+  key(event) {
+    if (event.key === "Escape" && isTyping(event.target)) event.target.blur();
+    if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
+    const { context } = this.props;
+    const place = "1234567".indexOf(event.key);
+    if (place >= 0 && place < VIEWS.length) location.hash = `#/${VIEWS[place].name}`;
+    else if (event.key === "?") location.hash = "#/help";
+    else if (event.key === "t") toggleTheme(() => this.setState({}));
+    else if (event.key === "c") {
+      location.hash = "#/trade";
+      context.store.set({ pane: "chain" });
+      context.focus(".chain [tabindex='0'][data-side]");
+    } else return;
+    event.preventDefault();
+  }
+
+  render() {
+    const { context } = this.props;
+    const { view, link, notices } = context.store.value;
+    const shown = VIEWS.find((item) => item.name === view) ?? VIEWS[0];
+    return html`<a class="skip" href="#main">To the content</a>
+      <header class="top">
+        <h1>Verbatim</h1>
+        <nav aria-label="Views" onKeyDown=${(event) => move(event, "a")}>
+          ${VIEWS.map((item) => html`<a key=${item.name} href="#/${item.name}" aria-current=${item === shown ? "page" : undefined}>${item.title}</a>`)}
+        </nav>
+        <span class="link ${link}" role="status" data-test="link">${link === "open" ? "live" : link}</span>
+        <button class="plain" onClick=${() => toggleTheme(() => this.setState({}))} aria-label="Dark or light">${isDark() ? "☀" : "☾"}</button>
+      </header>
+      <main id="main" tabindex="-1" class="view-${shown.name}">${shown.draw(context)}</main>
+      <div class="notices" role="log" aria-live="polite">
+        ${notices.map((notice) => html`<p key=${notice.id} class=${notice.kind}>${notice.text} <button class="plain" aria-label="Dismiss" onClick=${() => context.dismiss(notice.id)}>×</button></p>`)}
+      </div>`;
+  }
+}
+
+/** The trading view. A narrow screen shows one of its panes at a time. */
+class Trade extends View {
+  stores() {
+    return [this.props.context.store];
+  }
+
+  render() {
+    const { context } = this.props;
+    const { pane } = context.store.value;
+    return html`<div class="panes" role="tablist" aria-label="Panes" onKeyDown=${(event) => move(event, "[role=tab]")}>
+        ${PANES.map((item) => html`<button key=${item.name} role="tab" aria-selected=${pane === item.name ? "true" : "false"}
+          tabindex=${pane === item.name ? 0 : -1} onClick=${() => context.store.set({ pane: item.name })}>${item.title}</button>`)}
+      </div>
+      <div class="trade" data-pane=${pane}>
+        <div class="pane-chain"><${Chain} context=${context} /></div>
+        <div class="pane-book"><${BookView} context=${context} /></div>
+      </div>`;
+  }
+}
+
+/** @param {string} hash */
+function viewOf(hash) {
+  return hash.replace(/^#\/?/, "").split("/")[0] || VIEWS[0].name;
+}
