@@ -287,9 +287,9 @@ def settle_signed(
                     portfolio.ledger[last >> 32] = ledger
                     pot = unsafe_sub(pot, cash_delta)
                     # A lower bound first: most accounts pass without the netting of their positions.
-                    margin: int256 = portfolio.margin_of(last >> 32, ledger, False, True, round, sheets)
+                    margin: int256 = portfolio.margin_of(last >> 32, ledger, False, 0, True, round, sheets)
                     if margin < 0:
-                        margin = portfolio.margin_of(last >> 32, ledger, True, True, round, sheets)
+                        margin = portfolio.margin_of(last >> 32, ledger, True, 0, True, round, sheets)
                     if margin < 0:
                         # Not sufficient, so it must be no worse than before: undo, look, and do again.
                         for undo: bool in [True, False]:
@@ -305,7 +305,7 @@ def settle_signed(
                                     portfolio.shift_legs(order >> 224, legs, delta)
                             if undo:
                                 ledger = portfolio.ledger[last >> 32] - cash_delta * 2**128
-                                if margin < portfolio.margin_of(last >> 32, ledger, True, True, round, sheets):
+                                if margin < portfolio.margin_of(last >> 32, ledger, True, 0, True, round, sheets):
                                     refusals.because(refusals.ACCOUNT_MARGIN)
                 if i == order_count:
                     break

@@ -13,6 +13,7 @@ from core import accounts
 from core import actions
 from core import exits
 from core import listings
+from core import models
 from core import orders
 from core import portfolio
 from core import quotes
@@ -25,6 +26,7 @@ uses: accounts
 uses: actions
 uses: exits
 uses: listings
+uses: models
 uses: orders
 uses: portfolio
 uses: quotes
@@ -52,8 +54,12 @@ exports: (
     portfolio.claims_of,
     portfolio.cash_of,
     portfolio.MARGIN,
+    portfolio.PORTFOLIO,
     portfolio.dust_of,
     portfolio.positions_of,
+    models.choose_model,
+    models.margin_model,
+    models.under_portfolio,
     orders.filled,
     orders.fees_of,
     quotes.check_mandate,
@@ -269,4 +275,4 @@ def margin_of(
     @notice Cash and claims less the requirement at a fresh round, in 1e-6 USDC.
     """
     round: uint256 = rounds.checked(round_id, hashes, sheets)
-    return portfolio.margin_of(account, portfolio.ledger[account], True, initial, round, sheets)
+    return portfolio.margin_of(account, portfolio.ledger[account], True, max_value(int256), initial, round, sheets)

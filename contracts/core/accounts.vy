@@ -15,6 +15,7 @@ uses: actions
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_160: constant(uint256) = 2**160 - 1
 HAS_CANCELS: constant(uint256) = 1 << 224
+HAS_CHOSEN: constant(uint256) = 1 << 225
 KEY_KNOWN: constant(uint256) = 1 << 160
 KEY_LIMITED: constant(uint256) = 1 << 161
 HAD: constant(uint256) = 168
@@ -67,8 +68,8 @@ struct Cancels:
 
 count: uint256
 
-# owner u160 | frozen_from u64 | flag: has cancelled nonces. The flag spares the orders of everybody else a
-# cold read of the cancel bitmap.
+# owner u160 | frozen_from u64 | flags: has cancelled nonces, has chosen a margin model. The flags spare everybody else a
+# cold read of the cancel bitmap, or of the choice.
 words: HashMap[uint256, uint256]
 
 # (account << 160 | key) -> scopes u32 | expiry u64 | revoked_from u64 | known flag | limited flag | 0 u6 | scopes u32 that

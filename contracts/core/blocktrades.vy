@@ -284,7 +284,7 @@ def execute(
 @view
 def _margin(account: uint32, round: uint256, sheets: Bytes[MAX_SHEET_BYTES]) -> int256:
     number: uint256 = convert(account, uint256)
-    return portfolio.margin_of(number, portfolio.ledger[number], True, True, round, sheets)
+    return portfolio.margin_of(number, portfolio.ledger[number], True, 0, True, round, sheets)
 
 
 @internal

@@ -124,7 +124,7 @@ def finalise_withdrawal(
     if not actions.binds(request >> 128):
         fail.because("withdrawal_early")
     amount: uint256 = request & MASK_128
-    if self._free(key, round_id, hashes, sheets) < convert(amount, int256):
+    if self._free(key, convert(amount, int256), round_id, hashes, sheets) < convert(amount, int256):
         fail.because("account_margin")
     self.requests[key] = 0
     self.pay_out(account, accounts.owner_of(account), amount)
@@ -175,7 +175,7 @@ def finalise_exit(
         fail.because("exit_unknown")
     if not actions.binds(effective):
         fail.because("exit_early")
-    free: int256 = self._free(key, round_id, hashes, sheets)
+    free: int256 = self._free(key, max_value(int256), round_id, hashes, sheets)
     if self.requests[key] != 0:
         self._drop_request(account)
     if portfolio.live(key) == 0:
@@ -190,10 +190,15 @@ def finalise_exit(
 @internal
 @view
 def _free(
-    account: uint256, round_id: uint256, hashes: Bytes[MAX_HASH_BYTES], sheets: Bytes[MAX_SHEET_BYTES]
+    account: uint256,
+    wanted: int256,
+    round_id: uint256,
+    hashes: Bytes[MAX_HASH_BYTES],
+    sheets: Bytes[MAX_SHEET_BYTES],
 ) -> int256:
     """
     @notice Cash that may leave: no more than there is, no more than initial margin leaves over.
+    @param wanted How much is asked for; it need not be more exact than that.
     """
     ledger: int256 = portfolio.ledger[account]
     cash: int256 = ledger >> 128
@@ -204,7 +209,7 @@ def _free(
     if len(sheets) != 0:
         rounds.check_recent(round_id)
         round = rounds.checked(round_id, hashes, sheets)
-    return min(cash, portfolio.margin_of(account, ledger, True, True, round, sheets))
+    return min(cash, portfolio.margin_of(account, ledger, True, min(cash, wanted), True, round, sheets))
 
 
 @internal

@@ -10,6 +10,7 @@
 
 from core import actions
 from core import listings
+from core import models
 from core import portfolio
 from lib import fail
 from lib import lanes
@@ -18,6 +19,7 @@ from risk import standard
 
 uses: actions
 uses: listings
+uses: models
 uses: portfolio
 
 PPM: constant(uint256) = 10**6
@@ -45,9 +47,12 @@ interface Margin:
         words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
     ) -> uint256: view
 
+interface Portfolio:
+    def of_positions(words: DynArray[uint256, models.MAX_WORDS], round: uint256, initial: bool) -> uint256: view
+
 # What an account holds in expiries that are no claims yet, at a round. One head and one price word for each expiry:
 # underlying u32 << 32 | number of slots u32, and the word of its sheet; and beside each other for each slot: its
-# place, what is held, strikes and marks.
+# place, what is held, strikes and marks. `round`: time in seconds above 128 bits of stable price.
 struct Book:
     heads: DynArray[uint256, MAX_SHEETS]
     prices: DynArray[uint256, MAX_SHEETS]
@@ -55,7 +60,8 @@ struct Book:
     held: DynArray[uint256, MAX_HELD]
     strikes: DynArray[uint256, MAX_HELD]
     marks: DynArray[uint256, MAX_HELD]
-    stable: uint256
+    round: uint256
+    is_portfolio: bool
 
 # A flagged account. `times`: effective u64 | lapses u64 | time of the round it was flagged at u64 | account of whoever
 # flagged it u32 | 0 u31 | begun u1. `done`: bits of the underlyings whose providers were all asked. `cursor`:
@@ -87,7 +93,7 @@ def load(account: uint256, round: uint256, sheets: Bytes[MAX_SHEET_BYTES], confi
     @param round Time in seconds above 128 bits of stable price in 1e-18.
     """
     book: Book = empty(Book)
-    book.stable = round & MASK_128
+    book.round = round
     live: uint256 = portfolio.live(account)
     offset: uint256 = 0
     for _: uint256 in range(MAX_SHEETS):
@@ -122,6 +128,8 @@ def load(account: uint256, round: uint256, sheets: Bytes[MAX_SHEET_BYTES], confi
     claims: int256 = 0
     if live != 0:
         claims = staticcall Claims(self).claims_of(account, live, round >> 128)
+    if len(book.slots) <= models.MAX_HELD:
+        book.is_portfolio = models.is_portfolio(account)
     return book, claims
 
 
@@ -149,9 +157,52 @@ def measure(book: Book, held: DynArray[uint256, MAX_HELD], field: uint256) -> (i
                     words.append(book.marks[j])
                     worth += self._worth(held[j], book.marks[j])
             if len(words) != 0:
-                scaled += staticcall Margin(portfolio.MARGIN).of_expiry(words, book.prices[i], book.stable, False)
+                scaled += staticcall Margin(portfolio.MARGIN).of_expiry(words, book.prices[i], book.round & MASK_128, False)
         at += count
-    return convert(standard.to_cash(scaled), int256) + payoff.floor_cash(worth), worth
+    needed: uint256 = standard.to_cash(scaled)
+    if book.is_portfolio and needed != 0:
+        needed = min(needed, self._under_portfolio(book, held, field))
+    return convert(needed, int256) + payoff.floor_cash(worth), worth
+
+
+@internal
+@view
+def _under_portfolio(book: Book, held: DynArray[uint256, MAX_HELD], field: uint256) -> uint256:
+    """
+    @notice What PORTFOLIO asks for to keep positions of a book, in 1e-6 USDC.
+    """
+    words: DynArray[uint256, models.MAX_WORDS] = []
+    next: uint256 = 0
+    for _: uint256 in range(models.MAX_HELD):
+        # Underlyings in ascending order, and the expiries of each as the book has them.
+        field_now: uint256 = EVERY
+        for head: uint256 in book.heads:
+            if head >> 32 >= next:
+                field_now = min(field_now, head >> 32)
+        if field_now == EVERY:
+            break
+        next = field_now + 1
+        if field != EVERY and field != field_now:
+            continue
+        at: uint256 = 0
+        for head: uint256 in book.heads:
+            if head >> 32 == field_now:
+                place: uint256 = book.slots[at] >> 14
+                head_at: uint256 = len(words)
+                words.append(0)
+                count: uint256 = 0
+                for j: uint256 in range(at, at + (head & MASK_32), bound=MAX_GROUPS):
+                    if held[j] != 0:
+                        words.append(book.slots[j] << 2)
+                        words.append(held[j])
+                        words.append(book.strikes[j])
+                        count += 1
+                if count == 0:
+                    words.pop()
+                else:
+                    words[head_at] = models.head_of((field_now << 16) | place, listings.expiries[place], count)
+            at += head & MASK_32
+    return staticcall Portfolio(portfolio.PORTFOLIO).of_positions(words, book.round, False)
 
 
 @internal
@@ -268,9 +319,9 @@ def has_initial(account: uint256, cash: int256, round: uint256, sheets: Bytes[MA
     @notice Whether an account has initial margin for what it holds once its cash has changed.
     """
     ledger: int256 = portfolio.ledger[account] + cash * 2**128
-    if portfolio.margin_of(account, ledger, False, True, round, sheets) >= 0:
+    if portfolio.margin_of(account, ledger, False, 0, True, round, sheets) >= 0:
         return True
-    return portfolio.margin_of(account, ledger, True, True, round, sheets) >= 0
+    return portfolio.margin_of(account, ledger, True, 0, True, round, sheets) >= 0
 
 
 @internal

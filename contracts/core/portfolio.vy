@@ -8,6 +8,7 @@
 @custom:kill None: settlement at expiry is open to anyone and cannot be stopped.
 """
 
+from core import accounts
 from core import actions
 from core import listings
 from lib import lanes
@@ -15,6 +16,7 @@ from lib import refusals
 from risk import payoff
 from risk import standard
 
+uses: accounts
 uses: actions
 uses: listings
 uses: standard
@@ -37,6 +39,10 @@ interface Margin:
         words: DynArray[uint256, 3 * MAX_GROUPS], prices: uint256, stable: uint256, initial: bool
     ) -> uint256: view
 
+# The same: few accounts have chosen PORTFOLIO, and fewer need it.
+interface Models:
+    def under_portfolio(account: uint256, live: uint256, base: int256, initial: bool, round: uint256) -> int256: view
+
 event ExpirySettled:
     action_id: uint64
     expiry_id: indexed(uint16)
@@ -44,6 +50,7 @@ event ExpirySettled:
     cash_delta: int256
 
 MARGIN: public(immutable(address))
+PORTFOLIO: public(immutable(address))
 
 # account -> cash i128 | bits of expiry_id % 128 in which it holds positions. Cash sits on top, so that adding
 # (amount << 128) moves it and nothing else.
@@ -60,8 +67,13 @@ dust: HashMap[uint256, uint256]
 
 
 @deploy
-def __init__(margin: address):
+def __init__(margin: address, of_portfolios: address):
+    """
+    @param margin Has the STANDARD requirement.
+    @param of_portfolios Has the PORTFOLIO requirement.
+    """
     MARGIN = margin
+    PORTFOLIO = of_portfolios
 
 
 @internal
@@ -156,12 +168,20 @@ def shift_legs(account: uint256, legs: uint256, units: int256):
 @internal
 @view
 def margin_of(
-    account: uint256, ledger: int256, exact: bool, initial: bool, round: uint256, sheets: Bytes[MAX_SHEET_BYTES]
+    account: uint256,
+    ledger: int256,
+    exact: bool,
+    enough: int256,
+    initial: bool,
+    round: uint256,
+    sheets: Bytes[MAX_SHEET_BYTES],
 ) -> int256:
     """
-    @notice Cash and claims less the requirement, in 1e-6 USDC.
+    @notice Cash and claims less the requirement, in 1e-6 USDC: by STANDARD, or for an account under PORTFOLIO by whichever
+            leaves more.
     @param ledger The account's word in `ledger`.
     @param exact False for a lower bound of the margin, at half the price: positions do not offset each other.
+    @param enough Of the exact margin: PORTFOLIO is not asked where STANDARD leaves that much.
     @param round Time in seconds above 128 bits of stable price in 1e-18.
     @param sheets Checked sheets; one for each expiry in which the account holds positions, unless it is a claim:
            fixed, and not after the round. When it was fixed does not matter, so nobody can turn a risk of the
@@ -217,7 +237,12 @@ def margin_of(
     claims: int256 = 0
     if live != 0:
         claims = staticcall Claims(self).claims_of(account, live, round >> 128)
-    return (ledger >> 128) + claims - convert(standard.to_cash(scaled), int256)
+    base: int256 = (ledger >> 128) + claims
+    margin: int256 = base - convert(standard.to_cash(scaled), int256)
+    if exact and margin < enough and accounts.words[account] & accounts.HAS_CHOSEN != 0:
+        own: uint256 = convert(ledger & LIVE, uint256)
+        margin = max(margin, staticcall Models(self).under_portfolio(account, own, base, initial, round))
+    return margin
 
 
 @internal

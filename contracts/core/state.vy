@@ -16,6 +16,7 @@ from core import blocktrades
 from core import exits
 from core import liquidations
 from core import listings
+from core import models
 from core import orders
 from core import portfolio
 from core import quotes
@@ -30,14 +31,15 @@ initializes: rounds
 initializes: standard
 initializes: accounts[actions := actions]
 initializes: listings[actions := actions]
-initializes: portfolio[actions := actions, listings := listings, standard := standard]
+initializes: portfolio[accounts := accounts, actions := actions, listings := listings, standard := standard]
+initializes: models[accounts := accounts, actions := actions, listings := listings, portfolio := portfolio]
 initializes: orders[accounts := accounts, fees := fees, listings := listings]
 initializes: quotes[accounts := accounts]
 initializes: blocktrades[
     accounts := accounts, actions := actions, fees := fees, listings := listings, orders := orders, portfolio := portfolio
 ]
 initializes: exits[actions := actions, accounts := accounts, portfolio := portfolio, rounds := rounds]
-initializes: liquidations[actions := actions, listings := listings, portfolio := portfolio]
+initializes: liquidations[actions := actions, listings := listings, models := models, portfolio := portfolio]
 
 interface Margin:
     def parameters() -> standard.Parameters: view
@@ -49,6 +51,7 @@ struct Settings:
     vault: address
     oracle: address
     margin: address
+    portfolio: address
     window: uint256
     operator_timeout: uint256
     max_round_age: uint256
@@ -79,7 +82,7 @@ def __init__(settings: Settings):
     fees.__init__(settings.taker_rate, settings.maker_rate, settings.fee_cap)
     # The same module under the same parameters answers in Margin, where anyone may ask.
     standard.__init__(staticcall Margin(settings.margin).parameters())
-    portfolio.__init__(settings.margin)
+    portfolio.__init__(settings.margin, settings.portfolio)
     rounds.__init__(settings.oracle, settings.max_round_age, settings.exit_round_age)
     exits.__init__(settings.vault)
     GOVERNOR = settings.governor

@@ -864,6 +864,16 @@ class ObserveOffbookSettled(Command, frozen=True, tag=109):
     legs: tuple[OffbookLeg, ...]
 
 
+class ObserveModel(Command, frozen=True, tag=141):
+    """The owner chose a margin model; ``before`` counts on the contracts until ``effective_s``, then ``chosen``."""
+
+    action_id: int
+    account: int
+    before: int
+    chosen: int
+    effective_s: Seconds
+
+
 class ObserveFlag(Command, frozen=True, tag=120):
     """Somebody flagged an account on the contracts: it may be liquidated there until ``lapses_s``, to the end of it."""
 
@@ -1046,6 +1056,7 @@ Observation: TypeAlias = (
     | ObserveListing
     | ObserveOffbookQueued
     | ObserveOffbookSettled
+    | ObserveModel
     | Liquidation
 )
 AnyCommand: TypeAlias = (

@@ -31,6 +31,7 @@ from exchange.core.state_types import (
     Auction,
     AuthEntry,
     Batch,
+    Choice,
     Combo,
     Cover,
     Deal,
@@ -78,6 +79,7 @@ class AccountImage(msgspec.Struct, array_like=True):
     groups: list[QuoteGroup] = []
     cancels: bool = False
     makes: bool = False
+    choice: Choice = Choice()
 
 
 class MirrorImage(msgspec.Struct, array_like=True):
@@ -232,6 +234,7 @@ def _account_image(account: Account) -> AccountImage:
         [account.groups[name] for name in sorted(account.groups)],
         account.cancels,
         account.makes,
+        account.choice,
     )
 
 
@@ -323,7 +326,7 @@ def restore(source: StateImage) -> State:
 def _restore_account(source: AccountImage) -> Account:
     account = Account(source.id, source.owner)
     account.cash, account.held, account.exiting = source.cash, source.held, source.exiting
-    account.cancels, account.makes = source.cancels, source.makes
+    account.cancels, account.makes, account.choice = source.cancels, source.makes, source.choice
     for name in ("positions", "costs", "nonces", "keys"):
         setattr(account, name, dict(getattr(source, name)))
     account.groups = {group.name: group for group in source.groups}

@@ -7,7 +7,7 @@ being cash plus worth. Imports liquidation, risk_models, margin, units.
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from exchange.core.liquidation import Positions
+from exchange.core.liquidation import Positions, StandardAppraisal, value_of
 from exchange.core.margin import Kind
 from exchange.core.risk_models import scan
 from exchange.core.risk_models.arrays import RiskRound
@@ -51,3 +51,24 @@ class PortfolioAppraisal(NamedTuple):
             added = (scan.added_up(on.arrays, expiry, legs, on.confs[expiry]) for expiry, legs in expiries.items())
             markets.append(PortfolioMarket(on.rules, scan.Market(on.spot, tuple(added))))
         return markets
+
+
+class BetterAppraisal(NamedTuple):
+    """An account under PORTFOLIO as the contracts see it: worth by the marks, and whichever model asks for less.
+
+    Models are compared by what cash must not fall below. By PORTFOLIO that is never below zero: nobody borrows against
+    options.
+    """
+
+    standard: StandardAppraisal
+    portfolio: PortfolioAppraisal
+
+    def worth(self, positions: Positions) -> int:
+        """Sum of mark times quantity."""
+        return self.standard.worth(positions)
+
+    def risk(self, positions: Positions, kind: Kind) -> Cash:
+        """The smaller requirement on cash (up) plus worth (down, as equity has it)."""
+        worth = value_of(self.standard, positions)
+        by_arrays = self.portfolio.risk(positions, kind) - value_of(self.portfolio, positions)
+        return min(self.standard.risk(positions, kind) - worth, max(by_arrays, 0)) + worth

@@ -1,12 +1,12 @@
 """What the chain said: dense, final, applied once to the live ledger and to the mirror of the contracts.
 
 The live ledger runs ahead of the chain by the trades that have not settled; the mirror holds exactly what the contracts
-should hold, so reconciliation is an equality, not a tolerance. Imports state, distress, keyroom, offbook,
+should hold, so reconciliation is an equality, not a tolerance. Imports state, distress, keyroom, models, offbook,
 orders, settlement.
 """
 
 from exchange.core import commands as c
-from exchange.core import distress, keyroom, offbook, orders, rfq_rooms, settlement
+from exchange.core import distress, keyroom, models, offbook, orders, rfq_rooms, settlement
 from exchange.core.events import (
     Applied,
     Cancelled,
@@ -164,6 +164,8 @@ def _evolve_leaving(state: State, command: c.Observation) -> None:
             rfq_rooms.end(state, RfqEnd.ACCOUNT_EXITING, lambda rfq: rfq.request.account == command.account)
         case c.ObserveExitCleared():
             state.accounts[command.account].exiting = False
+        case c.ObserveModel():
+            models.choose(state, command)
         case _:
             assert isinstance(command, c.ObserveListing)
 

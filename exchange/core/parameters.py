@@ -10,6 +10,10 @@ import msgspec
 
 from exchange.core.units import WAD, Seconds, Wad
 
+# Margin models as accounts choose them.
+STANDARD_MARGIN: Final = 0
+PORTFOLIO_MARGIN: Final = 1
+
 # How a scenario moves the surface.
 VOL_SAME: Final = 0
 VOL_UP: Final = 1

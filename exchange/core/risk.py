@@ -3,7 +3,7 @@
 The exact requirement is ``margin.requirement``. Most checks are answered by the isolated sum, which is never below it
 and moves by one multiplication per fill; only when that fails are the legs of the account laid out in full. Views are
 arguments, so the same code answers for the live round and for the round about to be adopted.
-Imports state, combos, oracle, margin, units.
+Imports state, combos, models, oracle, margin, units.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from exchange.core import combos
+from exchange.core import combos, models
 from exchange.core.commands import Authorisation, QuoteLeaf, StandardModel
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
 from exchange.core.oracle import RoundView
@@ -234,7 +234,9 @@ UNMOVED: Final = Moved(0, 0)
 def fill_shortfall(state: State, account: Account, series: int, before: Moved, after: Moved, keep: Risk = 0) -> Cash:
     """Shortfall that forbids a fill taking the account from ``before`` to ``after``; zero if it is acceptable.
 
-    Acceptable is: initial margin holds afterwards, or is no worse than just before (the contract's rule too). ``keep``
+    Acceptable is: initial margin holds afterwards, or is no worse than just before (the contract's rule too). Of an
+    account that may be under PORTFOLIO when the fill lands only the first is: what it had before, the contracts would
+    measure by risk arrays too. ``keep``
     is what covers other fills of the account: a fill they are not for leaves that much, without offsets, or takes
     nothing.
     """
@@ -252,9 +254,13 @@ def fill_shortfall(state: State, account: Account, series: int, before: Moved, a
         if left < (account.cash - account.held + before.cash) * RISK_ONE - account.isolated - short * unit:
             return div_up(keep - left, RISK_ONE)
     margin = exact_margin(state, account, after.cash, series, after.qty)
-    if margin >= 0 or margin >= exact_margin(state, account, before.cash, series, before.qty):
+    if margin >= 0:
         return 0
-    return -margin
+    if models.may_be_portfolio(state, account) or margin < exact_margin(
+        state, account, before.cash, series, before.qty
+    ):
+        return -margin
+    return 0
 
 
 class Moves(msgspec.Struct, gc=False):
@@ -280,7 +286,11 @@ def moves_shortfall(state: State, account: Account, before: Moves, after: Moves,
     if keep and left < _left_isolated(state, account, before):
         return div_up(keep - left, RISK_ONE)
     margin = _left_exact(state, account, after)
-    return 0 if margin >= 0 or margin >= _left_exact(state, account, before) else -margin
+    if margin >= 0:
+        return 0
+    if models.may_be_portfolio(state, account) or margin < _left_exact(state, account, before):
+        return -margin
+    return 0
 
 
 def _left_isolated(state: State, account: Account, moves: Moves) -> Risk:

@@ -1,6 +1,7 @@
 """The nouns of the machine: small mutable records, each owned by one feature module.
 
-They hold facts only; rules live in the modules that use them. Imports units, legs, commands, events and keylimits.
+They hold facts only; rules live in the modules that use them. Imports words on facts: units, legs,
+parameters, commands, events and keylimits.
 """
 
 from bisect import bisect_left, insort
@@ -23,6 +24,7 @@ from exchange.core.commands import (
 from exchange.core.events import RfqEnd
 from exchange.core.keylimits import KeyLimits
 from exchange.core.legs import Legs
+from exchange.core.parameters import STANDARD_MARGIN
 from exchange.core.units import Cash, Nanos, Price, Qty, Risk, Seconds
 
 
@@ -427,6 +429,14 @@ class OpenInterest(msgspec.Struct, gc=False):
     sell_value: int = 0
 
 
+class Choice(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Margin models of an account: on the contracts ``before`` counts until ``effective_s``, then ``chosen``."""
+
+    before: int = STANDARD_MARGIN
+    chosen: int = STANDARD_MARGIN
+    effective_s: Seconds = 0
+
+
 class Account:
     """One clearing account. ``cash`` includes ``held``, which a pending withdrawal has already spoken for.
 
@@ -437,6 +447,7 @@ class Account:
         "awaiting",
         "cancels",
         "cash",
+        "choice",
         "costs",
         "covers",
         "exiting",
@@ -468,6 +479,7 @@ class Account:
         self.exiting = False
         self.cancels = False  # orders leave with their connection unless the connection says otherwise
         self.makes = False  # it answers requests for quotes
+        self.choice = Choice()  # models
         self.positions: dict[int, Qty] = {}
         self.costs: dict[int, Cash] = {}  # series -> premium paid (long) or received (short) for the position
         self.nonces: dict[int, int] = {}  # nonce >> 6 -> mask of the 64 nonces in it

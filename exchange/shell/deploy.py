@@ -10,7 +10,10 @@ from typing import Final
 
 import msgspec
 
+from exchange import risk_words
 from exchange.core.commands import Configure, FeeSchedule, StandardModel
+from exchange.core.parameters import PortfolioModel
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import USDC_ONE, WAD, Cash, Nanos, Seconds, Wad
 from exchange.shell import governed
 from exchange.shell.chain import ZERO_ADDRESS, Address, Chain, checksum, to_address
@@ -107,6 +110,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     exits: ExitTerms = ExitTerms()
     fees: FeeSchedule = FEES
     standard: StandardModel = STANDARD
+    portfolio: PortfolioModel = PORTFOLIO
 
 
 class Deployment(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +122,8 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
     vault: str
     oracle: str
     margin: str
+    arrays: str
+    portfolio: str
     clearing: str
     operators: str
     treasury: str
@@ -175,6 +181,8 @@ class Contracts:
         self.vault = self._bind("Vault", deployment.vault)
         self.oracle = self._bind("Oracle", deployment.oracle)
         self.margin = self._bind("Margin", deployment.margin)
+        self.arrays = self._bind("RiskArrays", deployment.arrays)
+        self.portfolio = self._bind("Portfolio", deployment.portfolio)
         self.clearing = self._bind("Clearing", deployment.clearing)
         self.operators = self._bind("Operators", deployment.operators)
         self.treasury = self._bind("Treasury", deployment.treasury)
@@ -208,13 +216,15 @@ async def deploy(chain: Chain, deployer: Sender, plan: Plan) -> Deployment:
     vault = await _create(deployer, "Vault", usdc, governor, guardian, treasury, terms.vault_cap)
     oracle = await _create(deployer, "Oracle", sorted(to_address(signer) for signer in plan.signers))
     margin = await _create(deployer, "Margin", msgspec.structs.astuple(terms.standard))
-    clearing = await _clearing(deployer, (governor, operator, vault, oracle, margin), treasury, terms)
+    arrays, portfolio = await _portfolio(deployer, oracle, terms.portfolio)
+    clearing = await _clearing(deployer, (governor, operator, vault, oracle, margin, portfolio), treasury, terms)
+    await _call(deployer, "RiskArrays", arrays, "set_clearing", clearing)
     await _call(deployer, "Vault", vault, "set_clearing", clearing)
     operators = await _operators(deployer, usdc, clearing, treasury, terms)
     if plan.usdc is None:
         await _post_bond(deployer, usdc, operators, operator, terms.bond.posted)
-    ruled = governed.kinds(governor, clearing=clearing, vault=vault, treasury=treasury)
-    await _call(deployer, "Governor", governor, "set_kinds", ruled)
+    kinds = governed.kinds(governor, clearing=clearing, vault=vault, treasury=treasury)
+    await _call(deployer, "Governor", governor, "set_kinds", kinds)
     return Deployment(
         chain_id=chain.chain_id,
         first_block=first.number,
@@ -222,6 +232,8 @@ async def deploy(chain: Chain, deployer: Sender, plan: Plan) -> Deployment:
         vault=checksum(vault),
         oracle=checksum(oracle),
         margin=checksum(margin),
+        arrays=checksum(arrays),
+        portfolio=checksum(portfolio),
         clearing=checksum(clearing),
         operators=checksum(operators),
         treasury=checksum(treasury),
@@ -243,6 +255,13 @@ async def _government(
     staking = await _create(operator, "Staking", token, usdc, terms.cooldown_s)
     rules = (terms.threshold, terms.quorum, terms.majority, terms.voting_s, terms.delay_s, terms.grace_s)
     return token, staking, await _create(operator, "Governor", staking, guardian, rules)
+
+
+async def _portfolio(deployer: Sender, oracle: Address, model: PortfolioModel) -> tuple[Address, Address]:
+    """The judge of risk arrays, and the PORTFOLIO requirement that reads them."""
+    words = risk_words.model_words(model)
+    arrays = await _create(deployer, "RiskArrays", oracle, words)
+    return arrays, await _create(deployer, "Portfolio", arrays, words)
 
 
 async def _clearing(operator: Sender, roles: tuple[Address, ...], treasury: Address, terms: Terms) -> Address:

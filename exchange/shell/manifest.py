@@ -24,6 +24,8 @@ _NAMED: Final = {
     "vault": "Vault",
     "oracle": "Oracle",
     "margin": "Margin",
+    "arrays": "RiskArrays",
+    "portfolio": "Portfolio",
     "clearing": "Clearing",
     "operators": "Operators",
     "treasury": "Treasury",
@@ -40,6 +42,7 @@ _RUN: Final = (
 # What stands in storage and is a parameter: function and arguments. Clearing answers for the code that it runs.
 _PARAMETERS: Final[dict[str, tuple[tuple[str, tuple[int, ...]], ...]]] = {
     "vault": (("clearing", ()), ("guardian", ()), ("cap", ())),
+    "arrays": (("clearing", ()),),
     "clearing": (("operator", ()), ("succession", ()), ("insurance_account", ())),
     "treasury": tuple((name, (part,)) for name in ("shares", "receivers") for part in range(4)),
     "token": (("totalSupply", ()),),

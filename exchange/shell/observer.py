@@ -40,6 +40,7 @@ _BUILDERS: Final[dict[str, _Builder]] = {
     "Withdrawn": lambda a: c.ObserveWithdrawal(a["action_id"], a["account"], a["amount"]),
     "ExitRequested": lambda a: c.ObserveExit(a["action_id"], a["account"]),
     "ExitCleared": lambda a: c.ObserveExitCleared(a["action_id"], a["account"]),
+    "ModelChosen": lambda a: c.ObserveModel(a["action_id"], a["account"], a["before"], a["model"], a["effective"]),
     "ExpiryListed": lambda a: c.ObserveListing(a["action_id"], a["expiry_id"]),
     "SeriesListed": lambda a: c.ObserveListing(a["action_id"], a["expiry_id"]),
     "ExpiryFixed": lambda a: c.ObserveFixing(a["action_id"], a["expiry_id"], a["price"]),

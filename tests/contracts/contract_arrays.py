@@ -20,10 +20,9 @@ from exchange.core.parameters import PortfolioModel
 from exchange.core.risk_models import grid, scan
 from exchange.core.risk_models.arrays import RiskRound, Terms, encode, leaf_hash, root_of
 from exchange.core.risk_models.requirement import Account, PortfolioMarket, assess, portfolio_rules
-from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.units import WAD
 from exchange.risk_words import Commitment, Head, HeldExpiry, Shown, Vols, version_of
-from exchange.shell.contract import artifact, deploy_local
+from exchange.shell.contract import deploy_local
 
 
 @dataclass(frozen=True)
@@ -156,14 +155,11 @@ class Risk:
     """RiskArrays and Portfolio of a venue."""
 
     venue: Venue
-    model: PortfolioModel = PORTFOLIO
 
     def __post_init__(self) -> None:
-        words = risk_words.model_words(self.model)
+        self.model = self.venue.model
+        self.arrays, self.portfolio = self.venue.risk_arrays, self.venue.portfolio
         chain, operator = self.venue.chain, key("operator")
-        self.arrays = deploy_local(chain, operator, artifact("RiskArrays"), self.venue.oracle.address, words)
-        self.venue.send("operator", self.arrays, "set_clearing", self.venue.clearing.address)
-        self.portfolio = deploy_local(chain, operator, artifact("Portfolio"), self.arrays.address, words)
         self.probe = deploy_local(chain, operator, compiled("AskingProbe"))
 
     def at(self, prices: Prices, underlyings: Mapping[int, int]) -> Arrays:

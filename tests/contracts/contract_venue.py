@@ -14,8 +14,10 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from exchange import calldata, signing
+from exchange import calldata, risk_words, signing
 from exchange.calldata import Round, Sheet, SignedOrder, SpotWord, Trade
+from exchange.core.parameters import PortfolioModel
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.shell.chain import ZERO_ADDRESS, Address, Receipt, Reverted
 from exchange.shell.contract import LocalContract, artifact, deploy_local
 from exchange.shell.devchain import DevChain
@@ -104,6 +106,7 @@ class Venue:
     maker_rate: int = -(10**14)
     fee_cap: int = 125 * 10**15
     parameters: tuple[int, ...] = tuple(value * 10**16 for value in MAINNET)
+    model: PortfolioModel = PORTFOLIO
     vault_cap: int = 10**15
     split: tuple[int, ...] = tuple(part * 10**16 for part in (50, 25, 15, 10))
     governor: Address = field(default_factory=lambda: address("governor"))
@@ -127,9 +130,13 @@ class Venue:
         ascending = sorted(address(name) for name in self.signers)
         self.oracle = deploy_local(self.chain, operator, artifact("Oracle"), ascending)
         self.margin = deploy_local(self.chain, operator, artifact("Margin"), self.parameters)
+        words = risk_words.model_words(self.model)
+        self.risk_arrays = deploy_local(self.chain, operator, artifact("RiskArrays"), self.oracle.address, words)
+        self.portfolio = deploy_local(self.chain, operator, artifact("Portfolio"), self.risk_arrays.address, words)
         self.settings = self._settings()
         self.office, self.clearing = deploy_clearing(self.chain, operator, self.settings, self.treasury.address)
         self.send("operator", self.vault, "set_clearing", self.clearing.address)
+        self.send("operator", self.risk_arrays, "set_clearing", self.clearing.address)
         self.domain = signing.domain_separator(self.chain.chain_id, self.clearing.address)
         self.oracle_domain = signing.domain_separator(self.chain.chain_id, self.oracle.address)
         self.next_nonce = 0
@@ -141,6 +148,7 @@ class Venue:
             self.vault.address,
             self.oracle.address,
             self.margin.address,
+            self.portfolio.address,
             WINDOW,
             OPERATOR_TIMEOUT,
             MAX_ROUND_AGE,

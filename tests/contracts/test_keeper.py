@@ -24,13 +24,14 @@ pytestmark = PATIENCE
 def deployment_of(venue) -> Deployment:
     """What a keeper needs of a manifest; the rest is nobody's address."""
     nobody = ("operators", "token", "staking", "governor", "guardian", "operator")
-    known = ("vault", "oracle", "margin", "clearing", "treasury")
+    known = ("vault", "oracle", "margin", "portfolio", "clearing", "treasury")
     return Deployment(
         chain_id=venue.chain.chain_id,
         first_block=0,
         usdc=checksum(venue.token.address),
         signers=[],
         terms=Terms(),
+        arrays=checksum(venue.risk_arrays.address),
         **{name: checksum(getattr(venue, name).address) for name in known},
         **dict.fromkeys(nobody, checksum(ZERO_ADDRESS)),
     )

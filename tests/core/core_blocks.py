@@ -8,7 +8,7 @@ import hashlib
 from typing import Any, NamedTuple
 
 import msgspec
-from core_contract import ONE, U32_MAX, Contract, Fill, Owned, Refused, fees_of
+from core_contract import ONE, U32_MAX, Contract, Fill, Owned, Refused, as_it_is, fees_of
 from core_venue import USDC, Venue, wallet
 
 from exchange.core import commands as c
@@ -70,10 +70,12 @@ def execute(
     for party, fee in zip(parties, due, strict=True):
         if fee > party.max_fee:
             raise Refused("fee_beyond_max")
-    before = [chain.margin(party.account, round_) for party in parties]
+    before = [as_it_is(party.account) for party in parties]
     kept = [chain.accounts[0].cash, *(copy.deepcopy(vars(party.account)) for party in parties)]
     try:
-        _write(chain, signed, traded, round_, before)
+        _write(chain, signed, traded)
+        for party, was in zip(parties, before, strict=True):
+            chain.must_hold(party.number, was, round_, now_s)
     except Refused:  # a revert leaves everything as it was
         chain.accounts[0].cash = kept[0]
         for party, was in zip(parties, kept[1:], strict=True):
@@ -82,18 +84,12 @@ def execute(
     return traded
 
 
-def _write(
-    chain: Contract, signed: c.ExecuteBlock, traded: list[c.OffbookLeg], round_: c.PostRound, before: list[int]
-) -> None:
+def _write(chain: Contract, signed: c.ExecuteBlock, traded: list[c.OffbookLeg]) -> None:
     parties = parties_of(chain, signed)
     for party in parties:
         party.account.over[signed.block.nonce] = "order_replaced"
     for leg in traded:
         move(chain, parties, leg)
-    for party, margin in zip(parties, before, strict=True):
-        after = chain.margin(party.account, round_)
-        if after < 0 and after < margin:
-            raise Refused(f"account_margin: {party.number} has {after}, had {margin}")
 
 
 def check_form(chain: Contract, signed: c.ExecuteBlock, now_s: int) -> None:

@@ -4,6 +4,7 @@ It keeps what the chain keeps: cash, positions, keys, nonces, requests, fixings.
 contract's reason. Of the machine it uses the margin function only, which a parity test compares with the contract.
 """
 
+import copy
 from typing import Any, NamedTuple
 
 from exchange.core.commands import Authorisation, Configure, FeeSchedule, PostRound, QuoteLeaf, QuoteMandate, Sheet
@@ -156,6 +157,7 @@ class Owned:
         self.spent: dict[int, Spent] = {}  # nonce of a mandate -> what filled under it
         self.cancelled: dict[int, int] = {}  # nonce -> effective from
         self.frozen_from = 0
+        self.models = (0, 0, 0)  # the one that counts until a time, the one that does from then on, and the time
         self.request: tuple[int, int] | None = None  # amount, effective from
 
 
@@ -176,6 +178,13 @@ def _moves(order: Authorisation, qty: int) -> list[tuple[int, int]]:
     """What so much of an order moves, leg by leg if it is for a combo."""
     signed = qty if order.is_buy else -qty
     return [(leg.series, leg.ratio * signed) for leg in order.legs] or [(order.series, signed)]
+
+
+def as_it_is(account: Owned) -> Owned:
+    """Whatever becomes of its cash and positions."""
+    kept = copy.copy(account)
+    kept.positions = dict(account.positions)
+    return kept
 
 
 class Contract:
@@ -262,16 +271,14 @@ class Contract:
         self._reduce(orders, fills)
         spent = self._spend(quotes, fills)
         touched = sorted({order.account for order in orders})
-        before = {key: self._may_trade(self.accounts[key], self.rounds[round_id], now_s) for key in touched}
+        before = {key: self._may_trade(self.accounts[key], now_s) for key in touched}
         self._execute_all(orders, fills, now_s, quotes)
         for (key, nonce), sums in spent.items():
             self.accounts[key].spent[nonce] = sums
         for key, cash in moved.items():
             self.accounts[key].cash += cash
         for key in touched:
-            after = self.margin(self.accounts[key], self.rounds[round_id])
-            if after < 0 and after < before[key]:
-                raise Refused(f"account_margin: {key} has {after}, had {before[key]}")
+            self.must_hold(key, before[key], self.rounds[round_id], now_s)
         self.batch_id = batch_id
         if orders:
             self.round_id = round_id
@@ -294,11 +301,24 @@ class Contract:
         if orders > 256:
             raise Refused("batch_format")
 
-    def _may_trade(self, account: Owned, round_: PostRound, now_s: int) -> int:
-        """What margin an account has that is not leaving."""
+    def _may_trade(self, account: Owned, now_s: int) -> Owned:
+        """An account that is not leaving, as it is."""
         if account.frozen_from and account.frozen_from <= now_s:
             raise Refused("account_frozen")
-        return self.margin(account, round_)
+        return as_it_is(account)
+
+    def must_hold(self, key: int, before: Owned, round_: PostRound, now_s: int) -> None:
+        """Initial margin holds, or is no worse than before."""
+        after = self.better(self.accounts[key], round_, now_s)
+        if after < 0 and after < (had := self.better(before, round_, now_s)):
+            raise Refused(f"account_margin: {key} has {after}, had {had}")
+
+    def better(self, account: Owned, round_: PostRound, now_s: int, enough: int = 0) -> int:
+        """Margin by STANDARD or, of an account under PORTFOLIO, by whichever leaves more; ``enough`` needs no arrays."""
+        margin = self.margin(account, round_)
+        if margin >= enough or not self.is_portfolio(account, now_s):
+            return margin
+        raise Refused("arrays_missing")
 
     def _match(self, orders: list[Authorisation], fills: list[Fill]) -> dict[int, int]:
         moved: dict[int, int] = {}
@@ -476,6 +496,16 @@ class Contract:
             account.over[order.nonce] = "order_overfilled"
 
     # -- owners -------------------------------------------------------------------------------------------------------
+
+    def choose(self, key: int, model: int, now_s: int) -> tuple[int, int, int]:
+        """What counts until when, and what from then on."""
+        account = self.accounts[key]
+        account.models = int(self.is_portfolio(account, now_s)), model, now_s + self.window
+        return account.models
+
+    def is_portfolio(self, account: Owned, now_s: int) -> bool:
+        before, chosen, effective = account.models
+        return bool(chosen if effective <= now_s else before)
 
     def free(self, account: Owned, round_: PostRound) -> int:
         """What may leave: no more than there is, no more than initial margin leaves over."""

@@ -24,6 +24,10 @@ def leaving(world: World, draw: Draw) -> None:
     (world.ask_to_leave, world.stay, world.stay, world.stay)[draw(4)](TRADERS[draw(4)])
 
 
+def choosing(world: World, draw: Draw) -> None:
+    world.choose_model(TRADERS[draw(4)], draw(2))
+
+
 def depositing(world: World, draw: Draw) -> None:
     world.deposit(TRADERS[draw(4)], (1, 3_000, 20_000)[draw(3)])
 
@@ -88,6 +92,7 @@ OWNERS = {
     "withdrawal": (5, withdrawal),
     "finalising": (3, finalising),
     "leaving": (1, leaving),
+    "choosing": (1, choosing),
     "depositing": (2, depositing),
     "delegating": (3, delegating),
     "thrift": (4, thrift),

@@ -310,6 +310,10 @@ class World(Venue):
         held = {series >> 16 for series in owned.positions}
         return all(expiry in named or expiry in self.chain.fixings for expiry in sorted(held))
 
+    def choose_model(self, account: int, model: int) -> None:
+        """The owner chooses a margin model; it binds a window later."""
+        self.happen(c.ObserveModel, account, *self.chain.choose(account, model, self.now_s))
+
     def ask_to_leave(self, account: int) -> None:
         owned = self.chain.accounts[account]
         if not owned.frozen_from:

@@ -57,7 +57,7 @@ async def test_what_was_deployed_is_what_is_written(founded):
     pieces = manifest.pieces
     assert {piece.contract for piece in pieces.values()} == {
         "Vault", "Oracle", "Margin", "Clearing", "Operators", "Treasury", "Token", "Staking", "Governor", "Office",
-        "Blocks", "Cases", "Liquidations",
+        "Blocks", "Cases", "Liquidations", "RiskArrays", "Portfolio",
     }  # fmt: skip
     for piece in pieces.values():
         assert piece.code == artifact(piece.contract).made["runtime_sha256"]

@@ -481,9 +481,10 @@ class Story:
         must(c.Proceed())
 
     def revoke(self) -> None:
-        """A session key is revoked while an order under it rests."""
+        """A session key is revoked while an order under it rests, and an account chooses another margin model."""
         self.venue.must(c.Place(self.venue.order(self.session, 3 << 16, True, 1000, USDC)))
         self.venue.observe(c.ObserveRevocation, 4, self.session.address)
+        self.venue.observe(c.ObserveModel, 6, 0, 1, self.venue.time_ns // 10**9 + 60)
 
     def refuse_batch(self) -> None:
         """The contract will not take a batch, the venue halts; somebody finds the cause and opens it again."""

@@ -59,6 +59,8 @@ def deployment_of(venue) -> Deployment:
         "vault": venue.vault,
         "oracle": venue.oracle,
         "margin": venue.margin,
+        "arrays": venue.risk_arrays,
+        "portfolio": venue.portfolio,
         "clearing": venue.clearing,
         "treasury": venue.treasury,
     }
