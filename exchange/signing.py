@@ -45,6 +45,8 @@ from exchange.core.legs import LegsError, pack
 GROUP_ORDER = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 HALF_ORDER = GROUP_ORDER // 2
 NO_TERMS_HASH = bytes(32)
+DEV_CHAINS: Final = (1337, 31337)
+"""Chains that can hold no value: development keys sign for these only."""
 _LOW_255_BITS = 2**255 - 1
 
 _DOMAIN_TYPE = keccak(b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)")

@@ -11,6 +11,7 @@ from exchange.dialect.names import base_currency
 from exchange.dialect.numbers import millis, usdc
 from exchange.session.call import Call
 from exchange.session.work import Read, Work
+from exchange.signing import DEV_CHAINS
 
 VERSION: Final = "0.1.0"
 DEPTH_DEFAULT: Final = 20
@@ -48,7 +49,8 @@ def status(call: Call) -> Work:
         delay_ns = state.config.taker_delay_ns if state.config is not None else 0
         locked = "false" if state.is_open else "true"
         return {"locked": locked, "x_venue": shown, "x_seq": state.seq, "x_taker_delay_ns": delay_ns} | {
-            "x_operator_nonce": state.operator_nonce
+            "x_operator_nonce": state.operator_nonce,
+            "x_development": venue.chain_id in DEV_CHAINS,
         }
 
     return Read(call.envelope, query)

@@ -4,7 +4,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-DEV_CHAINS: Final = (1337, 31337)
+from exchange.signing import DEV_CHAINS
+
 SECRET_BYTES: Final = 32
 
 

@@ -17,6 +17,7 @@ from e2e_serve import Serving  # noqa: E402 - found by the path above
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright  # noqa: E402
 from web_browser import DESKTOP, FLAGS, chromium, heard  # noqa: E402
 from web_market import make_market  # noqa: E402
+from web_wallet import Wallet  # noqa: E402
 
 Opens = Callable[..., Awaitable[Page]]
 
@@ -50,7 +51,9 @@ async def opens(browser: Browser) -> AsyncIterator[Opens]:
     contexts: list[BrowserContext] = []
     wrong: list[str] = []
 
-    async def open_at(url: str, *, size: tuple[int, int] = DESKTOP, scheme: str = "dark", script: str = "") -> Page:
+    async def open_at(
+        url: str, *, size: tuple[int, int] = DESKTOP, scheme: str = "dark", wallet: Wallet | None = None
+    ) -> Page:
         context = await browser.new_context(
             viewport={"width": size[0], "height": size[1]},
             color_scheme="dark" if scheme == "dark" else "light",
@@ -58,8 +61,11 @@ async def opens(browser: Browser) -> AsyncIterator[Opens]:
         contexts.append(context)
         page = await context.new_page()
         heard(page, wrong)
-        if script:
-            await page.add_init_script(script)
+        if wallet is not None:
+            await page.expose_function("askWallet", wallet.request)
+            await page.add_init_script(
+                "window.ethereum = { request: ({ method, params }) => askWallet(method, params) };"
+            )
         await page.goto(url)
         await page.wait_for_selector("[data-test=link]:has-text('live')")
         return page

@@ -1,20 +1,26 @@
 /** The frame of the page: which view is shown, by the part of the address after #, and the keys that work everywhere. */
+import { Blotter } from "./blotter.js";
 import { BookView } from "./book.js";
 import { Chain } from "./chain.js";
 import { Help } from "./help.js";
 import { html } from "./html.js";
 import { isTyping, move } from "./keyboard.js";
+import { AccountView } from "./margin.js";
 import { View } from "./store.js";
 import { isDark, toggleTheme } from "./theme.js";
+import { Ticket } from "./ticket.js";
 
 const PANES = [
   { name: "chain", title: "Chain" },
+  { name: "ticket", title: "Ticket" },
   { name: "book", title: "Book" },
+  { name: "blotter", title: "Orders" },
 ];
 
 /** The views in the order of the bar; a digit is the key of each. */
 export const VIEWS = [
   { name: "trade", title: "Trade", draw: (context) => html`<${Trade} context=${context} />` },
+  { name: "account", title: "Account", draw: (context) => html`<${AccountView} context=${context} />` },
   { name: "help", title: "Keys", draw: () => html`<${Help} />` },
 ];
 
@@ -48,6 +54,13 @@ export class App extends View {
       location.hash = "#/trade";
       context.store.set({ pane: "chain" });
       context.focus(".chain [tabindex='0'][data-side]");
+    } else if (event.key === "o") {
+      location.hash = "#/trade";
+      context.store.set({ pane: "blotter" });
+      context.focus(".blotter [role=tab][tabindex='0']");
+    } else if ((event.key === "b" || event.key === "s") && context.store.value.instrument) {
+      location.hash = "#/trade";
+      context.select(context.store.value.instrument, event.key === "b" ? "buy" : "sell", true);
     } else return;
     event.preventDefault();
   }
@@ -87,6 +100,8 @@ class Trade extends View {
       </div>
       <div class="trade" data-pane=${pane}>
         <div class="pane-chain"><${Chain} context=${context} /></div>
+        <div class="pane-ticket"><${Ticket} context=${context} /></div>
+        <div class="pane-blotter"><${Blotter} context=${context} /></div>
         <div class="pane-book"><${BookView} context=${context} /></div>
       </div>`;
   }

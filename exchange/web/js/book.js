@@ -19,7 +19,7 @@ export class BookFeed {
     this.ends = [rpc.hear(this.channel, (data) => this.hear(data)), rpc.hear(`trades.${name}.100ms`, (data) => this.trades(data))];
     rpc.call("public/get_last_trades_by_instrument", { instrument_name: name, count: TRADES }).then(
       (found) => this.trades(found.trades.reverse()),
-      (error) => rpc.onTrouble(error),
+      (error) => rpc.trouble(error),
     );
   }
 

@@ -1,6 +1,9 @@
 /** What every part of the page shares: the connection, the market, and what is chosen. */
+import { Account } from "./account.js";
+import { isZero } from "./decimal.js";
+import { EvidenceBox } from "./evidence.js";
 import { Market } from "./market.js";
-import { Rpc } from "./rpc.js";
+import { Refusal, Rpc } from "./rpc.js";
 import { Store } from "./store.js";
 
 const NOTICES = 5;
@@ -10,6 +13,8 @@ export class Context {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.rpc = new Rpc(`${scheme}://${location.host}/ws/api/v2`);
     this.market = new Market(this.rpc);
+    this.account = new Account(this.rpc);
+    this.evidence = new EvidenceBox(this);
     this.store = new Store({
       link: "connecting",
       status: /** @type {any} */ (null),
@@ -23,6 +28,7 @@ export class Context {
     this.rpc.onState = (link) => this.store.set({ link });
     this.rpc.onTrouble = (error) => this.tell(error.message, "bad");
     this.rpc.onOpen = () => this.open();
+    this.rpc.onReply = (reply) => this.evidence.take(reply);
   }
 
   /** What a connection begins with. */
@@ -30,6 +36,13 @@ export class Context {
     const status = await this.rpc.call("public/status");
     this.store.set({ status });
     await this.market.load();
+    try {
+      await this.account.resume();
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.account.drop();
+      this.tell("The login has ended with the connection: log in again.", "bad");
+    }
   }
 
   start() {
@@ -45,7 +58,7 @@ export class Context {
     const { draft } = this.store.value;
     const ticker = this.market.tickers.get(instrument) ?? {};
     const price = side === "buy" ? ticker.best_ask_price : side === "sell" ? ticker.best_bid_price : "";
-    this.store.set({ instrument, draft: { side: side || draft.side, price: price && Number(price) !== 0 ? price : "", at: draft.at + 1 } });
+    this.store.set({ instrument, draft: { side: side || draft.side, price: price && !isZero(price) ? price : "", at: draft.at + 1 } });
     if (side || toTicket) this.store.set({ pane: "ticket" });
     if (toTicket) this.focus("#ticket-amount");
   }

@@ -35,7 +35,7 @@ export class Market {
 
   /** Follow listings and states for good. */
   follow() {
-    const again = () => this.load().catch((error) => this.rpc.onTrouble(error));
+    const again = () => this.load().catch((error) => this.rpc.trouble(error));
     this.rpc.hear("instrument.creation.any.any", again);
     this.rpc.hear("instrument.state.any.any", again);
   }
@@ -55,7 +55,7 @@ export class Market {
   ask(index) {
     this.rpc.call("public/get_index_price", { index_name: index }).then(
       (found) => this.store.set({ spot: found.index_price }),
-      (error) => this.rpc.onTrouble(error),
+      (error) => this.rpc.trouble(error),
     );
   }
 

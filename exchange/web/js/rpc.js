@@ -74,7 +74,7 @@ export class Rpc {
       await this.onOpen();
     } catch (error) {
       if (error instanceof Lost) return;
-      this.onTrouble(error);
+      this.trouble(error);
     }
     this.onState("open");
     this.ask([...this.channels.keys()]);
@@ -187,11 +187,19 @@ export class Rpc {
     for (const part of parts(channels.filter((name) => PRIVATE.test(name)))) this.tell("private/subscribe", { channels: part });
   }
 
-  /** Call without waiting. A lost connection is no trouble: everything is asked for again. @param {string} method @param {Record<string, any>} params */
+  /** Call without waiting. @param {string} method @param {Record<string, any>} params */
   tell(method, params = {}) {
-    this.call(method, params).catch((error) => {
-      if (!(error instanceof Lost)) this.onTrouble(error);
-    });
+    this.call(method, params).catch((error) => this.trouble(error));
+  }
+
+  /** What went wrong with something nobody waits for. A lost connection is none: it comes back. @param {Error} error */
+  trouble(error) {
+    if (!(error instanceof Lost)) this.onTrouble(error);
+  }
+
+  /** Let the login go: the venue forgets it and hangs up, and a new connection comes without. */
+  leave() {
+    this.tell("private/logout");
   }
 }
 
