@@ -99,10 +99,8 @@ class Trade extends View {
           tabindex=${pane === item.name ? 0 : -1} onClick=${() => context.store.set({ pane: item.name })}>${item.title}</button>`)}
       </div>
       <div class="trade" data-pane=${pane}>
-        <div class="pane-chain"><${Chain} context=${context} /></div>
-        <div class="pane-ticket"><${Ticket} context=${context} /></div>
-        <div class="pane-blotter"><${Blotter} context=${context} /></div>
-        <div class="pane-book"><${BookView} context=${context} /></div>
+        <div class="column"><div class="pane-chain"><${Chain} context=${context} /></div><div class="pane-blotter"><${Blotter} context=${context} /></div></div>
+        <div class="column"><div class="pane-ticket"><${Ticket} context=${context} /></div><div class="pane-book"><${BookView} context=${context} /></div></div>
       </div>`;
   }
 }

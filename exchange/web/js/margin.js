@@ -98,8 +98,12 @@ export class AccountView extends View {
     return tables.map(([index, table]) => this.table(index, table));
   }
 
+  words(row) {
+    return row === undefined ? "none." : `price ${rounded(row.price_change, 1)} %, vol ${row.vol}: ${money(row.profit_loss)}.`;
+  }
+
   table(index, { worst, scenarios, initial_margin: initial }) {
-    const head = html`<p>${index}: the portfolio model, which tells and does not bind, would take ${money(initial)}; its worst scenario is marked.</p>`;
+    const head = html`<p>${index}: the portfolio model, which tells and does not bind, would take ${money(initial)}. Worst: ${this.words(scenarios[Number(worst)])}</p>`;
     return html`${head}<div class="scroll tall"><table><thead><tr><th scope="col">Price</th><th scope="col">Vol</th><th scope="col">Weight</th><th scope="col">Profit or loss</th></tr></thead>
       <tbody>${scenarios.map((row, at) => html`<tr key=${at} class=${String(at) === worst ? "worst" : ""} data-test=${String(at) === worst ? "worst" : undefined}>
         <td>${rounded(row.price_change, 1)} %</td><td>${row.vol}</td><td>${rounded(row.weight, 2)}</td><td class=${lossOf(row.profit_loss)}>${money(row.profit_loss)}</td></tr>`)}</tbody></table></div>`;

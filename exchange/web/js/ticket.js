@@ -134,7 +134,7 @@ export class Ticket extends View {
     const { result } = this.state;
     return html`<div class="told" role="status" aria-live="polite" data-test="told">${result && (result.bad
       ? html`<p class="bad">${result.bad} ${result.cure}</p>`
-      : html`<p class="good">Order ${result.order.order_id}: ${result.order.order_state}, ${result.order.filled_amount} of ${result.order.amount} filled.
+      : html`<p class="good">Order ${result.order.order_id}: ${result.order.order_state}, ${result.order.filled_amount} of ${result.order.amount} filled. ${" "}
           <a href="#/audit/${result.order.order_id}">Audit</a></p>
           <p class="faint">Record ${result.receipt.seq}, signed by the operator.</p>`)}</div>`;
   }
