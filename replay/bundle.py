@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -35,6 +35,7 @@ contracts, a receipt, or a witness (--witness KEY). What each file is:
 
 records.jsonl   the records, base64 of their bytes, with the hashes that lead from each to the root
 checkpoint      size and root of the whole journal, signed (c2sp.org/tlog-checkpoint)
+checkpoint.tsr  if it is there: when a third party saw the checkpoint (RFC 3161), held against --tsa-roots PEM
 anchors.json    roots that settlement batches anchored on chain, with proofs that they are of the same tree
 results/        what commands of verbatim-replay say of it; manifest.json has the commands, to run them again
 manifest.json   all files with their hashes; manifest.note is the signature over it
@@ -50,6 +51,19 @@ class Result(msgspec.Struct, frozen=True):
     output: bytes
 
 
+class Vouched(NamedTuple):
+    """The checkpoint that the records are under, and the token of its time stamp, if it has one."""
+
+    note: Note
+    token: bytes | None = None
+
+    def write(self, folder: Path) -> None:
+        """Both as files."""
+        (folder / "checkpoint").write_bytes(bytes(self.note))
+        if self.token is not None:
+            (folder / "checkpoint.tsr").write_bytes(self.token)
+
+
 class Told(msgspec.Struct, kw_only=True):
     """What was put together."""
 
@@ -60,35 +74,37 @@ class Told(msgspec.Struct, kw_only=True):
     size: int
     root: str
     signed: bool
+    stamped: bool = False
     files: int = 0
 
 
 def write_bundle(
-    path: Path, folder: Path, first: int, last: int, note: Note, signer: Signer | None, results: list[Result]
+    path: Path, folder: Path, first: int, last: int, vouched: Vouched, signer: Signer | None, results: list[Result]
 ) -> Told:
-    """Write records ``first`` to ``last`` under a checkpoint, which must be of this journal.
+    """Write records ``first`` to ``last`` under a checkpoint, which must be of this journal, with its time stamp.
 
     The folder must be new. Raises CannotRun, Diverged.
     """
-    head = checkpoint_of(path, note)
+    head = checkpoint_of(path, vouched.note)
     if not 0 < first <= last <= head.size or last - first >= RECORDS_MAX:
         raise CannotRun(f"seq {first} to {last} are not up to {RECORDS_MAX:,} records of {head.size:,}")
     if folder.exists():
         raise CannotRun(f"{folder} is there already")
     (folder / "results").mkdir(parents=True)
-    (folder / "checkpoint").write_bytes(bytes(note))
+    vouched.write(folder)
     _write_records(path, folder, first, last, head.size)
     (folder / "anchors.json").write_bytes(msgspec.json.encode(list(_anchors(path, last, head.size))))
     commands = [_write_result(folder, number, result) for number, result in enumerate(results, 1)]
     shutil.copyfile(verify_bundle.__file__, folder / "verify.py")
     told = Told(
         folder=str(folder),
-        origin=read_checkpoint(note).origin,
+        origin=read_checkpoint(vouched.note).origin,
         first=first,
         last=last,
         size=head.size,
         root=head.root.hex(),
         signed=signer is not None,
+        stamped=vouched.token is not None,
     )
     (folder / "README.txt").write_text(README.format(**msgspec.structs.asdict(told)))
     told.files = _write_manifest(folder, told, commands, signer)

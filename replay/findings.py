@@ -43,6 +43,8 @@ class Kind(StrEnum):
     # what the operator signed
     STATEMENT_NOT_SIGNED = "statement_not_signed"
     TOLD_TWICE = "told_twice"
+    # what others vouched for
+    STAMP_NOT_SOUND = "stamp_not_sound"
     RECORD_MISSING = "record_missing"
     RECORD_DIFFERS = "record_differs"
     ROOT_DIFFERS = "root_differs"

@@ -3,20 +3,22 @@
 One file, for whoever does not have the venue's software: Python 3.11 or newer, its standard library, and for
 signatures the package cryptography. It travels in the bundle as verify.py; compare it with the published one.
 
-    python verify.py FOLDER --key VENUE-KEY [--witness KEY] [--root HEX --size N] [--json]
+    python verify.py FOLDER --key VENUE-KEY [--witness KEY] [--root HEX --size N] [--tsa-roots PEM] [--json]
 
 It shows that the records are, byte for byte, those under a root that the venue (or a witness, or the contracts) vouched
-for, and that no file of the bundle was changed. What the files under results/ say of the records it does not show:
-they come with the commands that give them anew from the whole journal. Exit codes: 0 all of it holds, 1 something does
-not, 2 there was nothing to hold it against, or it is no bundle.
+for, and that no file of the bundle was changed; and, if the checkpoint was time stamped, by when it was there. What
+files under results/ say of the records it does not show: they come with the commands that give them anew from the whole
+journal. Exit codes: 0 all holds, 1 something does not, 2 there was nothing to hold it against, or it is no bundle.
 """
 
 import argparse
 import base64
+import hashlib
 import json
 import struct
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -37,10 +39,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--witness", help="the public key of a witness whose cosignature is asked for")
     parser.add_argument("--root", help="a root that was vouched for elsewhere, in hex, with its --size")
     parser.add_argument("--size", type=int, help="how many records that root is over")
+    parser.add_argument("--tsa-roots", type=Path, help="certificates (PEM) that its time stamp is held against")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     options = parser.parse_args(arguments)
     try:
-        told = verify(options.folder, options.key, options.witness, options.root, options.size)
+        told = verify(options.folder, options.key, options.witness, options.root, options.size, options.tsa_roots)
     except NoBundle as error:
         return show({"error": str(error)}, [f"cannot be verified: {error}"], 2, as_json=options.json)
     held = bool(told["held_against"])
@@ -59,7 +62,14 @@ def show(document: dict[str, Any], lines: list[str], code: int, *, as_json: bool
     return code
 
 
-def verify(folder: Path, key: str | None, witness: str | None, root: str | None, size: int | None) -> dict[str, Any]:
+def verify(
+    folder: Path,
+    key: str | None,
+    witness: str | None,
+    root: str | None,
+    size: int | None,
+    tsa_roots: Path | None = None,
+) -> dict[str, Any]:
     """Everything that holds, everything that does not, and what it was held against."""
     told: dict[str, Any] = {"findings": [], "shown": [], "anchors": [], "held_against": []}
     manifest = read_json(folder, "manifest.json")
@@ -74,6 +84,7 @@ def verify(folder: Path, key: str | None, witness: str | None, root: str | None,
             told["held_against"].append("root")
         check_records(folder, manifest, over, told)
         check_anchors(folder, over, told)
+        check_stamp(folder, told, tsa_roots)
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, struct.error) as error:
         told["findings"].append(f"the bundle is malformed: {type(error).__name__}: {error}")
     return told
@@ -160,6 +171,26 @@ def check_anchors(folder: Path, over: tuple[int, bytes], told: dict[str, Any]) -
             )
         else:
             told["findings"].append(f"{what}, is not a beginning of the checkpoint")
+
+
+def check_stamp(folder: Path, told: dict[str, Any], roots: Path | None) -> None:
+    """By when the checkpoint was there, as a third party said (RFC 3161)."""
+    try:
+        token = (folder / "checkpoint.tsr").read_bytes()
+    except FileNotFoundError:
+        if roots is not None:
+            told["findings"].append("the checkpoint has no time stamp")
+        return
+    text, _ = read_note(folder / "checkpoint")
+    if roots is None:
+        told["anchors"].append("a time stamp (checkpoint.tsr), to be held against certificates given with --tsa-roots")
+        return
+    try:
+        said = stamped(token, text, roots.read_bytes())
+    except (OSError, ValueError, IndexError) as error:
+        told["findings"].append(f"the time stamp does not hold: {error}")
+    else:
+        told["shown"].append(said)
 
 
 # -- trees (RFC 9162, 2.1.3.2 and 2.1.4.2) ----------------------------------------------------------------------------
@@ -270,6 +301,154 @@ def read_key(text: str) -> tuple[str, int, bytes]:
     if len(key) != 33 or key[0] not in (1, 4):
         raise NoBundle(f"{text!r} is no Ed25519 key")
     return name, key[0], key[1:]
+
+
+# -- time stamps (RFC 3161, in the form of RFC 5652) ------------------------------------------------------------------
+
+SIGNED_DATA = bytes.fromhex("2a864886f70d010702")
+TIME_STAMP = bytes.fromhex("2a864886f70d0109100104")
+CONTENT_TYPE = bytes.fromhex("2a864886f70d010903")
+RSASSA_PSS = bytes.fromhex("2a864886f70d01010a")
+MESSAGE_DIGEST = bytes.fromhex("2a864886f70d010904")
+SIGNING_CERTIFICATE = {
+    bytes.fromhex("2a864886f70d010910020c"): "sha1",
+    bytes.fromhex("2a864886f70d010910022f"): "sha256",
+}
+DIGESTS = {
+    bytes.fromhex(f"6086480165030402{number}"): name
+    for number, name in (("01", "sha256"), ("02", "sha384"), ("03", "sha512"))
+}
+
+
+def require(holds: bool, fault: str) -> None:
+    """Raise ValueError unless it holds."""
+    if not holds:
+        raise ValueError(fault)
+
+
+def der(data: bytes) -> list[tuple[int, bytes, bytes]]:
+    """The values that stand one after another: tag, content, and all its bytes. Raises ValueError, IndexError."""
+    found, at = [], 0
+    while at < len(data):
+        start, tag, length, at = at, data[at], data[at + 1], at + 2
+        if length & 0x80:
+            width = length & 0x7F
+            require(0 < width <= 4, "a length is not of DER")
+            length, at = int.from_bytes(data[at : at + width], "big"), at + width
+        require(at + length <= len(data), "a value is cut off")
+        found.append((tag, data[at : at + length], data[start : at + length]))
+        at += length
+    return found
+
+
+def digest_of(algorithm: bytes) -> str:
+    """The name of a hash function from its AlgorithmIdentifier."""
+    name = DIGESTS.get(der(algorithm)[0][1])
+    require(name is not None, "a hash function that is not SHA-2")
+    return str(name)
+
+
+def stamped(token: bytes, text: bytes, roots: bytes) -> str:
+    """When and by whom the text was stamped, once all of it holds. Raises ValueError."""
+    status, content = (value[1] for value in der(der(token)[0][1])[:2])
+    require(der(status)[0][1] == b"\0", "the authority refused")
+    kind, signed_data = der(content)[:2]
+    require(kind[1] == SIGNED_DATA, "it is no signed data")
+    parts = der(der(signed_data[1])[0][1])
+    inner = der(parts[2][1])
+    require(inner[0][1] == TIME_STAMP, "it is no time stamp")
+    info = der(inner[1][1])[0][1]
+    facts = der(der(info)[0][1])
+    algorithm, imprint = (value[1] for value in der(facts[2][1]))
+    require(hashlib.new(digest_of(algorithm), text).digest() == imprint, "it is of something else")
+    moment = datetime.strptime(facts[4][1].decode().partition(".")[0].rstrip("Z"), "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    others = [value[2] for part in parts if part[0] == 0xA0 for value in der(part[1])]
+    signers = der(parts[-1][1])
+    require(parts[-1][0] == 0x31 and len(signers) == 1, "it has not one signer")
+    authority = signer_of(signers[0][1], info, others, roots, moment)
+    return f"the checkpoint was there at {moment:%Y-%m-%dT%H:%M:%SZ}, says {authority}"
+
+
+def signer_of(signer: bytes, info: bytes, others: list[bytes], roots: bytes, moment: datetime) -> str:
+    """Whose valid signature it is, by a certificate that leads to one of those given. Raises ValueError."""
+    from cryptography import x509  # noqa: PLC0415 - as below
+
+    _, sid, algorithm, attributes, way, signature = der(signer)[:6]
+    require(der(way[1])[0][1] != RSASSA_PSS, "a signature of RSASSA-PSS, which this script does not verify")
+    issuer, serial = der(sid[1])
+    trusted, sent = x509.load_pem_x509_certificates(roots), [x509.load_der_x509_certificate(each) for each in others]
+    name, number = issuer[2], int.from_bytes(serial[1], "big")
+    mine = [each for each in (*sent, *trusted) if (each.issuer.public_bytes(), each.serial_number) == (name, number)]
+    require(sid[0] == 0x30 and attributes[0] == 0xA0 and bool(mine), "its signer sent no certificate")
+    said = {der(value[1])[0][1]: der(der(value[1])[1][1])[0] for value in der(attributes[1])}
+    digest = digest_of(algorithm[1])
+    require(said[CONTENT_TYPE][1] == TIME_STAMP, "what was signed is no time stamp")
+    require(said[MESSAGE_DIGEST][1] == hashlib.new(digest, info).digest(), "what was signed is another time stamp")
+    check_bound(said, mine[0])
+    check_signature(mine[0], signature[1], b"\x31" + attributes[2][1:], digest)
+    check_chain(mine[0], sent, trusted, moment)
+    return str(mine[0].subject.rfc4514_string())
+
+
+def check_bound(said: dict[bytes, tuple[int, bytes, bytes]], certificate: Any) -> None:
+    """The signature names the certificate it is to be verified with. Raises ValueError."""
+    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+
+    kind = next((kind for kind in SIGNING_CERTIFICATE if kind in said), None)
+    require(kind is not None, "it does not say which certificate it is of")
+    fields = der(der(der(said[kind or b""][1])[0][1])[0][1])
+    name = SIGNING_CERTIFICATE[kind or b""]
+    if fields[0][0] == 0x30 and name != "sha1":
+        name, fields = digest_of(fields[0][1]), fields[1:]
+    found = hashlib.new(name, certificate.public_bytes(Encoding.DER)).digest()
+    require(fields[0][1] == found, "it is of another certificate")
+
+
+def check_signature(certificate: Any, signature: bytes, text: bytes, digest: str) -> None:
+    """Raises ValueError."""
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.hazmat.primitives import hashes  # noqa: PLC0415
+    from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa  # noqa: PLC0415
+
+    key, hashed = certificate.public_key(), getattr(hashes, digest.upper())()
+    try:
+        if isinstance(key, rsa.RSAPublicKey):
+            key.verify(signature, text, padding.PKCS1v15(), hashed)
+        else:
+            require(isinstance(key, ec.EllipticCurvePublicKey), "a signature that is neither RSA nor ECDSA")
+            key.verify(signature, text, ec.ECDSA(hashed))
+    except InvalidSignature as error:
+        raise ValueError("its signature does not hold") from error
+
+
+def check_chain(leaf: Any, sent: list[Any], trusted: list[Any], moment: datetime) -> None:
+    """From a signer who may stamp times to one of the certificates given, all valid then. Raises ValueError."""
+    from cryptography import x509  # noqa: PLC0415
+    from cryptography.exceptions import InvalidSignature  # noqa: PLC0415
+    from cryptography.x509.oid import ExtendedKeyUsageOID  # noqa: PLC0415
+
+    try:
+        uses = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage)
+    except x509.ExtensionNotFound as error:
+        raise ValueError("its certificate is not for time stamps") from error
+    only = uses.critical and list(uses.value) == [ExtendedKeyUsageOID.TIME_STAMPING]
+    require(only, "its certificate is not for time stamps")
+    at, ways = leaf, [*trusted, *sent]
+    for _ in range(len(ways) + 1):
+        require(at.not_valid_before_utc <= moment <= at.not_valid_after_utc, "a certificate was not valid then")
+        if at in trusted:
+            return
+        for above in ways:
+            try:
+                at.verify_directly_issued_by(above)
+            except (InvalidSignature, ValueError, TypeError):
+                continue
+            if above.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+                at = above
+                break
+        else:
+            break
+    raise ValueError("its certificate does not lead to one that was given")
 
 
 if __name__ == "__main__":

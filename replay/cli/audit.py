@@ -47,6 +47,11 @@ def _add_verify(commands: Any) -> None:
     command.add_argument("--jobs", type=int, default=1, help=text)
     command.add_argument("--every", type=int, help=f"records between two images (at most {parts.EVERY:,})")
     command.add_argument("--resume", action="store_true", help="verify only what came since the last image")
+    text = "a checkpoint that was made before: the journal must go on from it"
+    command.add_argument("--checkpoint", type=Path, metavar="FILE", help=text)
+    command.add_argument("--venue", metavar="PUBLIC-KEY", help="who must have signed the checkpoint")
+    text = "certificates that the time stamp beside the checkpoint is held against"
+    command.add_argument("--tsa-roots", type=Path, metavar="PEM", help=text)
 
 
 def _add_reconcile(commands: Any) -> None:
@@ -76,8 +81,22 @@ def _verify(options: argparse.Namespace) -> int:
     how = parts.How(options.anchor, options.signatures, signers, options.fold)
     with terminal.progress(total, not options.json) as progress:
         report = _verified(options, how, progress)
-    emit(options, {"ok": report.ok, **msgspec.structs.asdict(report)}, lambda: terminal.verification(report))
+    held, lines = _held_against(options, report)
+    document = {"ok": report.ok, **msgspec.structs.asdict(report), **held}
+    emit(options, document, lambda: [*lines, *terminal.verification(report)])
     return CLEAN if report.ok else FOUND
+
+
+def _held_against(options: argparse.Namespace, report: Verification) -> tuple[dict[str, Any], list[str]]:
+    """What a checkpoint that was made before says of the journal; what it contradicts is a finding."""
+    if options.checkpoint is None:
+        return {}, []
+    from replay import stamps, vouched  # noqa: PLC0415 - needs rfc3161-client, which plain verify does not
+
+    roots = [] if options.tsa_roots is None else stamps.read_roots(options.tsa_roots)
+    told = vouched.hold(options.journal, options.checkpoint, options.venue, roots)
+    report.findings += told.findings
+    return {"checkpoint": told}, vouched.lines(told)
 
 
 def _verified(options: argparse.Namespace, how: parts.How, progress: Progress | None) -> Verification:

@@ -1,4 +1,4 @@
-"""Commands of evidence: ``key``, ``checkpoint``, ``consistency``, ``witness``, ``tiles``, ``bundle``."""
+"""Commands of evidence: ``key``, ``checkpoint``, ``timestamp``, ``consistency``, ``witness``, ``tiles``, ``bundle``."""
 
 import argparse
 import contextlib
@@ -32,6 +32,11 @@ def add_to(commands: Any) -> None:
     command.add_argument("--origin", help="name of the journal; by default that of the key")
     command.add_argument("--at", default="end", metavar="MOMENT", help=f"{MOMENT} (%(default)s)")
     command.add_argument("--out", type=Path, metavar="FILE", help="write it here")
+    _add_stamping(command)
+    text = "Show and verify the time stamp of a checkpoint; with --tsa fetch it if there is none yet."
+    command = add_bare(commands, "timestamp", _timestamp, text)
+    command.add_argument("checkpoint", type=Path, help="the checkpoint; its token lies beside it as NAME.tsr")
+    _add_stamping(command)
     command = add(commands, "consistency", _consistency, "Prove that the tree of a journal goes on from what it was.")
     command.add_argument("old", type=int, help="size of the earlier tree")
     command.add_argument("new", type=int, help="size of the later tree")
@@ -41,6 +46,12 @@ def add_to(commands: Any) -> None:
     command.add_argument("folder", type=Path, help="where they go")
     command.add_argument("--checkpoint", type=Path, required=True, help="the checkpoint that they are of")
     _add_bundle(commands)
+
+
+def _add_stamping(command: argparse.ArgumentParser) -> None:
+    text = "have its time stamped by this authority (RFC 3161) and keep the token beside it"
+    command.add_argument("--tsa", metavar="URL", help=text)
+    command.add_argument("--tsa-roots", type=Path, metavar="PEM", help="certificates that the authority is trusted by")
 
 
 def _add_witness(commands: Any) -> None:
@@ -103,16 +114,52 @@ def _checkpoint(options: argparse.Namespace) -> int:
     from replay.notes import Checkpoint  # noqa: PLC0415
 
     signer = _signer(options.key)
+    if options.tsa is not None and (options.out is None or options.tsa_roots is None):
+        raise CannotRun("a time stamp needs --out, to lie beside it, and --tsa-roots, to be held against")
     total = open_source(options.journal).last_seq
     size = _size_at(options.journal, options.at)
     with terminal.progress(total, not options.json) as progress:
         head = leaves.head_of(options.journal, size, progress)
-    note = bytes(signer.sign(Checkpoint(options.origin or signer.name, head.size, head.root).note()))
+    note = signer.sign(Checkpoint(options.origin or signer.name, head.size, head.root).note())
     if options.out is not None:
-        options.out.write_bytes(note)
-    told = {"size": head.size, "root": head.root.hex(), "checkpoint": note.decode()}
-    emit(options, told, lambda: note.decode().splitlines())
-    return CLEAN
+        options.out.write_bytes(bytes(note))
+    told = {"size": head.size, "root": head.root.hex(), "checkpoint": bytes(note).decode()}
+    lines = bytes(note).decode().splitlines()
+    if options.tsa is None:
+        emit(options, told, lambda: lines)
+        return CLEAN
+    stamp = _stamped(options, options.out, note)
+    emit(options, told | {"stamp": stamp}, lambda: [*lines, *_stamp_lines(stamp)])
+    return CLEAN if stamp.ok else FOUND
+
+
+def _timestamp(options: argparse.Namespace) -> int:
+    from replay import stamps  # noqa: PLC0415 - needs rfc3161-client, which plain verify does not
+
+    note = _note(options.checkpoint)
+    if options.tsa is None or stamps.token_path(options.checkpoint).exists():
+        roots = [] if options.tsa_roots is None else stamps.read_roots(options.tsa_roots)
+        stamp = stamps.stored(options.checkpoint, note, roots)
+    else:
+        stamp = _stamped(options, options.checkpoint, note)
+    emit(options, {"ok": stamp.ok, **msgspec.structs.asdict(stamp)}, lambda: _stamp_lines(stamp))
+    return CLEAN if stamp.ok else FOUND
+
+
+def _stamped(options: argparse.Namespace, checkpoint: Path, note: Any) -> Any:
+    """Fetch a token and keep it if it holds. The checkpoint is there already, whatever comes of this."""
+    from replay import stamps  # noqa: PLC0415
+
+    if options.tsa_roots is None:
+        raise CannotRun("a time stamp needs --tsa-roots, to be held against")
+    stamp, token = stamps.fetch(note, options.tsa, stamps.read_roots(options.tsa_roots))
+    if token:
+        stamps.token_path(checkpoint).write_bytes(token)
+    return stamp
+
+
+def _stamp_lines(stamp: Any) -> list[str]:
+    return [f"time stamp {stamp.state}: {stamp.sentence}"]
 
 
 def _size_at(path: Path, text: str) -> int | None:
@@ -172,22 +219,36 @@ def _tiles(options: argparse.Namespace) -> int:
 
 
 def _bundle(options: argparse.Namespace) -> int:
-    from replay.bundle import write_bundle  # noqa: PLC0415
+    from replay.bundle import Vouched, write_bundle  # noqa: PLC0415
     from replay.notes import Checkpoint  # noqa: PLC0415
 
     signer = None if options.key is None else _signer(options.key)
+    token = None
     if options.checkpoint is not None:
-        note = _note(options.checkpoint)
+        note, token = _note(options.checkpoint), _token_of(options.checkpoint)
     elif signer is not None:
         head = leaves.head_of(options.journal)
         note = signer.sign(Checkpoint(signer.name, head.size, head.root).note())
     else:
         raise CannotRun("evidence needs a checkpoint: name one with --checkpoint, or sign one with --key")
     results = [_result(options, line) for line in options.lines]
-    told = write_bundle(options.journal, options.folder, options.first, options.last, note, signer, results)
+    vouched = Vouched(note, token)
+    told = write_bundle(options.journal, options.folder, options.first, options.last, vouched, signer, results)
     shown = msgspec.structs.asdict(told)
     emit(options, shown, lambda: [f"{name:<10} {value}" for name, value in shown.items()])
     return CLEAN
+
+
+def _token_of(checkpoint: Path) -> bytes | None:
+    """The token beside a checkpoint, if it was stamped; a wrong one would be evidence against whoever hands it out."""
+    from replay import stamps  # noqa: PLC0415
+
+    stamp = stamps.stored(checkpoint, _note(checkpoint), [])
+    if stamp.state is stamps.State.MISSING:
+        return None
+    if stamp.state is not stamps.State.UNTRUSTED:
+        raise CannotRun(f"{stamps.token_path(checkpoint)}: {stamp.sentence}")
+    return stamps.token_path(checkpoint).read_bytes()
 
 
 def _result(options: argparse.Namespace, line: str) -> Any:
