@@ -21,7 +21,7 @@ from exchange.core.state import State
 from journal.merkle import Tree
 from journal.record import Frame, Record, encode_record, leaf_hash
 from replay.engine import Replayer, Step
-from replay.export import acts, cat, market, money, rows, texts
+from replay.export import acts, cat, market, money, rows, texts, watch
 from replay.export.orders import Follower, OrderEvent
 from replay.export.tables import Row, Table
 from replay.findings import CannotRun
@@ -39,6 +39,7 @@ TABLES: Final = (
     money.BREAKS,
     acts.ADMIN,
     acts.CLOCK,
+    watch.SURVEILLANCE,
     acts.CORRECTIONS,
     acts.JOURNAL,
 )
@@ -104,6 +105,7 @@ class Walk:
         self._replayer = Replayer()
         self._orders, self._listed = Follower(), market.Listed()
         self._prices, self._money = market.Prices(), money.Settlement()
+        self._sentinel = watch.Sentinel()
         self._tree, self._range = Tree(), Range()
         self._begun = False
 
@@ -138,6 +140,7 @@ class Walk:
         step, state, raw = Step(record.seq, record.time_ns, command, events), replayer.state, encode_record(record)
         self._listed.note(step)
         found = self._orders.follow(step, state)
+        self._sentinel.see(step, found, state)
         self._tree.append(leaf_hash(raw))
         mic = acts.in_force(state, c.VENUE, 0, "mic")
         trades = self._money.trade_rows(step, state, found, mic)
@@ -150,7 +153,7 @@ class Walk:
         self._emit(money.TRADES, step, trades)
         self._emit(money.CHAIN, step, chain)
         self._emit(money.BREAKS, step, breaks)
-        self._emit(money.MARGIN, step, money.margin_rows(step, found))
+        self._emit(money.MARGIN, step, money.margin_rows(step, state, found))
         self._emit(market.PHASES, step, market.phase_rows(step, state))
         self._emit(acts.ADMIN, step, filter(None, (acts.admin_row(step),)))
         self._emit(acts.CLOCK, step, filter(None, (acts.clock_row(step),)))
@@ -187,6 +190,7 @@ class Walk:
         tree, range_ = self._tree, self._range
         range_.before, range_.root_before = tree.size, tree.root().hex()
         range_.frontier = [node.hex() for node in tree.frontier]
+        self._taker.row(watch.SURVEILLANCE, record.seq, self._sentinel.bounds(record.time_ns))
         for row in money.balances(self._replayer.state):
             self._taker.row(money.BREAKS, record.seq, row | {"kind": "OPENING", "time": texts.moment(record.time_ns)})
 
@@ -196,6 +200,8 @@ class Walk:
         facts = {number: _called(state, number) for number in state.series}
         for jseq, row in self._listed.rows(state, self._start_ns, facts):
             self._taker.row(market.INSTRUMENTS, jseq, row)
+        for jseq, row in self._sentinel.rows(state, (self._start_ns, self._end_ns)):
+            self._taker.row(watch.SURVEILLANCE, jseq, row)
         for row in self._money.ending_rows(state):
             self._taker.row(money.BREAKS, seq, row)
         for row in money.requirement_rows(state):

@@ -16,7 +16,7 @@ from replay.engine import Step
 from replay.export import texts
 from replay.export.fields import ONCHAIN
 from replay.export.orders import Of, OrderEvent
-from replay.export.tables import Column, Row, Table, columns
+from replay.export.tables import Cell, Column, Row, Table, columns
 
 TRADES: Final = Table(
     "05_trades",
@@ -41,10 +41,10 @@ BREAKS: Final = Table(
 )  # fmt: skip
 MARGIN: Final = Table(
     "09_margin_liquidation",
-    "cancellations and refusals for want of margin, parameters, and every account's requirements at the day's end",
+    "cancellations and refusals for want of margin, liquidations, parameters, and every account's needs at day's end",
     columns(
         "time", "kind", "account:i", "order", "cash", "held", "initial", "maintenance", "round:i", "model", "reason",
-        "value", "limit",
+        "value", "limit", "other_account:i", "series:i", "name", "quantity", "mark", "amount", "until",
     ),
 )  # fmt: skip
 _SHORT: Final = ("account_must_have_margin", "party_must_have_margin")
@@ -319,8 +319,8 @@ def balances(state: State) -> Iterator[Row]:
 # -- margin -----------------------------------------------------------------------------------------------------------
 
 
-def margin_rows(step: Step, found: Iterable[OrderEvent]) -> Iterator[Row]:
-    """Orders cancelled or refused for want of margin, and parameters that changed."""
+def margin_rows(step: Step, state: State, found: Iterable[OrderEvent]) -> Iterator[Row]:
+    """Orders cancelled or refused for want of margin, parameters that changed, and each step of a liquidation."""
     base: Row = {"time": texts.moment(step.time_ns)}
     for event in found:
         if event.code == "CAMO" and event.cause == e.CancelReason.MARGIN:
@@ -335,15 +335,50 @@ def margin_rows(step: Step, found: Iterable[OrderEvent]) -> Iterator[Row]:
             yield base | {"kind": "REFUSED"} | about
         elif isinstance(told, e.Applied) and isinstance(step.command, c.SetPortfolio):
             yield base | {"kind": "PARAMETERS", "model": "PORTFOLIO", "reason": step.command.authoriser}
+    if not any(isinstance(told, e.Rejected) for told in step.events):
+        for row in _liquidation_rows(step.command, state):
+            yield base | row
+
+
+def _liquidation_rows(command: c.AnyCommand, state: State) -> Iterator[Row]:
+    """What the contracts told of a liquidation: the flag with what the account had and needed, each position that moved
+    with its mark, what was paid for all of them, and who gave and got what when it was over.
+    """
+    match command:
+        case c.ObserveFlag():
+            yield _told("FLAGGED", until=texts.second(command.lapses_s)) | _needs(state, command.account)
+        case c.ObserveTransfer():
+            who: Row = {"account": command.account, "other_account": command.provider}
+            for leg in command.legs:
+                moved: Row = {"quantity": texts.quantity(leg.qty), "mark": texts.price(leg.mark)}
+                yield _told("TRANSFERRED", name=texts.series_name(state, leg.series), series=leg.series) | who | moved
+            yield _told("PAID", amount=texts.price(command.paid)) | who
+        case c.ObserveCaseClosed():
+            yield _told("CLOSED", amount=texts.price(command.uncovered)) | _needs(state, command.account)
+            for change in command.changes:
+                paid = texts.price(change.amount)
+                yield _told("SHARED", amount=paid, account=change.account, other_account=command.account)
+        case _:
+            return
+
+
+def _told(kind: str, **cells: Cell) -> Row:
+    return {"kind": kind, **cells}
 
 
 def requirement_rows(state: State) -> Iterator[Row]:
     """What each account has and needs as the day ends; requirements once there is a round."""
     base: Row = {"time": texts.moment(state.time_ns), "kind": "CLOSING", "model": "STANDARD"}
-    for key, account in sorted(state.accounts.items()):
-        row: Row = {"account": key, "cash": texts.price(account.cash), "held": texts.price(account.held)}
-        if state.view is not None and state.round is not None:
-            for name, kind in (("initial", MarginKind.INITIAL), ("maintenance", MarginKind.MAINTENANCE)):
-                row[name] = texts.price(risk.requirement_of(state, state.view, account.positions, kind))
-            row["round"] = state.round.round_id
-        yield base | row
+    for key in sorted(state.accounts):
+        yield base | _needs(state, key)
+
+
+def _needs(state: State, key: int) -> Row:
+    """What an account has, and needs by the standard model."""
+    account = state.accounts[key]
+    row: Row = {"account": key, "cash": texts.price(account.cash), "held": texts.price(account.held)}
+    if state.view is not None and state.round is not None:
+        for name, kind in (("initial", MarginKind.INITIAL), ("maintenance", MarginKind.MAINTENANCE)):
+            row[name] = texts.price(risk.requirement_of(state, state.view, account.positions, kind))
+        row["round"] = state.round.round_id
+    return row

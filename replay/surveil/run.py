@@ -59,22 +59,38 @@ def _counted(walk: Iterable[tuple[Step, State]], progress: Progress | None) -> I
         yield step, state
 
 
+class Watch:
+    """All detectors at once. ``ratio`` counts, ``cases`` are there to look at once the journal is through."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.ratio = Ratio(bounds)
+        self._detectors: list[Detector] = [self.ratio, *(kind(bounds) for kind in KINDS)]
+
+    def see(self, sight: Sight) -> None:
+        """One record more."""
+        for detector in self._detectors:
+            detector.see(sight)
+
+    def cases(self, people: People) -> list[Case]:
+        """Worst first, with every wallet of those they are about."""
+        found = (each for detector in self._detectors for each in detector.cases())
+        return sorted((_with_wallets(each, people) for each in found), key=_rank)
+
+
 def look(walk: Iterable[tuple[Step, State]], bounds: Bounds, linked: Sequence[Sequence[str]] = ()) -> Report:
     """The same of records at hand."""
-    ratio = Ratio(bounds)
-    detectors: list[Detector] = [ratio, *(kind(bounds) for kind in KINDS)]
+    watch = Watch(bounds)
     trades: dict[int, Trade] = {}
     state, people, last = State(), People(linked), 0
     for sight in sights(walk, linked):
-        for detector in detectors:
-            detector.see(sight)
+        watch.see(sight)
         trades |= dict(_trades(sight))
         state, people, last = sight.state, sight.people, sight.step.seq
-    found = (each for detector in detectors for each in detector.cases())
-    cases = sorted((_with_wallets(each, people) for each in found), key=_rank)
+    cases = watch.cases(people)
     drafts = [draft(each, [trades[trade] for trade in each.trades], state, people) for each in cases]
     groups = tuple(tuple(group) for group in linked)
-    return Report(last, bounds, groups, tuple(cases), tuple(_row(each, state) for each in ratio.rows()), tuple(drafts))
+    ratios = tuple(_row(each, state) for each in watch.ratio.rows())
+    return Report(last, bounds, groups, tuple(cases), ratios, tuple(drafts))
 
 
 def _with_wallets(case: Case, people: People) -> Case:

@@ -60,6 +60,10 @@ class People:
         """The accounts of a group."""
         return [account for account, owner in self._owner.items() if self._find(owner) == group]
 
+    def accounts_of(self, owner: str) -> list[int]:
+        """The accounts of one wallet."""
+        return [account for account, its in self._owner.items() if its == owner]
+
     def owners(self, address: str) -> list[str]:
         """The wallets that have accounts and belong with this one, itself included."""
         return sorted({self._owner[account] for account in self.accounts(self._find(address))})
@@ -86,19 +90,30 @@ class Sight(NamedTuple):
     people: People
 
 
-def sights(steps: Iterable[tuple[Step, State]], linked: Iterable[Sequence[str]] = ()) -> Iterator[Sight]:
-    """Each record as detectors see it."""
-    follower, people, tops = Follower(), People(linked), dict[int, Top]()
-    for step, state in steps:
-        people.note(step)
-        orders = follower.follow(step, state)
+class Eyes:
+    """Turns records, in order, into what detectors see."""
+
+    def __init__(self, linked: Iterable[Sequence[str]] = ()) -> None:
+        self.people = People(linked)
+        self._tops: dict[int, Top] = {}
+
+    def sight(self, step: Step, orders: list[OrderEvent], state: State) -> Sight:
+        """The next record, with what it did to orders."""
+        self.people.note(step)
         touched = {event.order.series for event in orders} | {
             event.fill.series for event in orders if event.fill is not None
         }
-        before = {series: tops.get(series, NOBODY) for series in sorted(touched)}
+        before = {series: self._tops.get(series, NOBODY) for series in sorted(touched)}
         after = {series: _top(state, series) for series in before}
-        tops |= after
-        yield Sight(step, orders, before, after, state, people)
+        self._tops |= after
+        return Sight(step, orders, before, after, state, self.people)
+
+
+def sights(steps: Iterable[tuple[Step, State]], linked: Iterable[Sequence[str]] = ()) -> Iterator[Sight]:
+    """Each record as detectors see it."""
+    follower, eyes = Follower(), Eyes(linked)
+    for step, state in steps:
+        yield eyes.sight(step, follower.follow(step, state), state)
 
 
 def _top(state: State, series: int) -> Top:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from replay.export.checks.findings import Code
-from replay.export.package import MANIFEST, SIGNATURE, canonical, read_manifest
+from replay.export.checks.validate import validation_of
+from replay.export.manifest import MANIFEST, SIGNATURE, VALIDATION, canonical, read_manifest
 from replay.export.tables import line_of
 
 ORDERS, MICA, TRADES = "02_orders_rts24", "03_orders_mica416", "05_trades"
 CHAIN, ORACLE, MARGIN, BREAKS = "04_onchain_mica416_t3", "08_oracle", "09_margin_liquidation", "10_recon_breaks"
 INSTRUMENTS, PHASES, ADMIN, JOURNAL = "01_instruments", "07_phases_halts", "11_admin_actions", "15_journal"
-CLOCK, CORRECTIONS = "12_clock", "14_corrections"
+CLOCK, WATCH, CORRECTIONS = "12_clock", "13_surveillance", "14_corrections"
 
 Row = dict[str, Any]
 
@@ -83,6 +84,7 @@ class Folder:
                 entry.rows, entry.rows_sha256 = len(seqs), sha256(data).hexdigest()
                 entry.first_seq, entry.last_seq = (seqs[0], seqs[-1]) if seqs else (0, 0)
         (self.path / MANIFEST).write_bytes(canonical(manifest))
+        (self.path / VALIDATION).write_bytes(validation_of(self.path))
 
 
 class Plant(NamedTuple):
@@ -161,6 +163,18 @@ def swap_records(folder: Folder) -> None:
     folder.write(JOURNAL, rows)
 
 
+def clean_bill(folder: Folder) -> None:
+    """A trade is left out, and the validation is still the one that found nothing."""
+    kept = (folder.path / VALIDATION).read_bytes()
+    folder.drop(TRADES, is_trade)
+    folder.reseal()
+    (folder.path / VALIDATION).write_bytes(kept)
+
+
+def is_case(row: Row) -> bool:
+    return row["kind"] == "CASE"
+
+
 def is_trade(row: Row) -> bool:
     return row["channel"] == "BOOK"
 
@@ -225,6 +239,16 @@ PLANTS = [
     Plant("a batch that ends before it begins", Code.BATCH, lambda f: f.change(BREAKS, lambda r: r["kind"] == "BATCH", last_trade=-5)),
     Plant("a clock known from nowhere", Code.REASON, lambda f: f.change(CLOCK, lambda r: r["known"], source=lambda _: None)),
     Plant("a correction of nothing", Code.REASON, lambda f: f.change(CORRECTIONS, lambda r: r["kind"] == "CORRECTION", was=lambda _: None)),
+    Plant("a ratio better than it was", Code.RATIO, lambda f: f.change(WATCH, lambda r: "ratio_number" in r, ratio_number="-0.5")),
+    Plant("messages forgotten", Code.RATIO, lambda f: f.change(WATCH, lambda r: "ratio_number" in r, messages=lambda v: v + 3)),
+    Plant("a ratio without a transaction", Code.RATIO, lambda f: f.change(WATCH, lambda r: r.get("transactions") == 0, ratio_number=lambda _: "1")),
+    Plant("a case below its bound", Code.CASE, lambda f: f.change(WATCH, is_case, score=999)),
+    Plant("a case that ends before it begins", Code.CASE, lambda f: f.change(WATCH, is_case, to="2026-08-16T00:00:00.000000000Z")),
+    Plant("a case under another record", Code.CASE, lambda f: f.change(WATCH, is_case, records=lambda v: v + " 7")),
+    Plant("a practice of nobody", Code.FIELD_FORMAT, lambda f: f.change(WATCH, is_case, practice="boredom")),
+    Plant("more is given than got", Code.SHARES, lambda f: f.change(MARGIN, lambda r: r["kind"] == "SHARED", amount="777")),
+    Plant("a share is left out", Code.SHARES, lambda f: f.drop(MARGIN, lambda r: r["kind"] == "SHARED")),
+    Plant("a step of no liquidation", Code.FIELD_FORMAT, lambda f: f.change(MARGIN, lambda r: r["kind"] == "FLAGGED", kind="SEIZED")),
     # keys
     Plant("a row twice", Code.KEY_ORDER, lambda f: f.repeat(PHASES, lambda _: True)),
     Plant("two rows change places", Code.KEY_ORDER, lambda f: f.write(ORACLE, list(reversed(f.rows(ORACLE))))),
@@ -258,6 +282,7 @@ PLANTS = [
     Plant("the trail has one too many", Code.TRAIL_DIFFERS, lambda f: trail(f, lambda lines: [*lines, lines[-1]])),
     Plant("an order changes hands", Code.ORDER_TURNED, lambda f: f.change(ORDERS, event("CAME"), x_account=99)),
     Plant("an order changes its book", Code.ORDER_TURNED, lambda f: f.change(ORDERS, event("CAME"), f17_book="77")),
+    Plant("a case of trades that are none", Code.CASE_UNLINKED, lambda f: f.change(WATCH, is_case, trades=lambda _: "888888")),
     # against the journal
     Plant("a row is missing", Code.ROW_MISSING, lambda f: f.drop(ORACLE, lambda r: r["kind"] == "FORWARD"), journal=True),
     Plant("a whole table is empty", Code.ROW_MISSING, lambda f: f.write(PHASES, []), journal=True),
@@ -265,6 +290,12 @@ PLANTS = [
     Plant("a row after the last", Code.ROW_SURPLUS, lambda f: f.write(PHASES, [*f.rows(PHASES), f.rows(PHASES)[-1] | {"jseq": 10**6}]), journal=True),
     Plant("a value nobody wrote", Code.ROW_DIFFERS, lambda f: f.change(ORACLE, lambda r: r["kind"] == "MARK", value="0.07"), journal=True),
     Plant("another digest of the state", Code.MANIFEST_DIFFERS, lambda f: f.manifest(lambda m: setattr(m, "state_digest", "00")), journal=True),
+    Plant("a case is kept back", Code.ROW_MISSING, lambda f: f.drop(WATCH, is_case), journal=True),
+    Plant("a flag is kept back", Code.ROW_MISSING, lambda f: f.drop(MARGIN, lambda r: r["kind"] == "FLAGGED"), journal=True),
+    # what the folder says of itself
+    Plant("a clean bill", Code.VALIDATION_DIFFERS, clean_bill, reseal=False),
+    Plant("another folder's validation", Code.VALIDATION_DIFFERS, lambda f: (f.path / VALIDATION).write_text("{}"), reseal=False),
+    Plant("no validation", Code.FILE_MISSING, lambda f: (f.path / VALIDATION).unlink(), reseal=False),
     # tampering
     Plant("somebody else's signature", Code.SIGNATURE, forge_signature, reseal=False),
     Plant("another manifest was signed", Code.SIGNATURE, change_signed, reseal=False),

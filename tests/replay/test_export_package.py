@@ -16,9 +16,10 @@ from exchange.signing import address_of, recover, to_hex
 from journal.merkle import Tree
 from journal.record import decode_record, leaf_hash
 from replay.__main__ import main
-from replay.export import package
+from replay.export import package, texts
 from replay.export.day import TABLES
-from replay.export.package import MANIFEST, SIGNATURE, export, read_manifest
+from replay.export.manifest import MANIFEST, SIGNATURE, VALIDATION, read_manifest
+from replay.export.package import export
 from replay.export.tables import Unreadable, read_rows
 from replay.findings import CannotRun, Diverged
 
@@ -72,8 +73,12 @@ def test_another_python_with_another_hash_seed_writes_the_same_bytes(tmp_path, s
     assert (done.returncode, done.stderr) == (0, "")
     here, there = contents(tmp_path / "here"), contents(tmp_path / "there")
     told = [json.loads(found.pop(MANIFEST)) for found in (here, there)]
+    checked = [json.loads(found.pop(VALIDATION)) for found in (here, there)]
     for each in told:  # a checkout that is not installed has no version to tell
         del each["version"]
+    for each in checked:
+        del each["manifest_sha256"]
+    assert checked[0] == checked[1]
     assert there == here
     assert told[0] == told[1]
 
@@ -89,7 +94,7 @@ def test_every_form_holds_the_same_rows(folder):
 
 def test_the_manifest_names_every_other_file_as_it_is(folder):
     manifest = read_manifest(folder)
-    assert {entry.name for entry in manifest.files} | {MANIFEST, SIGNATURE} == set(contents(folder))
+    assert {entry.name for entry in manifest.files} | {MANIFEST, SIGNATURE, VALIDATION} == set(contents(folder))
     for entry in manifest.files:
         data = (folder / entry.name).read_bytes()
         assert (entry.bytes, entry.sha256) == (len(data), sha256(data).hexdigest())
@@ -112,7 +117,7 @@ def test_the_slice_and_the_frontier_give_the_root_of_the_whole_journal(golden, m
     cut, later = records[len(records) // 2].seq, 5 * 3_600 * 10**9
     moved = [record if record.seq < cut else _later(record, later) for record in records]
     sample = make_sample(_again(moved))
-    days = sorted({package.texts.day_of(record.time_ns) for record in sample.records})
+    days = sorted({texts.day_of(record.time_ns) for record in sample.records})
     assert len(days) == 2
     end = Tree()
     for day in days:

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Final
 
-from replay.export import acts, market, money, rows
+from replay.export import acts, market, money, rows, watch
 from replay.export.checks.findings import Code, Finding, of_row
 from replay.export.checks.formats import fits
 from replay.export.fields import MICA, ONCHAIN, RTS24, Field
 from replay.export.tables import Row, Table
+from replay.surveil.cases import Practice
 
 TIME: Final = "{DATE_TIME_FORMAT}"
 NUMBER: Final = "{DECIMAL}"
@@ -58,17 +59,33 @@ NEEDS: Final[dict[str, tuple[str, ...]]] = {
     money.BREAKS.name: ("time", "kind"),
     acts.ADMIN.name: ("time", "command", "outcome", "by", "detail"),
     acts.CLOCK.name: ("time", "known", "leap"),
+    watch.SURVEILLANCE.name: ("time", "kind"),
     acts.CORRECTIONS.name: ("time", "kind", "scope", "subject", "field", "told", "by"),
     acts.JOURNAL.name: ("time_ns", "frame", "command", "leaf", "record"),
 }
 _AMOUNTS: Final = dict.fromkeys(
     ("strike", "tick", "tick_above", "tick_step", "lot", "settlement_price", "open_interest", "volume", "quantity",
      "price", "premium", "fee", "index", "surplus", "before", "confidence", "vol", "stable", "cash", "held",
-     "initial", "maintenance", "value", "limit", "x_own_filled", "x_ended", "x_left", "05_amount"),
+     "initial", "maintenance", "value", "limit", "x_own_filled", "x_ended", "x_left", "05_amount",
+     "amount", "mark", "ordered", "transacted", "ratio_number",
+     "ratio_volume"),
     NUMBER,
 )  # fmt: skip
 _TIMES: Final = dict.fromkeys(
-    ("time", "until", "expiry", "source_time", "sealed", "warrant_expiry", "x_told", "04_time", "was_told"), TIME
+    (
+        "time",
+        "until",
+        "expiry",
+        "source_time",
+        "sealed",
+        "warrant_expiry",
+        "x_told",
+        "04_time",
+        "was_told",
+        "from",
+        "to",
+    ),
+    TIME,
 )
 _CODES: Final = {
     "side": "BUYI | SELL",
@@ -92,7 +109,13 @@ _WORDS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     market.INSTRUMENTS.name: {"kind": ("OPTION", "COMBO")},
     market.PHASES.name: {"kind": ("TRADING", "BREAKER", "PHASE", "RULES", "UNCROSSED")},
     market.ORACLE.name: {"kind": ("SPOT", "FORWARD", "MARK")},
-    money.MARGIN.name: {"kind": ("CANCELLED", "REFUSED", "PARAMETERS", "CLOSING")},
+    money.MARGIN.name: {
+        "kind": (
+            *("CANCELLED", "REFUSED", "PARAMETERS", "CLOSING"),
+            *("FLAGGED", "TRANSFERRED", "PAID", "CLOSED", "SHARED"),
+        )
+    },
+    watch.SURVEILLANCE.name: {"kind": ("BOUNDS", "RATIO", "CASE"), "practice": tuple(Practice)},
     money.BREAKS.name: {
         "kind": ("OPENING", "CLOSING", "BATCH", "DISAGREED"),
         "verdict": ("MATCHED", "ON_ITS_WAY", "SEALED", "PENDING", "LATE", "REFUSED", "MISMATCH"),

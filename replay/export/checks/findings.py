@@ -11,7 +11,7 @@ SHOWN: Final = 8
 
 
 class Code(StrEnum):
-    """What is wrong. The letter says where: file, field, cross-field, key, link, replay, tampering."""
+    """What is wrong. The letter says where: file, field, cross-field, key, link, replay, tampering, validation."""
 
     FILE_MISSING = "F101"
     FILE_SURPLUS = "F102"
@@ -40,6 +40,9 @@ class Code(StrEnum):
     MARGINS = "X315"
     BALANCE = "X316"
     BATCH = "X317"
+    RATIO = "X318"
+    CASE = "X319"
+    SHARES = "X320"
     KEY_ORDER = "K401"
     SEQUENCE_ORDER = "K402"
     ENTERED_TWICE = "K403"
@@ -57,6 +60,7 @@ class Code(StrEnum):
     MICA_DIFFERS = "L511"
     TRAIL_DIFFERS = "L512"
     ORDER_TURNED = "L513"
+    CASE_UNLINKED = "L514"
     ROW_MISSING = "R601"
     ROW_SURPLUS = "R602"
     ROW_DIFFERS = "R603"
@@ -67,6 +71,7 @@ class Code(StrEnum):
     ROOT = "T704"
     ANCHOR = "T705"
     RECORD_GAP = "T706"
+    VALIDATION_DIFFERS = "V801"
 
 
 MEANINGS: Final[dict[Code, str]] = {
@@ -97,6 +102,9 @@ MEANINGS: Final[dict[Code, str]] = {
     Code.MARGINS: "an account needs more to keep its positions than to open them",
     Code.BALANCE: "two balances are called equal that are not, or the other way round",
     Code.BATCH: "a batch ends before it begins, or has a negative age",
+    Code.RATIO: "a ratio is not that of its counts",
+    Code.CASE: "a case is below its bound, or ends before it begins or after its record",
+    Code.SHARES: "a liquidation is closed, and what was given and got does not sum to zero",
     Code.KEY_ORDER: "rows are not in the order of their keys, or a key is there twice",
     Code.SEQUENCE_ORDER: "sequence numbers of order events do not ascend",
     Code.ENTERED_TWICE: "an order enters twice",
@@ -114,6 +122,7 @@ MEANINGS: Final[dict[Code, str]] = {
     Code.MICA_DIFFERS: "an order event has other values in the MiCA file",
     Code.TRAIL_DIFFERS: "the audit trail is not that of the rows",
     Code.ORDER_TURNED: "an order changed its account, book, side or date of receipt",
+    Code.CASE_UNLINKED: "a case names a trade of the day that is none",
     Code.ROW_MISSING: "the journal gives a row that is not there",
     Code.ROW_SURPLUS: "a row is there that the journal does not give",
     Code.ROW_DIFFERS: "the journal gives a row with other values",
@@ -124,6 +133,7 @@ MEANINGS: Final[dict[Code, str]] = {
     Code.ROOT: "the records of the day do not lead from one root to the other",
     Code.ANCHOR: "the root at a batch is not that of the records",
     Code.RECORD_GAP: "the slice of the journal leaves out a record",
+    Code.VALIDATION_DIFFERS: "the validation in the folder says something else than validating it",
 }
 
 

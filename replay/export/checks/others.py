@@ -4,6 +4,8 @@ Imports formats, findings, orders (for the sides it has seen), money.
 """
 
 from collections.abc import Iterator
+from decimal import Decimal
+from fractions import Fraction
 from typing import Final
 
 from replay.export.acts import ADMIN, CLOCK, CORRECTIONS
@@ -14,6 +16,7 @@ from replay.export.market import CALL, INSTRUMENTS, ORACLE, PUT
 from replay.export.money import BREAKS, CHAIN, MARGIN, TRADES
 from replay.export.rows import ORDERS
 from replay.export.tables import Cell, Row
+from replay.export.watch import SURVEILLANCE
 
 _DEALS: Final = ("BLOCK", "OFFBOOK")  # channels without orders
 _MONTHS: Final = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
@@ -27,6 +30,8 @@ class Others:
         self._series: dict[Cell, Row] = {}
         self._trades: dict[Cell, list[Row]] = {}
         self._settled: list[Row] = []
+        self._cases: list[Row] = []
+        self._shares: dict[Cell, Decimal] = {}
 
     @property
     def names(self) -> dict[Cell, Row]:
@@ -48,7 +53,11 @@ class Others:
             case ORACLE.name:
                 yield from _price(row)
             case MARGIN.name:
+                self._share(row)
                 yield from _margin(row)
+            case SURVEILLANCE.name:
+                self._cases += [row] if row.get("kind") == "CASE" else []
+                yield from _watched(row)
             case BREAKS.name:
                 yield from _break(row)
             case CLOCK.name | CORRECTIONS.name:
@@ -82,6 +91,26 @@ class Others:
                 yield of_row(Code.TRADE_UNLINKED, ORDERS.name, sides[0].row, "48_transaction", f"no trade {name}")
         for row in self._settled:
             yield from self._settlement(row)
+        for row in self._cases:
+            yield from self._case(row)
+        for jseq, left in self._shares.items():
+            if left:
+                row = {"jseq": jseq, "place": 0}
+                yield of_row(Code.SHARES, MARGIN.name, row, "amount", f"{left} is left over")
+
+    def _share(self, row: Row) -> None:
+        """What everybody gave and got as a liquidation was closed, by its record."""
+        amount = decimal_of(row.get("amount"))
+        if row.get("kind") == "SHARED" and amount is not None:
+            self._shares[row["jseq"]] = self._shares.get(row["jseq"], Decimal(0)) + amount
+
+    def _case(self, row: Row) -> Iterator[Finding]:
+        """Trades of a case are those of the day, or of a day before."""
+        first = min((int(str(name)[1:]) for name in self._trades if str(name).startswith("T")), default=0)
+        for number in str(row.get("trades", "")).split():
+            is_older = number.isdigit() and (not first or int(number) < first)
+            if f"T{number}" not in self._trades and not is_older:
+                yield of_row(Code.CASE_UNLINKED, SURVEILLANCE.name, row, "trades", f"T{number}")
 
     def _sides(self, name: Cell, rows: list[Row]) -> Iterator[Finding]:
         first = rows[0]
@@ -160,6 +189,24 @@ def _margin(row: Row) -> Iterator[Finding]:
     initial, maintenance = decimal_of(row.get("initial")), decimal_of(row.get("maintenance"))
     if initial is not None and maintenance is not None and maintenance > initial:
         yield of_row(Code.MARGINS, MARGIN.name, row, "maintenance", f"{maintenance} above {initial}")
+
+
+def _watched(row: Row) -> Iterator[Finding]:
+    """A ratio follows from its counts; a case is at its bound at least, and its record is the last it rests on."""
+    if row.get("kind") == "RATIO":
+        counts = (("ratio_number", "messages", "transactions"), ("ratio_volume", "ordered", "transacted"))
+        for name, part, whole in counts:
+            above, below = decimal_of(str(row.get(part))), decimal_of(str(row.get(whole)))
+            if above is None or below is None:
+                continue
+            due = Decimal(Fraction(above) * 1_000 // Fraction(below) - 1_000) / 1_000 if below else None
+            if decimal_of(row.get(name)) != due:
+                yield of_row(Code.RATIO, SURVEILLANCE.name, row, name, f"{row.get(name)}, not {due}")
+    elif row.get("kind") == "CASE":
+        seqs = str(row.get("records", "")).split()
+        ends = (str(row.get("from")) <= str(row.get("to"))) and seqs[-1:] == [str(row["jseq"])]
+        if int(row.get("score", 0)) < 1_000 or not ends:
+            yield of_row(Code.CASE, SURVEILLANCE.name, row, "score", f"{row.get('score')} of {row.get('practice')}")
 
 
 def _break(row: Row) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from typing import Any, Final
 from exchange.core.legs import Legs
 from replay.export.checks.findings import Code, Finding, of_file, of_row
 from replay.export.day import TABLES, Taker, walk
-from replay.export.package import MANIFEST, Manifest, manifest_of
+from replay.export.manifest import MANIFEST, Manifest, manifest_of
 from replay.export.tables import Row, Table, Unreadable
 from replay.frames import Progress
 

@@ -16,7 +16,7 @@ from replay.export.checks import cells, orders, others, replayed
 from replay.export.checks.files import Messages, Slice, inventory, signed_by
 from replay.export.checks.findings import Code, Finding, of_file, of_row
 from replay.export.day import TABLES
-from replay.export.package import Entry, Manifest, read_manifest
+from replay.export.manifest import LAYOUT, MANIFEST, VALIDATION, Entry, Manifest, canonical, digest_of, read_manifest
 from replay.export.rows import MICA_ORDERS, ORDERS
 from replay.export.tables import FORMATS, Row, Table, Unreadable, line_of, read_rows
 from replay.findings import CannotRun
@@ -24,6 +24,8 @@ from replay.frames import Progress
 
 FINDINGS_MAX: Final = 1_000
 """Findings kept; beyond that they are only counted."""
+ENCLOSED_MAX: Final = 100
+"""Findings that file 16 repeats."""
 
 
 class Report(msgspec.Struct, kw_only=True):
@@ -53,6 +55,25 @@ def validate(directory: Path, journal: Path | None = None, progress: Progress | 
     return _Run(directory, read_manifest(directory)).through(journal, progress)
 
 
+class Enclosed(msgspec.Struct, kw_only=True):
+    """File 16: what validating the folder gives, for whoever has no tool for it; ``found`` counts each code."""
+
+    layout: int
+    manifest_sha256: str
+    files: int
+    rows: int
+    looked_for: list[str]
+    found: dict[str, int]
+    findings: list[Finding]
+
+
+def validation_of(directory: Path) -> bytes:
+    """File 16 of a folder, from everything else in it."""
+    run = _Run(directory, read_manifest(directory))
+    run.by_itself()
+    return run.enclosed()
+
+
 class _Run:
     """One validation under way."""
 
@@ -67,6 +88,16 @@ class _Run:
 
     def through(self, journal: Path | None, progress: Progress | None) -> Report:
         """All checks, the dearest last."""
+        self.by_itself()
+        self._add(self._beside_itself())
+        if journal is not None:
+            self.report.journal = True
+            rows = {table.name: self._rows(table) for table in TABLES}
+            self._add(replayed.compare(journal, self._manifest, rows, progress))
+        return self.report
+
+    def by_itself(self) -> None:
+        """What the folder says of itself."""
         self._add(inventory(self._directory, self._manifest))
         self.report.signer, wrong = signed_by(self._directory)
         self._add(wrong)
@@ -75,11 +106,31 @@ class _Run:
         self._add(self._orders.finish())
         self._add(self._others.finish())
         self._add(self._slice.finish())
-        if journal is not None:
-            self.report.journal = True
-            rows = {table.name: self._rows(table) for table in TABLES}
-            self._add(replayed.compare(journal, self._manifest, rows, progress))
-        return self.report
+
+    def enclosed(self) -> bytes:
+        """What was found so far, as file 16."""
+        report = self.report
+        return canonical(
+            Enclosed(
+                layout=LAYOUT,
+                manifest_sha256=digest_of(self._directory / MANIFEST),
+                files=report.files,
+                rows=report.rows,
+                looked_for=[code for code in Code if code[0] not in "RV"],
+                found=report.by_code,
+                findings=report.findings[:ENCLOSED_MAX],
+            )
+        )
+
+    def _beside_itself(self) -> Iterator[Finding]:
+        """The validation that lies in the folder is this one."""
+        try:
+            enclosed = (self._directory / VALIDATION).read_bytes()
+        except FileNotFoundError:
+            yield of_file(Code.FILE_MISSING, VALIDATION)
+            return
+        if enclosed != self.enclosed():
+            yield of_file(Code.VALIDATION_DIFFERS, VALIDATION)
 
     def _add(self, findings: Iterable[Finding]) -> None:
         report = self.report
