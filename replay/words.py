@@ -40,6 +40,7 @@ CANCELS: Final = {
     CancelReason.BLOCK_QUEUED: "its account is party to a block that is queued on the contracts",
     CancelReason.RFQ_ENDED: "the request for quotes it answered is over",
     CancelReason.ACCOUNT_FLAGGED: "its account was flagged on the contracts: it does not cover its risk",
+    CancelReason.POOL_ROUND: "it was a pool's for a round that is over",
 }
 
 

@@ -655,6 +655,48 @@ class SetPortfolio(Command, frozen=True, tag=140):
     authoriser: str
 
 
+class PoolTerms(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """By what a pool of the AMM quotes (docs/AMM.md); rates in wad.
+
+    ``life_s`` from the time of a round to the expiry of what is quoted at it, and how far from its mark a quote may be
+    (a share of it, at most so many points of vol), are those that the pool's contract holds its key to. Then what its
+    half spreads cover, what it may hold, and the contracts of each level, best first.
+    """
+
+    life_s: Seconds
+    quote_share: Wad
+    quote_points: Wad
+    vol_error: Wad
+    vega_share: Wad
+    buffer: Wad
+    fee_share: Wad
+    margin_share: Wad
+    expiry_share: Wad
+    strike_share: Wad
+    delta_share: Wad
+    delta_min: Wad
+    delta_max: Wad
+    quiet_s: Seconds
+    sizes: tuple[int, ...]
+
+
+class SetPool(Command, frozen=True, tag=130):
+    """An account is a pool of an underlying from here on, and quotes by these terms; or they replace those before."""
+
+    account: int
+    underlying: int
+    terms: PoolTerms
+    authoriser: str
+
+
+class ResumePool(Command, frozen=True, tag=131):
+    """Somebody answers for going on: a pool that its fall has silenced may quote again, and falls from here."""
+
+    account: int
+    cause: str
+    authoriser: str
+
+
 # The register: what supervisors ask for and no order needs. Roles are those of the fields of order records.
 
 SUBMITTER: Final = 1
@@ -1085,6 +1127,8 @@ AnyCommand: TypeAlias = (
     | SetBreaker
     | SetFeed
     | SetPortfolio
+    | SetPool
+    | ResumePool
     | CommitIdentity
     | SetReference
     | RecordClock

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from exchange.core.units import Cash, Price, Qty, Seconds
+from exchange.core.units import Cash, Price, Qty, Seconds, Wad
 
 
 class Reject(StrEnum):
@@ -97,6 +97,13 @@ class Reject(StrEnum):
     RFQ_ORDER_MUST_STAY_THERE = "rfq_order_must_stay_there"
     # the connection
     SESSION_MUST_BE_OPEN = "session_must_be_open"
+    # a pool
+    POOL_MUST_EXIST = "pool_must_exist"
+    POOL_TERMS_MUST_FIT = "pool_terms_must_fit"
+    POOL_MUST_BE_SILENT = "pool_must_be_silent"
+    POOL_MUST_BE_HEARD = "pool_must_be_heard"
+    POOL_QUOTES_MUST_NAME_THEIR_ROUND = "pool_quotes_must_name_their_round"
+    POOL_QUOTES_MUST_KEEP_TO_ITS_WIDTH = "pool_quotes_must_keep_to_its_width"
     # what a quote is to count for, or a protected order; a quote of a message
     QUOTE_GREEKS_MUST_FIT = "quote_greeks_must_fit"
     QUOTE_MUST_BE_ALONE_ON_ITS_SIDE = "quote_must_be_alone_on_its_side"
@@ -178,6 +185,7 @@ class CancelReason(StrEnum):
     BLOCK_QUEUED = "block_queued"
     RFQ_ENDED = "rfq_ended"
     ACCOUNT_FLAGGED = "account_flagged"
+    POOL_ROUND = "pool_round"
 
 
 class RfqEnd(StrEnum):
@@ -213,6 +221,16 @@ class BreakerCause(StrEnum):
     BATCH_REFUSED = "batch_refused"
     ORDERED = "ordered"
     STAGE = "stage"
+
+
+class PoolCause(StrEnum):
+    """Why a pool may quote otherwise than before."""
+
+    VOL_JUMP = "vol_jump"
+    SPOT_JUMP = "spot_jump"
+    NAV_FALL = "nav_fall"
+    CALM = "calm"
+    RESUMED = "resumed"
 
 
 class Authority(StrEnum):
@@ -478,6 +496,24 @@ class RfqEnded(Event, frozen=True, tag=95):
     reason: RfqEnd
 
 
+class PoolObserved(Event, frozen=True, tag=130):
+    """What a pool was worth at a round, and the vol at the money that its breakers remember."""
+
+    account: int
+    atm_vol: Wad
+    nav: Cash
+
+
+class PoolMoved(Event, frozen=True, tag=131):
+    """A breaker of a pool: whether it quotes from here on, its half spreads times what, whether money may flow."""
+
+    account: int
+    cause: PoolCause
+    quotes: bool
+    spread_factor: int
+    liquidity: bool
+
+
 AnyEvent: TypeAlias = (
     Rejected
     | Applied
@@ -509,4 +545,6 @@ AnyEvent: TypeAlias = (
     | Purged
     | BlockTraded
     | RfqEnded
+    | PoolObserved
+    | PoolMoved
 )

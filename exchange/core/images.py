@@ -46,6 +46,7 @@ from exchange.core.state_types import (
     Mandate,
     OpenInterest,
     Order,
+    Pool,
     Purge,
     QueuedBlock,
     QuoteGroup,
@@ -144,6 +145,7 @@ class StateImage(msgspec.Struct, array_like=True):
     identities: list[Identity] = []
     references: list[Entry] = []
     reading: Reading | None = None
+    pools: list[Pool] = []
 
 
 def image(state: State) -> StateImage:
@@ -195,6 +197,7 @@ def image(state: State) -> StateImage:
         identities=[state.identities[key] for key in sorted(state.identities)],
         references=[entry for key in sorted(state.references) for entry in state.references[key]],
         reading=state.reading,
+        pools=_sorted(state.pools),
     )
 
 
@@ -286,6 +289,7 @@ _BY_ID: Final = (
     "sessions",
     "deals",
     "rfqs",
+    "pools",
 )
 _BY_UNDERLYING: Final = ("spots", "auction_rules", "band_rules", "block_rules", "portfolios")
 

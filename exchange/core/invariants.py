@@ -1,13 +1,13 @@
 """What must hold at every record, by name. Cheap ones run inside ``apply``; all of them run in tests, at every digest
 record and in the auditor's replay.
 
-Each returns None or a sentence that says what is wrong. Imports state, implied, protection and status.
+Each returns None or a sentence that says what is wrong. Imports state, implied, pools, protection and status.
 """
 
 from collections.abc import Callable, Iterator
 from typing import Final, TypeAlias
 
-from exchange.core import implied, protection, status
+from exchange.core import implied, pools, protection, status
 from exchange.core.commands import KILL_ACCOUNT, KILL_OWNER, KILL_VENUE, LAST, MARK, is_for_rfq, terms_of
 from exchange.core.state import TREASURY, State, side_of
 from exchange.core.state_types import Lookout, Trade
@@ -397,6 +397,7 @@ ALL: Final[tuple[Invariant, ...]] = (
     implied.combos_are_indexed,
     implied.no_combo_reached,
     status.breakers_are_on_their_steps,
+    pools.pools_quote_for_their_round,
 )
 
 

@@ -24,6 +24,7 @@ from exchange.core import (
     operating,
     orders,
     phases,
+    pools,
     portfolio,
     presence,
     pricing,
@@ -142,6 +143,8 @@ def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) 
             return pricing.decide_round(state, command)
         case c.SetPortfolio():
             return portfolio.decide(state, command)
+        case c.SetPool() | c.ResumePool():
+            return pools.decide(state, command)
         case c.RecordClock():
             return register.decide(state, command)
         case c.CancelAll():
@@ -291,7 +294,7 @@ def _fold_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, ev
             _fold_applied(state, seq, time_ns, command)
         case e.ChainDisagreed():
             state.mirror.disputed = True
-        case e.Digested() | e.QuoteRefused() | e.Reached():
+        case e.Digested() | e.QuoteRefused() | e.Reached() | e.PoolMoved():
             pass  # a statement about the state, not a change of it
         case e.ComboListed() | e.Deferred():
             _fold_combos(state, command, event)
@@ -347,6 +350,9 @@ def _fold_makers(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand, 
             blocks.evolve_traded(state, command, event, seq)
         case e.RfqEnded():
             rfq.evolve_ended(state, event)
+        case e.PoolObserved():
+            assert isinstance(command, c.PostRound)
+            pools.evolve_observed(state, command, event)
 
 
 def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) -> None:
@@ -367,8 +373,8 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             blocks.evolve(state, command)
         case c.OpenRfq() | c.CancelRfqQuotes() | c.AdmitMaker():
             rfq.evolve(state, command, seq, time_ns)
-        case c.SetPortfolio():
-            portfolio.evolve(state, command)
+        case c.SetPortfolio() | c.SetPool() | c.ResumePool():
+            _fold_models(state, command)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
             status.evolve_tick(state)
@@ -378,6 +384,14 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
             presence.evolve(state, command, seq, time_ns)
         case _:
             observation.evolve(state, command)  # type: ignore[arg-type]
+
+
+def _fold_models(state: State, command: c.SetPortfolio | c.SetPool | c.ResumePool) -> None:
+    """By what margin is told and pools quote."""
+    if isinstance(command, c.SetPortfolio):
+        portfolio.evolve(state, command)
+    else:
+        pools.evolve(state, command)
 
 
 def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation | c.Operate | c.RecordClock) -> None:

@@ -20,6 +20,7 @@ SPOT_ROUNDS: Final = 3
 NAV_FALL: Final[Wad] = 10 * WAD // 100  # of the most in a day
 DAY_S: Final = 86_400
 BUCKET_S: Final = 900  # the most in a day is remembered in quarters of an hour
+VOL_EVERY_S: Final = 60  # of what was observed within a minute the mean remembers the first
 
 
 class BreakerState(NamedTuple):
@@ -93,7 +94,14 @@ def observe(state: BreakerState, seen: Observation) -> BreakerState:
     navs = _navs(state.navs, seen)
     fallen = max(nav for _, nav in navs) - seen.nav
     halted = state.halted or fallen * WAD > NAV_FALL * max(nav for _, nav in navs)
-    return BreakerState((*vols, (seen.time_s, seen.atm_vol)), seen.spot, navs, wide_until_s, pulled, halted)
+    if not vols or div_down(vols[-1][0], VOL_EVERY_S) != div_down(seen.time_s, VOL_EVERY_S):
+        vols = (*vols, (seen.time_s, seen.atm_vol))
+    return BreakerState(vols, seen.spot, navs, wide_until_s, pulled, halted)
+
+
+def moved(state: BreakerState, amount: Cash) -> BreakerState:
+    """Money came or, below zero, went: what the pool was worth before is remembered as if it had been so all along."""
+    return state._replace(navs=tuple((bucket, nav + amount) for bucket, nav in state.navs))
 
 
 def _navs(navs: tuple[tuple[int, Cash], ...], seen: Observation) -> tuple[tuple[int, Cash], ...]:

@@ -2,11 +2,11 @@
 
 The live ledger runs ahead of the chain by the trades that have not settled; the mirror holds exactly what the contracts
 should hold, so reconciliation is an equality, not a tolerance. Imports state, distress, keyroom, models, offbook,
-orders, settlement.
+orders, pools, settlement.
 """
 
 from exchange.core import commands as c
-from exchange.core import distress, keyroom, models, offbook, orders, rfq_rooms, settlement
+from exchange.core import distress, keyroom, models, offbook, orders, pools, rfq_rooms, settlement
 from exchange.core.events import (
     Applied,
     Cancelled,
@@ -120,6 +120,7 @@ def _evolve_fact(state: State, command: c.Observation) -> None:
             state.owned.setdefault(command.owner, []).append(command.account)
         case c.ObserveDeposit():
             state.accounts[command.account].cash += command.amount
+            pools.note_flow(state, command.account, command.amount)
             _mirror_cash(state, command.account, command.amount)
             state.mirror.vault += command.amount
         case c.ObserveKey():
@@ -157,6 +158,7 @@ def _evolve_leaving(state: State, command: c.Observation) -> None:
             account = state.accounts[command.account]
             account.cash -= command.amount
             account.held = max(account.held - command.amount, 0)
+            pools.note_flow(state, command.account, -command.amount)
             _mirror_cash(state, command.account, -command.amount)
             state.mirror.vault -= command.amount
         case c.ObserveExit():

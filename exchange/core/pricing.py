@@ -2,12 +2,12 @@
 
 Unsettled trades are always acceptable at the round in force. Before a new round replaces it, either every account they
 touched also holds at the new round, or the open batch is sealed naming the old one. That is how NO_BUST survives a
-moving market. Imports state, combos, oracle, risk, settlement.
+moving market. Imports state, combos, oracle, pools, risk, settlement.
 """
 
 from collections import OrderedDict
 
-from exchange.core import combos, phases, risk, settlement, status, triggers
+from exchange.core import combos, phases, pools, risk, settlement, status, triggers
 from exchange.core.commands import PostRound, Sheet
 from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
 from exchange.core.oracle import RoundView, implied_marks, term_of, twap, view_of
@@ -39,6 +39,7 @@ def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
         events += settlement.settle_expiry(state, expiry, price)
     events += phases.jumps(state, [(spot.underlying, spot.spot) for spot in command.spots])
     events += status.on_round(state, command)
+    events += pools.on_round(state, command, view, gone)
     return tuple(events)
 
 

@@ -2,12 +2,12 @@
 
 A message replaces what its group quoted before in the series it names, in one record: first everything is decided
 against the books without the old quotes, then it stands. A leaf that cannot stand is refused alone. Quotes only ever
-make. Deciding only reads. Imports state, admission, orders, protection, risk, events.
+make. Deciding only reads. Imports state, admission, orders, pools, protection, risk, events.
 """
 
 from typing import Final, TypeAlias
 
-from exchange.core import admission, deadlines, fees, orders, presence, protection, purging, risk, settlement
+from exchange.core import admission, deadlines, fees, orders, pools, presence, protection, purging, risk, settlement
 from exchange.core.commands import (
     GTC,
     SCOPE_QUOTE,
@@ -223,7 +223,8 @@ def _refuse(state: State, command: MassQuote, time_ns: Nanos) -> Rejected | None
     if not 0 < len(command.leaves) <= LEAVES_MAX:
         return Rejected(Reject.QUOTES_MUST_FIT, len(command.leaves), LEAVES_MAX)
     bounds = account.groups[command.group].protection
-    return _refuse_budget(command, bounds) or _refuse_signed(state, account, command, now_s)
+    refused = _refuse_budget(command, bounds) or _refuse_signed(state, account, command, now_s)
+    return refused or pools.refuse_quotes(state, command)
 
 
 def _refuse_budget(command: MassQuote, bounds: Protection) -> Rejected | None:

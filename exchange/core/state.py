@@ -41,6 +41,7 @@ from exchange.core.state_types import (
     Mandate,
     OpenInterest,
     Order,
+    Pool,
     Purge,
     QueuedBlock,
     Reading,
@@ -120,6 +121,7 @@ class State:
         "operator_nonce",
         "orders",
         "owned",
+        "pools",
         "portfolios",
         "pricer",
         "purges",
@@ -175,6 +177,7 @@ class State:
         self.due_rank = 0  # triggers: how many have ever been due here; ranks are in the order of ``due``
         self.band_rules: dict[int, SetBands] = {}  # bands
         self.portfolios: dict[int, SetPortfolio] = {}  # portfolio: parameters of each underlying
+        self.pools: dict[int, Pool] = {}  # pools: by account
         self.lookouts: dict[tuple[int, int], Lookout] = {}  # triggers: what is watched -> who waits for it
         self.groups: dict[int, list[int]] = {}  # links: order -> open orders that came with it, itself included
         self.auths: dict[int, AuthEntry] = {}  # settlement

@@ -1,7 +1,7 @@
 """The nouns of the machine: small mutable records, each owned by one feature module.
 
 They hold facts only; rules live in the modules that use them. Imports words on facts: units, legs,
-parameters, commands, events and keylimits.
+parameters, commands, events, keylimits and oamm_breakers.
 """
 
 from bisect import bisect_left, insort
@@ -19,11 +19,13 @@ from exchange.core.commands import (
     QuoteMandate,
     RecordClock,
     SetFeed,
+    SetPool,
     Terms,
 )
 from exchange.core.events import RfqEnd
 from exchange.core.keylimits import KeyLimits
 from exchange.core.legs import Legs
+from exchange.core.oamm_breakers import BreakerState
 from exchange.core.parameters import STANDARD_MARGIN
 from exchange.core.units import Cash, Nanos, Price, Qty, Risk, Seconds
 
@@ -108,6 +110,14 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
 
     rules: SetFeed
     jumped: bool = False
+
+
+class Pool(msgspec.Struct):
+    """A pool of the AMM: what it quotes by, and what its breakers remember. Its id is that of its account."""
+
+    id: int
+    rules: SetPool
+    breakers: BreakerState = BreakerState()
 
 
 class AuthEntry(msgspec.Struct, gc=False):

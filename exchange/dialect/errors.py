@@ -393,6 +393,26 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
         "An order comes through a connection that is still open.",
         "Connect again; nobody would have minded this order.",
     ),
+    Reject.POOL_MUST_EXIST: Refusal(Code.BAD_REQUEST, "The account is a pool.", _ADMIN),
+    Reject.POOL_TERMS_MUST_FIT: Refusal(
+        Code.BAD_REQUEST, "Terms of a pool are shares of at most one, and lives of at most an hour.", _ADMIN
+    ),
+    Reject.POOL_MUST_BE_SILENT: Refusal(Code.BAD_REQUEST, "Only a pool that its fall silenced is resumed.", _ADMIN),
+    Reject.POOL_MUST_BE_HEARD: Refusal(
+        Code.OTHER_REJECT,
+        "No breaker of the pool is open.",
+        "Wait for the rounds that a jump takes; after a fall, until somebody answers for going on.",
+    ),
+    Reject.POOL_QUOTES_MUST_NAME_THEIR_ROUND: Refusal(
+        Code.OTHER_REJECT,
+        "The quotes of a pool expire its committed life after the time of the round in force.",
+        "Sign for the newest round.",
+    ),
+    Reject.POOL_QUOTES_MUST_KEEP_TO_ITS_WIDTH: Refusal(
+        Code.OTHER_REJECT,
+        "No quote of a pool is further from the mark than its contract forgives.",
+        "Ask more, bid less, and quote the pool's underlying only.",
+    ),
     Reject.QUOTE_GREEKS_MUST_FIT: Refusal(
         Code.INVALID_ARGUMENTS,
         "Delta and vega of a whole quote, in signed units times 1e-4 contract, are at most 2^54; vega is not negative.",

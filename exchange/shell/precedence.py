@@ -57,6 +57,8 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.IN_TURN
         case c.PostRound() | c.SealBatch() | c.TakeDigest() | c.Fire() | c.SetBands() | c.SetBlocks() | c.SetFeed():
             return Turn.IN_TURN
+        case c.SetPool() | c.ResumePool():
+            return Turn.IN_TURN
         case c.InvalidateBlock():
             return Turn.AHEAD  # as a cancel
         case c.SetProtection() | c.SetAuctions() | c.SetPhase() | c.CreateCombo():

@@ -66,6 +66,8 @@ RFQ_LIFE_MAX_S: Final = 3_600
 """Seconds from the record of a request to its end."""
 RFQ_ENDS_MAX: Final = 8
 """Requests that one tick ends."""
+POOL_QUOTES_MAX: Final = 1_000
+"""Quotes of a pool: all of them leave with a round."""
 FEW_POSITIONS: Final = 16
 """Positions of an account that always fit a transaction."""
 TOGETHER_MAX: Final = 6

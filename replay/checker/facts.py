@@ -4,7 +4,7 @@ the journal.
 
 from typing import Any, NamedTuple
 
-from exchange.core.commands import Authorisation, OpenRfq, SetFeed, terms_of
+from exchange.core.commands import Authorisation, OpenRfq, PoolTerms, SetFeed, terms_of
 from exchange.core.events import RfqEnd
 
 
@@ -56,13 +56,25 @@ class Underlying:
 class Expiry:
     """A moment at which series end, and how many of them the round in force prices."""
 
-    __slots__ = ("expiry_s", "fixed", "priced", "series", "underlying")
+    __slots__ = ("expiry_s", "fixed", "forward", "priced", "series", "underlying")
 
     def __init__(self, underlying: int, expiry_s: int) -> None:
         self.underlying, self.expiry_s = underlying, expiry_s
         self.series: list[Series] = []
         self.priced = 0
+        self.forward = 0
         self.fixed = False
+
+
+class Pool:
+    """A pool of the AMM: what it quotes by, and whether a breaker silences it."""
+
+    __slots__ = ("is_silent", "terms", "underlying")
+
+    def __init__(self) -> None:
+        self.underlying = 0
+        self.terms: PoolTerms
+        self.is_silent = False
 
 
 class Series:

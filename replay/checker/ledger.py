@@ -18,6 +18,7 @@ from replay.checker.facts import (
     Expiry,
     Market,
     Order,
+    Pool,
     Request,
     Series,
     Signed,
@@ -119,6 +120,7 @@ class Ledger(Listings):
         # the venue
         self.config: Configure | None = None
         self.is_open = True
+        self.pools: dict[int, Pool] = {}  # by account
         self.markets: dict[int, Market] = {}  # breakers of underlyings, and of the venue
         self.accounts: dict[int, Account] = {TREASURY: Account(TREASURY, b"")}
         self.round: Round | None = None

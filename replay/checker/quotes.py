@@ -20,7 +20,7 @@ from exchange.core.events import (
     Rejected,
 )
 from exchange.core.units import NO_EXPIRY, U32_MAX, U63_MAX
-from replay.checker import fees, phases, presence
+from replay.checker import fees, phases, pools, presence
 from replay.checker.admission import broken_terms, broken_who
 from replay.checker.bounds import (
     BOUND_MAX,
@@ -228,7 +228,7 @@ def _broken_message(ledger: Ledger, command: c.MassQuote) -> list[Reject]:
         broken.append(Reject.ORACLE_MUST_BE_FRESH)
     if account is not None and _mandates_kept(ledger, command, account) >= MANDATES_MAX:
         broken.append(Reject.OPEN_ORDERS_MUST_FIT)
-    return broken + _broken_mandate(ledger, command)
+    return broken + _broken_mandate(ledger, command) + pools.broken(ledger, command)
 
 
 def _broken_mandate(ledger: Ledger, command: c.MassQuote) -> list[Reject]:

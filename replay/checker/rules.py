@@ -96,6 +96,7 @@ class Taken(StrEnum):
     AUCTION_FEE = "auction_fee"  # orders taken out of an auction for a fee: at which price that was found
     AUCTION_KEY = "auction_key"  # orders of limited keys taken out of an auction: at which price and fills
     VOLATILITY = "volatility"  # auctions begun although the band held enough: some of it could not bear the fill
+    POOL = "pool"  # what pools are worth, what their breakers make of it, and terms refused
     BAND = "band"  # prices refused, or bent, for the edge of a band that the surface makes
     TRIGGER = "trigger"  # which waiting order is due, and that it may wait
     LINK = "link"  # what linked orders hold of each other

@@ -31,7 +31,7 @@ from exchange.core.events import (
     RoundAdopted,
 )
 from exchange.core.units import QTY_ONE, TWAP_SECONDS, expiry_of, series_of
-from replay.checker import batches, breakers, phases
+from replay.checker import batches, breakers, phases, pools
 from replay.checker.bounds import BOUNDARIES_KEPT
 from replay.checker.facts import Expiry, Series, Underlying
 from replay.checker.ladder import Ladder
@@ -133,7 +133,7 @@ def post(ledger: Ledger, command: PostRound, events: Sequence[Event]) -> None:
     before = ledger.round.spots if ledger.round is not None else {}
     moved = breakers.on_round(ledger, command)
     _adopt(ledger, command)
-    rest = list(events[1:])
+    rest = [event for event in events[1:] if not pools.of_round(event)]
     for expiry_id, price in fixed.items():
         rest = _expire(ledger, expiry_id, price, rest)
     jumps = phases.jumps(ledger, command.spots, before)
@@ -145,6 +145,7 @@ def post(ledger: Ledger, command: PostRound, events: Sequence[Event]) -> None:
         ledger.note(Rule.BREAKER_MUST_FOLLOW, sentence, expected=moved, actual=rest)
     for event in jumps:
         phases.jumped(ledger, event)
+    pools.on_round(ledger, [event for event in events[1:] if pools.of_round(event)])
 
 
 def _adopt(ledger: Ledger, command: PostRound) -> None:
@@ -167,7 +168,7 @@ def _adopt(ledger: Ledger, command: PostRound) -> None:
         each.priced = 0
     for sheet in command.sheets:
         ends = ledger.expiries[sheet.expiry_id]
-        ends.priced = len(sheet.marks)
+        ends.priced, ends.forward = len(sheet.marks), sheet.forward
         for option, mark in zip(ends.series, sheet.marks, strict=False):
             option.mark = mark
 

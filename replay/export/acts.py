@@ -71,6 +71,8 @@ ADMIN_KINDS: Final = (
     c.SetBands,
     c.SetBlocks,
     c.SetPortfolio,
+    c.SetPool,
+    c.ResumePool,
     c.AdmitMaker,
     c.SealBatch,
     c.BatchRefused,

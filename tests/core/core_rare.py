@@ -9,6 +9,8 @@ from typing import Any
 from core_asking import bound
 from core_combos import LOT, order_combo
 from core_makers import send
+from core_pooling import POOL, quote_for_the_round
+from core_pools import set_pool
 from core_presence import lost
 from core_quotes import protect
 from core_venue import BTC, wallet
@@ -179,6 +181,18 @@ def legs_reach_a_combo(world: World) -> None:
     order_combo(world, 1, combo, True, 1, 120)
     for series in (low, up):
         world.trade(2, world.trading().index(series), False, LOT // 100, 90)
+
+
+@leads_to("PoolObserved", "PoolMoved", "pool_round")
+def a_pool_meets_a_jump(world: World) -> None:
+    protect(world, POOL, "a")
+    world.must(set_pool(POOL))
+    world.wait(1)
+    world.oracle_speaks()
+    quote_for_the_round(world, [(0, 95, 10)], "a")
+    world.move_spot(100)
+    world.wait(1)
+    world.oracle_speaks()
 
 
 @leads_to("Digested")

@@ -16,6 +16,7 @@ from typing import Any, get_args
 
 import core_asking
 import core_dealing  # noqa: F401 - registers what it adds
+import core_pooling  # noqa: F401 - registers what it adds
 import core_waiting  # noqa: F401 - registers what it adds
 import msgspec
 import pytest

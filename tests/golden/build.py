@@ -10,7 +10,7 @@ import asyncio
 import hashlib
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from exchange import codec, signing
@@ -22,7 +22,7 @@ from exchange.core.firing import ready
 from exchange.core.legs import Leg
 from exchange.core.margin import settlement_value
 from exchange.core.risk_models.venue_set import PORTFOLIO
-from exchange.core.units import NO_EXPIRY, TWAP_SECONDS
+from exchange.core.units import NO_EXPIRY, TWAP_SECONDS, WAD
 from exchange.shell.boot import GENESIS
 from journal import Anchor, Record, SqliteStore, Writer, encode_record
 
@@ -261,7 +261,13 @@ class Story:
 
     def event(self, number: int) -> None:
         """One thing between two rounds that happens once."""
-        happenings = {
+        happening = self.happenings().get(number)
+        if happening is not None:
+            happening()
+
+    def happenings(self) -> dict[int, Callable[[], object]]:
+        """What happens once, and after which round."""
+        return {
             2: lambda: self.venue.must(c.FreezeQuotes(self.maker.account, "front", is_frozen=True)),
             4: lambda: self.venue.must(c.FreezeQuotes(self.maker.account, "front", is_frozen=False)),
             3: lambda: self.venue.observe(c.ObserveWithdrawalRequest, 1, 5_000 * USDC),
@@ -286,10 +292,10 @@ class Story:
             37: self.register,
             40: self.ask_for_quotes,
             42: self.liquidate,
+            43: self.pool,
+            45: self.silence,
             28: lambda: self.venue.observe(c.ObserveKey, 4, self.session.address, c.SCOPE_TRADE, T0 + 50 * 120),
         }
-        if number in happenings:
-            happenings[number]()
 
     def auction(self) -> None:
         """A series is auctioned: its book is crossed for a moment, then uncrosses and trades on."""
@@ -303,6 +309,28 @@ class Story:
         first = self.venue.must(c.Tick())  # which may have to end orders before
         ended = first + self.venue.must(c.Tick())
         assert any(type(event) is Uncrossed for event in ended), ended
+
+    @property
+    def pool_of(self) -> Wallet:
+        return self.wallets[5]
+
+    def pool(self) -> None:
+        """An account is a pool from here on; what it quotes leaves with the round, and half of it stays within terms."""
+        state, who, life_s = self.venue.state, self.pool_of, 180
+        shares = (WAD // 2, 8 * CENT, WAD, WAD // 2, WAD // 1_000, 0)
+        limits = (80 * CENT, 40 * CENT, 15 * CENT, 2 * CENT, 5 * CENT, 95 * CENT, 7_200)
+        self.venue.must(c.SetPool(who.account, ETH, c.PoolTerms(life_s, *shares, *limits, (1, 2)), "operator"))
+        self.venue.must(c.SetProtection(who.account, "level 1", c.Protection(0, 0, 0, 0, 0, 0)))
+        assert state.round is not None
+        for percent in (96, 300):
+            bid = c.QuoteLeaf(3 << 16, True, 1_000, self.price(3 << 16, percent), 5_000, 10**8)
+            due = state.round.time_s + life_s
+            self.venue.do(self.venue.mass_quote(who, (bid,), "level 1", whole=True, expiry_s=due))
+
+    def silence(self) -> None:
+        """The spot jumps, and the pool is silent for a while; that is no fall, from which one could go on."""
+        self.spots[ETH] = self.spots[ETH] * 106 // 100
+        self.venue.do(c.ResumePool(self.pool_of.account, "nothing fell", "operator"))
 
     def trade_blocks(self) -> None:
         """Two agree on two options at once; of a second block one withdraws her signature, and the third is small."""

@@ -97,12 +97,14 @@ class Venue:
         auth = c.Authorisation(**(fields | terms))
         return msgspec.structs.replace(auth, signature=self._sign(who.key, auth)) if self.signed else auth
 
-    def mass_quote(self, who: Wallet, leaves: tuple[c.QuoteLeaf, ...], group: str, *, whole: bool) -> c.MassQuote:
+    def mass_quote(
+        self, who: Wallet, leaves: tuple[c.QuoteLeaf, ...], group: str, *, whole: bool, expiry_s: int = NO_EXPIRY
+    ) -> c.MassQuote:
         """Signed quotes with the next nonce of their account, and a budget of a few contracts."""
         config = self.state.config
         assert config is not None
         nonce = self.nonces[who.account] = self.nonces.get(who.account, -1) + 1
-        mandate = c.QuoteMandate(who.account, nonce, NO_EXPIRY, 10_000 * USDC, 5_000, 0, 0, 9, who.address, bytes(65))
+        mandate = c.QuoteMandate(who.account, nonce, expiry_s, 10_000 * USDC, 5_000, 0, 0, 9, who.address, bytes(65))
         if self.signed:
             domain = signing.domain_separator(config.chain_id, config.clearing)
             digest = signing.mandate_digest(domain, mandate, signing.mandate_root(leaves))
