@@ -16,6 +16,7 @@ TITLES = {
     "auctions": "Auctions: collecting orders and uncrossing them",
     "durable": "Commands journaled and durable",
     "wire": "Signed orders through the WebSocket",
+    "load": "Five hundred connections: changes of books fanned out while orders are answered",
     "replaying": "Replay",
     "verifying": "Replay in parts, of a grown journal, and what it finds",
     "checking": "The independent checker",

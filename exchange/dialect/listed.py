@@ -1,7 +1,10 @@
 """Listings as clients see them: the catalogue entry of a series and its instrument object. Imports core, names."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
+
+import msgspec
 
 from exchange.core.commands import AUCTION, CONTINUOUS, FeeSchedule
 from exchange.core.legs import Legs
@@ -138,8 +141,35 @@ def _phase_of(state: State, series: int) -> int:
 
 def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
     """The dialect's instrument. Creation times are not part of the state, so they read 0."""
-    status = book_state(state, listed)
+    return _instrument(listed, *_standing(state, listed))
+
+
+def instrument_texts(state: State, wanted: Iterable[Listed]) -> list[msgspec.Raw]:
+    """The same of many, as they are sent: whole catalogues are asked for often, and little of them changes."""
+    alike: dict[tuple[int, int], tuple[str, str, str, FeeSchedule]] = {}  # options of one expiry in one phase
+    texts = []
+    for listed in wanted:
+        key = (listed.expiry_id, _phase_of(state, listed.series))
+        standing = alike.get(key) if not listed.legs else _standing(state, listed)
+        if standing is None:
+            standing = alike[key] = _standing(state, listed)
+        texts.append(_written(listed, *standing))
+    return texts
+
+
+def _standing(state: State, listed: Listed) -> tuple[str, str, str, FeeSchedule]:
+    """What of an instrument changes: its state, phase and status, and what trades cost."""
     assert state.config is not None
+    status = status_name(state, listed.underlying)
+    return book_state(state, listed), phase_name(state, listed.series), status, state.config.fees
+
+
+@lru_cache(16_384)
+def _written(listed: Listed, status: str, phase: str, market: str, fees: FeeSchedule) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(_instrument(listed, status, phase, market, fees)))
+
+
+def _instrument(listed: Listed, status: str, phase: str, market: str, fees: FeeSchedule) -> dict[str, Any]:
     steps = [{"above_price": usdc(listed.tick_step), "tick_size": usdc(listed.tick_above)}]
     return {
         "instrument_name": listed.name,
@@ -162,9 +192,9 @@ def instrument_object(state: State, listed: Listed) -> dict[str, Any]:
         "contract_size": 1.0,
         "is_active": status in {"open", "halted"},
         "state": status,
-        "x_phase": phase_name(state, listed.series),
-        "x_status": status_name(state, listed.underlying),
-        **_commissions(state.config.fees),
+        "x_phase": phase,
+        "x_status": market,
+        **_commissions(fees),
     }
 
 

@@ -2,10 +2,12 @@
 
 from typing import Any, Final
 
+import msgspec
+
 from exchange.core.state import State
 from exchange.core.units import U63_MAX
 from exchange.dialect.errors import Code, DialectError
-from exchange.dialect.listed import Listed, instrument_object
+from exchange.dialect.listed import Listed, instrument_object, instrument_texts
 from exchange.dialect.market import index_of_underlying, order_book_object
 from exchange.dialect.names import base_currency
 from exchange.dialect.numbers import millis, usdc
@@ -84,12 +86,9 @@ def get_instruments(call: Call) -> Work:
     instruments = call.desk.listed.values()
     wanted = [listed for listed in instruments if call.currency_matches(listed) and call.kind_matches(listed)]
 
-    def query(state: State) -> list[dict[str, Any]]:
-        return [
-            instrument_object(state, listed)
-            for listed in wanted
-            if (state.expiries[listed.expiry_id].fixing >= 0) == expired
-        ]
+    def query(state: State) -> list[msgspec.Raw]:
+        ended = {expiry.id: expiry.fixing >= 0 for expiry in state.expiries.values()}
+        return instrument_texts(state, [listed for listed in wanted if ended[listed.expiry_id] == expired])
 
     return Read(call.envelope, query)
 
