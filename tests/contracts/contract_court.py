@@ -72,8 +72,9 @@ class Court:
         parameters = tuple(value * 10**16 for value in (15, 13, 9, 9, 9, 120, 110, 105, 55, 100, 99, 200))
         operator = key("operator")
         margin = deploy_local(self.chain, operator, artifact("Margin"), parameters)
-        nobody = (bytes(20), bytes(20))
-        settings = (address("governor"), address("operator"), *nobody, margin.address, 60, TIMEOUT, 120, 30, 0, 0, 0)
+        nobody = bytes(20)
+        roles = (address("governor"), address("operator"), nobody, nobody, margin.address, nobody)
+        settings = (*roles, 60, TIMEOUT, 120, 30, 0, 0, 0)
         return deploy_clearing(self.chain, operator, settings)[1]
 
     def appoint(self, who: str) -> None:
