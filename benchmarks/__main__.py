@@ -15,6 +15,7 @@ TITLES = {
     "requests": "Requests for quotes: asked, answered, accepted",
     "auctions": "Auctions: collecting orders and uncrossing them",
     "durable": "Commands journaled and durable",
+    "history": "History written down, and read back at a start",
     "wire": "Signed orders through the WebSocket",
     "load": "Five hundred connections: changes of books fanned out while orders are answered",
     "replaying": "Replay",

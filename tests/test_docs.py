@@ -31,7 +31,7 @@ from exchange.core.events import Reject
 from exchange.core.invariants import ALL
 from exchange.dialect.bounds import Bound
 from exchange.dialect.errors import Code
-from exchange.publisher import candles, orderlog, publisher, statements, tape
+from exchange.publisher import candles, labels, moments, orderlog, publisher, statements, tape
 from exchange.session import access
 from exchange.session import quoting as session_quoting
 from exchange.session.limits import Limits
@@ -182,6 +182,8 @@ BOUNDS: dict[str, list[float]] = {
     "what waits for settlement": [backlog.BLOCK_S, backlog.BATCHES_MIN],
     "listings": [listing.LIVE_EXPIRIES_MAX, listing.EXPIRY_SLOTS, 4 * listing.GROUPS_MAX, listing.SHEET_WORDS_MAX],
     "closed orders remembered": [orderlog.CLOSED_MAX],
+    "records of the drop copy remembered, of an account": [moments.KEPT_MAX, moments.KEPT_OF_ACCOUNT_MAX],
+    "labels remembered": [labels.LABELS_MAX, labels.WINDOW_NS / 3_600 / 10**9],
     "trades, changes of cash and bars of a minute remembered": [
         tape.TRADES_MAX,
         statements.ENTRIES_MAX,

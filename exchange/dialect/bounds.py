@@ -61,6 +61,19 @@ class Bound(Enum):
         "Send what the method documents; nothing in it is that deep.",
     )
 
+    LABEL = (
+        "label_must_be_new",
+        Code.LABEL_NOT_UNIQUE,
+        "With x_once a label is borne by one order in a day: data.value is the one, and it asked for something else.",
+        "Choose another label, or send what was sent before.",
+    )
+    FORGOTTEN = (
+        "drop_copy_must_be_kept",
+        Code.INVALID_ARGUMENTS,
+        "The drop copy holds what happened of late: nothing is missing from data.limit on.",
+        "Ask from data.limit, and look up orders, trades and the transaction log for what was before.",
+    )
+
     @property
     def reason(self) -> str:
         """The word in ``data.reason``."""

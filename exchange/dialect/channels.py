@@ -32,6 +32,7 @@ class Family(Enum):
     COMBO_FILLS = "user.combo_trades"
     PORTFOLIO = "user.portfolio"
     PROTECTION = "user.mmp_trigger"
+    DROP_COPY = "user.drop_copy"
     RFQ_TAKER = "block_rfq.taker"
     RFQ_MAKER = "block_rfq.maker"
     RFQ_QUOTES = "block_rfq.maker.quotes"
@@ -56,6 +57,7 @@ PRIVATE: Final = (
     Family.COMBO_FILLS,
     Family.PORTFOLIO,
     Family.PROTECTION,
+    Family.DROP_COPY,
     Family.RFQ_TAKER,
     Family.RFQ_MAKER,
     Family.RFQ_QUOTES,
@@ -101,6 +103,7 @@ PATTERNS: Final = (
     "user.combo_trades.{kind}.{currency}.{interval}",
     "user.portfolio.{currency}",
     "user.mmp_trigger.{index_name}",
+    "user.drop_copy",
     "block_rfq.taker.{currency}",
     "block_rfq.maker.{currency}",
     "block_rfq.maker.quotes.{currency}",
@@ -186,6 +189,8 @@ def _of_user(name: str, rest: list[str]) -> Channel | None:
     match rest:
         case ["mmp_trigger", index]:
             return Channel(name, Family.PROTECTION, index.lower(), "raw")
+        case ["drop_copy"]:
+            return Channel(name, Family.DROP_COPY, "", "raw")
         case ["portfolio", currency]:
             return Channel(name, Family.PORTFOLIO, currency.upper(), "100ms")
         case [what, *subject] if what in _OF_USER:

@@ -50,6 +50,7 @@ def options_of(settings: ServeSettings) -> Options:
             busy_s=disk.busy_s,
         ),
         settings.stop.drain_s,
+        venue.rebuild_history,
     )
 
 

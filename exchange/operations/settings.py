@@ -43,6 +43,9 @@ class VenueSection(Section):
     dev: bool = setting(default=False, meaning="development keys, tokens and prices; there is no other mode yet")
     journal: Path = setting(Path("var/venue.journal"), "the journal; everything else of the venue lies beside it")
     chain: str | None = setting(None, "URL of a development node; by default a chain inside the process")
+    rebuild_history: bool = setting(
+        default=False, meaning="make the index of history again, from the first record, however long that takes"
+    )
     taker_delay_ms: int | None = setting(
         None,
         "how long orders that can take are held back, in whole milliseconds; a journal keeps what it began with",

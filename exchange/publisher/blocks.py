@@ -15,12 +15,15 @@ BLOCKS_MAX: Final = 10_000
 
 
 class Agreed(NamedTuple):
-    """A block that traded: the number of its record, what both signed, and its legs."""
+    """A block that traded: the number of its record, and its legs, all between the same two."""
 
     id: int
     time_ns: Nanos
-    signed: ExecuteBlock
     fills: tuple[Fill, ...]
+
+    def is_party(self, account: int) -> bool:
+        """Whether an account traded it."""
+        return account in (self.fills[0].maker.account, self.fills[0].taker.account)
 
 
 class BlockLog:
@@ -32,6 +35,10 @@ class BlockLog:
     def note(self, outcome: Outcome, fills: list[Fill]) -> None:
         """Follow one record."""
         if isinstance(outcome.command, ExecuteBlock) and fills:
-            self.traded[outcome.seq] = Agreed(outcome.seq, outcome.time_ns, outcome.command, tuple(fills))
-            if len(self.traded) > BLOCKS_MAX:
-                self.traded.popitem(last=False)
+            self.keep(Agreed(outcome.seq, outcome.time_ns, tuple(fills)))
+
+    def keep(self, agreed: Agreed) -> None:
+        """Remember one more."""
+        self.traded[agreed.id] = agreed
+        if len(self.traded) > BLOCKS_MAX:
+            self.traded.popitem(last=False)

@@ -16,6 +16,8 @@ from exchange.dialect.numbers import contracts, usdc
 
 MINUTE_NS: Final = 60 * 10**9
 DAY_MINUTES: Final = 1_440
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(tuple[int, int, str, tuple[int, int, int, int] | None]).decode
 BARS_MAX: Final = 200_000
 
 
@@ -51,6 +53,17 @@ class Candles:
         self._bars.clear()
         self._order.clear()
         self._days.clear()
+
+    def adopt(self, bars: list[tuple[int, Bar]]) -> None:
+        """Bars of instruments as they were known before a restart, the oldest first."""
+        for series, bar in bars:
+            self._bars.setdefault(series, deque()).append(bar)
+            self._order.append(series)
+            self._forget_oldest()
+
+    def last(self, series: int) -> Bar:
+        """The newest bar of an instrument that has traded."""
+        return self._bars[series][-1]
 
     def note(self, series: int, time_ns: Nanos, price: Price, qty: Qty, *, is_public: bool) -> Bar:
         """Count one trade; the bar that it is in."""
@@ -128,3 +141,14 @@ def bar_object(bar: Bar) -> dict[str, Any]:
         "volume": contracts(bar.volume),
         "cost": usdc(bar.value) / QTY_ONE,
     }
+
+
+def encode_bar(bar: Bar) -> bytes:
+    """A bar as bytes; its value may outgrow 64 bits, so it is digits."""
+    return _encode((bar.minute, bar.volume, str(bar.value), bar.prices))
+
+
+def decode_bar(data: bytes) -> Bar:
+    """The bar again."""
+    minute, volume, value, prices = _decode(data)
+    return Bar(minute, volume, int(value), prices)

@@ -9,6 +9,9 @@ from exchange.core.units import Seconds
 
 ALL_SCOPES: Final = SCOPE_TRADE | SCOPE_CANCEL | SCOPE_QUOTE | SCOPE_RFQ | SCOPE_READ
 
+DROP_COPY: Final = 1 << 16
+"""What a token may be for beside the scopes that keys have on chain: whoever may read may hear the drop copy."""
+
 
 class Directory:
     """An index over the accounts of the state, kept current record by record."""

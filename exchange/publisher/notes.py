@@ -71,4 +71,16 @@ class Revoked(NamedTuple):
     account: int
 
 
-Notification: TypeAlias = BookDelta | Note | Revoked
+class Kept(NamedTuple):
+    """A notification for whoever writes history down: the record, and its moment if it concerned anybody."""
+
+    seq: int
+    time_ns: Nanos
+    moment: bytes
+    matters: bool
+    numbers: dict[int, int]  # accounts it concerned, each with the number of its last entry, 0 for none
+    bars: tuple[tuple[int, bytes], ...]  # series, and the bar as it is now
+    points: tuple[tuple[int, Nanos, Price], ...]  # underlying, moment of the round, price
+
+
+Notification: TypeAlias = BookDelta | Note | Revoked | Kept

@@ -40,6 +40,10 @@ class Noted:
         self.combos: list[ComboFill] = []
         self.levels: dict[Level, None] = {}
 
+    def trades(self) -> list[Fill | ComboFill]:
+        """Fills, then trades of combos."""
+        return [*self.fills, *self.combos]
+
     def trade_of(self, fill: Fill, side: Side, *, is_open: bool) -> dict[str, Any]:
         """A fill of this record as one side sees it."""
         if fill.block:
@@ -56,13 +60,44 @@ class OrderLog:
         self._by_series = by_series
         self._asked = asked
         self._ticks: dict[int, tuple[Price, int]] = {}
+        self._recalled: dict[int, Tracked] = {}  # open as far as was recalled yet
 
     def rebuild(self, state: State) -> None:
         """From the open orders of the state; average prices of orders that filled before are unknown."""
         self.closed.clear()
+        self._recalled.clear()
         self.open = {order.id: _tracked(state, order, None if order.filled else 0) for order in state.orders.values()}
         self._ticks = {option.id: (option.last_price, FLAT_UP) for option in state.series.values() if option.last_price}
         self._ticks |= {combo.id: (combo.last_price, FLAT_UP) for combo in state.combos.values() if combo.volume}
+
+    def recall(self, tracked: Tracked, *, is_open: bool) -> Tracked:
+        """Remember an order as it was known before a restart, unless it is open: then the state knows it better, but
+        not what its fills came to. What is remembered already is brought up to date, for others hold on to it.
+        """
+        known = self.open.get(tracked.order.id)
+        if known is not None:
+            if known.order.filled == tracked.order.filled:
+                known.value = tracked.value
+            known.replaced = known.replaced or tracked.replaced
+            return known
+        known = self._recalled.setdefault(tracked.order.id, tracked)
+        if known is not tracked:
+            for name in tracked.__struct_fields__:
+                setattr(known, name, getattr(tracked, name))
+        if not is_open:
+            del self._recalled[known.order.id]
+            self.closed[known.order.id] = known
+            if len(self.closed) > CLOSED_MAX:
+                self.closed.popitem(last=False)
+        return known
+
+    def recall_tick(self, fill: Fill | ComboFill) -> None:
+        """The last price of an instrument that moved prices, and which way."""
+        self._ticks[fill.listed.series] = (fill.price, fill.ticks)
+
+    def recalled(self) -> None:
+        """Nothing more is recalled."""
+        self._recalled.clear()
 
     def find(self, order_id: int) -> Tracked | None:
         """An order that is open, or closed not long ago."""

@@ -29,14 +29,19 @@ from exchange.dialect.orders import (
     user_combo_trade_object,
 )
 from exchange.dialect.portfolio import portfolio_object
-from exchange.publisher.blocks import BlockLog
+from exchange.dialect.rfqs import Asked
+from exchange.publisher.blocks import Agreed, BlockLog
 from exchange.publisher.boards import Boards
 from exchange.publisher.changes import changes_object, changes_of
 from exchange.publisher.directory import Directory
-from exchange.publisher.history import History
-from exchange.publisher.notes import BookDelta, BookSnapshot, Note, Notification, Outcome, Revoked, Row
+from exchange.publisher.dropcopy import drop_copy_object
+from exchange.publisher.history import History, is_public
+from exchange.publisher.labels import Bearer, Labels, content_of
+from exchange.publisher.moments import Moment, Moments, Written, combos_of, decode, entries_of, fills_of
+from exchange.publisher.notes import BookDelta, BookSnapshot, Kept, Note, Notification, Outcome, Revoked, Row
 from exchange.publisher.orderlog import Level, Noted, OrderLog
 from exchange.publisher.rfqs import RfqLog, notes_of
+from exchange.publisher.statements import Delivery
 from exchange.signing import domain_separator, to_hex
 
 K = TypeVar("K")
@@ -88,10 +93,14 @@ class Publisher:
         self.orders = OrderLog(self.by_series, self.rfqs.open)
         self.blocks = BlockLog()
         self.history = History(self.by_series)
+        self.moments = Moments()
+        self.labels = Labels()
+        self.keeps = False  # whether somebody writes history down
         self.sheet = GreekSheet()
         self.ready = False
         self.time_ns: Nanos = 0
         self._noted = Noted()
+        self._ended: list[Asked] = []
         self._base_change_id = 0
         self._change_ids: dict[int, int] = {}
         self._shadows: dict[int, Shadow] = {}
@@ -100,8 +109,7 @@ class Publisher:
         self._accounts: Counter[int] = Counter()
         self._boards = Boards(self.by_series, self.indices, self.history, self._watched, self._families)
         self._quoted: dict[int, tuple[float, ...]] = {}
-        self._tickers = 0
-        self._auctions = 0
+        self._tickers = self._auctions = 0  # how many watch those
         self._dirty_auctions: dict[int, None] = {}
         self._dirty_tickers: dict[int, None] = {}
         self._dirty_accounts: dict[int, None] = {}
@@ -121,6 +129,8 @@ class Publisher:
         self.rfqs.rebuild(state)
         self.orders.rebuild(state)
         self.history.rebuild(state)
+        self.moments.clear(state.seq)
+        self.labels.clear()
         self._base_change_id = state.seq
         self.time_ns = state.time_ns
         self._change_ids.clear()
@@ -130,6 +140,9 @@ class Publisher:
         """Follow one record and tell what the watchers of anything it touched should hear."""
         if not self.ready:
             return []
+        return [*self._followed(state, outcome), *self._remembered(outcome)]
+
+    def _followed(self, state: State, outcome: Outcome) -> list[Notification]:
         self.time_ns = outcome.time_ns
         kind = type(outcome.command)
         if kind is not c.Place and kind is not c.Cancel and kind is not c.Amend:
@@ -157,6 +170,59 @@ class Publisher:
         if self._families[Family.PROTECTION]:
             told += self._protections(outcome)
         return [*told, *self._boards.note(state, outcome, noted), *self._requests(state, outcome, noted)]
+
+    def _remembered(self, outcome: Outcome) -> list[Notification]:
+        """What the record did to accounts, kept for the drop copy, and told to whoever hears that or writes it down."""
+        noted, label = self._noted, self._labelled(outcome)
+        moment = self.moments.note(outcome, noted, self.orders.open, self.history.written, self._ended, label)
+        data = self.moments.keep(moment) if moment is not None else b""
+        told: list[Notification] = []
+        if moment is not None and self._families[Family.DROP_COPY]:
+            stem = f"{Family.DROP_COPY.value}."
+            for account in moment.priors:
+                if (stem, account) in self._watched:
+                    item = drop_copy_object(moment, account, self.by_series)
+                    told.append(Note((stem,), account, item, latest=False))
+        if self.keeps:
+            matters, numbers = (moment.matters, moment.numbers) if moment is not None else (False, {})
+            bars, points = self.history.bars_of(noted), self.history.points_of(outcome)
+            told.append(Kept(outcome.seq, outcome.time_ns, data, matters, numbers, bars, points))
+        return told
+
+    def _labelled(self, outcome: Outcome) -> bytes:
+        """Remember a labelled order that was entered; the digest of what it asks for."""
+        command = outcome.command
+        if type(command) is not c.Place or not command.label or outcome.seq not in self._noted.touched:
+            return b""
+        content = content_of(command)
+        self.labels.keep(command.auth.account, command.label, Bearer(outcome.seq, content, outcome.time_ns))
+        return content
+
+    def recall(self, data: bytes) -> Moment:
+        """Remember a record that an earlier process followed, the oldest first, after ``rebuild``; its moment.
+
+        Raises KeyError for an instrument that the state does not list.
+        """
+        moment, noted = decode(data), Noted()
+        for image in moment.orders:
+            tracked = image.tracked()
+            if image.id == moment.seq and moment.label:
+                order = tracked.order  # its label may be another by now
+                self.labels.keep(order.account, order.label, Bearer(moment.seq, moment.label, moment.time_ns))
+            noted.touched[image.id] = self.orders.recall(tracked, is_open=image.is_open)
+        noted.fills = fills_of(moment, self.by_series)
+        noted.combos = combos_of(moment, noted.fills, self.by_series)
+        for fill in noted.trades():
+            if is_public(fill):
+                self.orders.recall_tick(fill)
+        blocks = tuple(fill for fill in noted.fills if fill.block)
+        if blocks:
+            self.blocks.keep(Agreed(moment.seq, moment.time_ns, blocks))
+        deliveries = [Delivery(self.by_series[item[0]], moment.time_ns, *item[1:]) for item in moment.deliveries]
+        self.history.recall(noted, Written(entries_of(moment, self.by_series), deliveries))
+        self.rfqs.recall(noted, moment.ended)
+        self.moments.keep(moment, data)
+        return moment
 
     @property
     def noted(self) -> Noted:
@@ -319,6 +385,7 @@ class Publisher:
     def _requests(self, state: State, outcome: Outcome, noted: Noted) -> list[Notification]:
         """Requests for quotes that this record changed, each to whom it concerns."""
         touched = self.rfqs.note(state, outcome, noted)
+        self._ended = touched.ended
         if not touched or not any(self._families[family] for family in RFQS):
             return []
         return [*notes_of(state, self.rfqs, noted, touched, self._watched)]
@@ -368,7 +435,7 @@ class Publisher:
             return channel.subject in self.indices
         if channel.family is Family.CHART:
             return channel.subject.rpartition(".")[0] in self.listed
-        if channel.family is Family.PLATFORM:
+        if channel.family in (Family.PLATFORM, Family.DROP_COPY):
             return True
         if channel.family is Family.PORTFOLIO:
             return channel.subject in _SETTLEMENT_CURRENCIES

@@ -25,12 +25,13 @@ CLOSED_MAX: Final = 1_000  # requests that ended, and acceptances, that are reme
 class Touched:
     """What a record did: requests that changed for all who see them, those with other quotes, an acceptance."""
 
-    __slots__ = ("accepted", "changed", "quoted")
+    __slots__ = ("accepted", "changed", "ended", "quoted")
 
     def __init__(self) -> None:
         self.changed: dict[int, None] = {}
         self.quoted: dict[int, None] = {}
         self.accepted: Accepted | None = None
+        self.ended: list[Asked] = []
 
     def __bool__(self) -> bool:
         return bool(self.changed or self.quoted)
@@ -91,7 +92,7 @@ class RfqLog:
             touched.changed[fills[0].rfq] = None
         for event in outcome.events:
             if type(event) is e.RfqEnded:
-                self._close(outcome, event)
+                touched.ended.append(self._close(outcome, event))
                 touched.changed[event.rfq] = None
         return touched
 
@@ -100,12 +101,27 @@ class RfqLog:
         if command.account in state.accounts and state.accounts[command.account].makes:
             self.makers[command.account] = None
 
-    def _close(self, outcome: Outcome, event: e.RfqEnded) -> None:
+    def _close(self, outcome: Outcome, event: e.RfqEnded) -> Asked:
         asked = self.open.pop(event.rfq)
         asked.ended, asked.ended_ns = event.reason, outcome.time_ns
-        self.closed[event.rfq] = asked
+        self._remember(asked)
+        return asked
+
+    def _remember(self, asked: Asked) -> None:
+        self.closed[asked.rfq.id] = asked
         if len(self.closed) > CLOSED_MAX:
             self.closed.popitem(last=False)
+
+    def recall(self, noted: Noted, ended: Iterable[Asked]) -> None:
+        """Remember acceptances and ends of a record as they were known before a restart."""
+        fills = tuple(fill for fill in noted.fills if fill.rfq)
+        if fills:
+            listed, parts = (noted.combos or fills)[0].listed, parts_of(fills, noted.combos)
+            self.accepted.append(Accepted(fills[0].rfq, fills[0].time_ns, listed, fills, parts))
+            if fills[0].rfq in self.open:
+                self.open[fills[0].rfq].fills += parts
+        for asked in ended:
+            self._remember(asked)
 
 
 def notes_of(

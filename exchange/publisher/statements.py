@@ -8,7 +8,7 @@ whatever the record did. Imports core, dialect.
 from collections import deque
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -19,6 +19,8 @@ from exchange.core.state import TREASURY, State
 from exchange.core.units import QTY_ONE, Cash, Nanos, Price, Qty, div_down, expiry_of, premium_of
 from exchange.dialect.listed import Listed
 from exchange.dialect.market import mark_of
+from exchange.dialect.names import account_name
+from exchange.dialect.numbers import contracts, millis, usdc
 from exchange.dialect.orders import Fill, Side
 from exchange.publisher.notes import Outcome
 from exchange.publisher.orderlog import Noted
@@ -86,6 +88,7 @@ class Statements:
     def __init__(self, by_series: dict[int, Listed]) -> None:
         self.of_account: dict[int, deque[Entry]] = {}
         self.deliveries: deque[Delivery] = deque(maxlen=DELIVERIES_MAX)
+        self.delivered: list[Delivery] = []  # by the record noted last
         self._order: deque[int] = deque()
         self._numbers: dict[int, int] = {}
         self._held: dict[int, dict[int, Held]] = {}
@@ -95,16 +98,28 @@ class Statements:
         """Positions as the state has them; what led to them is unknown."""
         self.of_account.clear()
         self.deliveries.clear()
+        self.delivered = []
         self._order.clear()
-        self._numbers.clear()
+        self._numbers = {}
         self._held = {
             account.id: {series: Held(qty, account.costs.get(series, 0)) for series, qty in account.positions.items()}
             for account in state.accounts.values()
             if account.positions
         }
 
-    def note(self, state: State, outcome: Outcome, noted: Noted) -> None:
-        """Follow one record that moved cash."""
+    def begin_numbers(self, numbers: dict[int, int]) -> None:
+        """How many entries each account had before."""
+        self._numbers = numbers
+
+    def recall(self, entries: list[Entry], deliveries: list[Delivery]) -> None:
+        """Remember what was known before a restart; the oldest first."""
+        self.deliveries.extend(deliveries)
+        for entry in entries:
+            self._remember(entry)
+
+    def note(self, state: State, outcome: Outcome, noted: Noted) -> list[Entry]:
+        """Follow one record that moved cash; what it changed."""
+        self.delivered = []
         drafts = [*self._drafts(state, outcome, noted)]
         for place, draft in enumerate(drafts):
             draft.id = outcome.seq * PLACES + place
@@ -113,6 +128,7 @@ class Statements:
             self._settle_up(state, account, mine)
             for draft in mine:
                 self._keep(draft)
+        return drafts
 
     def _settle_up(self, state: State, account_id: int, mine: list[Entry]) -> None:
         """Balances and positions from the last entry back to the first; then the mirror is as the state."""
@@ -135,6 +151,9 @@ class Statements:
 
     def _keep(self, draft: Entry) -> None:
         draft.number = self._numbers[draft.account] = self._numbers.get(draft.account, 0) + 1
+        self._remember(draft)
+
+    def _remember(self, draft: Entry) -> None:
         self.of_account.setdefault(draft.account, deque()).append(draft)
         self._order.append(draft.account)
         if len(self._order) > ENTRIES_MAX:
@@ -221,13 +240,14 @@ class Statements:
                 if series in open_interest:
                     open_interest[series] += max(held.qty, 0)
         for series, qty in open_interest.items():
-            self.deliveries.append(Delivery(self._by_series[series], outcome.time_ns, event.price, qty))
+            self.delivered.append(Delivery(self._by_series[series], outcome.time_ns, event.price, qty))
+        self.deliveries.extend(self.delivered)
 
     def _of_settled(self, state: State, outcome: Outcome, event: e.AccountSettled) -> Iterator[Entry]:
         """Each position's own worth, rounded down; the last one takes what the account was paid for their sum."""
         price, left = state.expiries[event.expiry_id].fixing, event.cash_delta
         held = self._held.get(event.account, {})
-        gone = [series for series in held if expiry_of(series) == event.expiry_id]
+        gone = sorted(series for series in held if expiry_of(series) == event.expiry_id)
         for place, series in enumerate(gone, 1):
             option, was = state.series[series], held[series]
             worth = settlement_value((Leg(was.qty, option.strike, option.is_call, 0),), price)
@@ -269,3 +289,47 @@ def _of_fill(fill: Fill, side: Side) -> Entry:
         rfq=fill.rfq,
         is_taker=side.is_taker,
     )
+
+
+def entry_object(entry: Entry) -> dict[str, Any]:
+    """The dialect's line of the transaction log."""
+    shown = _cash_object(entry)
+    if entry.listed is None:
+        return shown
+    shown |= _traded_object(entry, entry.listed)
+    if entry.why is Why.DELIVERY:
+        return shown | {"settlement_price": usdc(entry.price)}
+    shown |= {"user_role": "taker" if entry.is_taker else "maker"}
+    shown |= {"trade_id": str(entry.trade_id)} if entry.trade_id else {}
+    shown |= {"order_id": str(entry.order_id)} if entry.order_id else {}
+    return shown | ({"block_rfq_id": entry.rfq} if entry.rfq else {})
+
+
+def _cash_object(entry: Entry) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "user_seq": entry.number,
+        "user_id": entry.account,
+        "username": account_name(entry.account),
+        "timestamp": millis(entry.time_ns),
+        "type": entry.why.value,
+        "currency": "USDC",
+        "change": usdc(entry.change),
+        "cashflow": usdc(entry.change + entry.fee),
+        "balance": usdc(entry.balance),
+        "commission": usdc(entry.fee),
+    }
+
+
+def _traded_object(entry: Entry, listed: Listed) -> dict[str, Any]:
+    return {
+        "instrument_name": listed.name,
+        "side": "buy" if entry.qty > 0 else "sell",
+        "amount": contracts(abs(entry.qty)),
+        "contracts": contracts(abs(entry.qty)),
+        "position": contracts(entry.position),
+        "price": usdc(entry.price),
+        "price_currency": "USDC",
+        "index_price": usdc(entry.index),
+        "mark_price": usdc(entry.mark),
+    }

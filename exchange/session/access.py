@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 from exchange.core.commands import SCOPE_READ, SCOPE_RFQ
 from exchange.core.units import NANOS_PER_SECOND, Nanos, Seconds
 from exchange.dialect.errors import Code, DialectError
-from exchange.publisher.directory import ALL_SCOPES
+from exchange.publisher.directory import ALL_SCOPES, DROP_COPY
 from exchange.signing import SigningError, from_hex, login_digest, recover
 
 TOKEN_LIFE_S: Final = 3_600
@@ -126,17 +126,19 @@ def _recovered(login: Login) -> bytes:
     return signer
 
 
-_TRADE: Final = {"read_write": ALL_SCOPES, "read": SCOPE_READ, "none": 0}
-_RFQ: Final = {"read_write": SCOPE_RFQ | SCOPE_READ, "read": SCOPE_READ, "none": 0}
-_ACCOUNT: Final = {"read_write": SCOPE_READ, "read": SCOPE_READ, "none": 0}
+_READ: Final = SCOPE_READ | DROP_COPY
+_TRADE: Final = {"read_write": ALL_SCOPES | DROP_COPY, "read": _READ, "none": 0}
+_RFQ: Final = {"read_write": SCOPE_RFQ | _READ, "read": _READ, "none": 0}
+_ACCOUNT: Final = {"read_write": _READ, "read": _READ, "none": 0}
+_DROP_COPY: Final = {"read": DROP_COPY, "none": 0}
 
 
 def rights_of(scope: str) -> int:
     """What a scope text allows. Words of other products mean nothing here; a text naming none of ours allows all."""
     words = dict(word.partition(":")[::2] for word in scope.split())
-    known = {"trade": _TRADE, "block_rfq": _RFQ, "account": _ACCOUNT}
+    known = {"trade": _TRADE, "block_rfq": _RFQ, "account": _ACCOUNT, "drop_copy": _DROP_COPY}
     if not words.keys() & known.keys():
-        return ALL_SCOPES
+        return ALL_SCOPES | DROP_COPY
     rights = 0
     for word, meaning in known.items():
         rights |= meaning.get(words.get(word, "none"), 0)

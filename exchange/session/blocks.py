@@ -195,10 +195,6 @@ def _leg(fill: Fill, account: int) -> dict[str, Any]:
     return trade_object(fill)
 
 
-def _is_party(agreed: Agreed, account: int) -> bool:
-    return account in (agreed.signed.block.maker, agreed.signed.block.taker)
-
-
 def get_block_trade(call: Call) -> Work:
     """One block trade of the account, by its name."""
     account, name = call.account(), call.params.text("id", chars_max=64)
@@ -208,7 +204,7 @@ def get_block_trade(call: Call) -> Work:
 
     def query(_state: State) -> dict[str, Any]:
         agreed = call.desk.blocks.traded.get(int(number))
-        if agreed is None or not _is_party(agreed, account):
+        if agreed is None or not agreed.is_party(account):
             raise DialectError(Code.INVALID_PARAMS, param="id", reason="block_trade_must_be_known")
         return _object(agreed, account)
 
@@ -224,7 +220,7 @@ def get_block_trades(call: Call) -> Work:
         raise wrong("end_id", "must_be_named_as_told")
 
     def query(_state: State) -> list[dict[str, Any]]:
-        own = [each for each in reversed(desk.blocks.traded.values()) if _is_party(each, account)]
+        own = [each for each in reversed(desk.blocks.traded.values()) if each.is_party(account)]
         wanted = [each for each in own if any(call.currency_matches(fill.listed) for fill in each.fills)]
         return [_object(each, account) for each in wanted if not before or each.id < int(before)][:count]
 

@@ -31,9 +31,9 @@ class Access(NamedTuple):
         if not self.accounts[account] & right:
             raise DialectError(Code.FORBIDDEN, reason="scope_must_allow", value=self.accounts[account], limit=right)
 
-    def readable(self) -> tuple[int, ...]:
-        """Accounts whose data the login may see."""
-        return tuple(account for account, rights in self.accounts.items() if rights & SCOPE_READ)
+    def readable(self, right: int = SCOPE_READ) -> tuple[int, ...]:
+        """Accounts whose data the login may see, or whose drop copy."""
+        return tuple(account for account, rights in self.accounts.items() if rights & right)
 
 
 class Call(NamedTuple):

@@ -2,10 +2,11 @@
 
 from typing import Any, Final
 
+from exchange.core.commands import SCOPE_READ
 from exchange.core.units import U32_MAX, Nanos, seconds_of
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
-from exchange.publisher.directory import ALL_SCOPES
+from exchange.publisher.directory import ALL_SCOPES, DROP_COPY
 from exchange.session.access import DEFAULT_SCOPE, SCOPE_BYTES_MAX, Grant, Login, Tokens, narrower
 from exchange.session.call import Access
 from exchange.session.requests import Params, wrong
@@ -48,7 +49,7 @@ def exchange(tokens: Tokens, desk: Publisher, params: Params, now_ns: Nanos) -> 
     """Tokens for one account only of those that a login acts for. Raises invalid_credentials or forbidden."""
     account, now_s = params.whole("subject_id", high=U32_MAX), seconds_of(now_ns)
     held = tokens.held_by(params.text("refresh_token"), now_s)
-    access_of(held._replace(expires_s=now_s + 1), desk, now_ns).require(account, ALL_SCOPES)
+    access_of(held._replace(expires_s=now_s + 1), desk, now_ns).require(account, ALL_SCOPES | DROP_COPY)
     scope = params.text("scope", chars_max=SCOPE_BYTES_MAX) if params.given("scope") else None
     return tokens.issue(held.address, narrower(held.scope, scope), now_s, account)
 
@@ -90,6 +91,9 @@ def access_of(grant: Grant, desk: Publisher, now_ns: Nanos) -> Access:
         accounts = {account: scopes for account, scopes in accounts.items() if account == grant.account}
     if not accounts:
         raise DialectError(Code.UNAUTHORIZED, reason="key_revoked_or_expired")
-    rights = {account: scopes & grant.rights for account, scopes in accounts.items()}
+    rights = {
+        account: (scopes | (DROP_COPY if scopes & SCOPE_READ else 0)) & grant.rights
+        for account, scopes in accounts.items()
+    }
     default = desk.directory.default_of(grant.address, now_s) if grant.account is None else grant.account
     return Access(grant, rights, default)

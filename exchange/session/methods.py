@@ -154,6 +154,7 @@ PRIVATE: Final[dict[str, Method]] = {
     "private/get_settlement_history_by_instrument": Method(
         statements.get_settlement_history_by_instrument, Cost.LISTING
     ),
+    "private/x_get_drop_copy": Method(statements.get_drop_copy, Cost.LISTING),
     "private/get_subaccounts": Method(statements.get_subaccounts),
     "private/get_subaccounts_details": Method(statements.get_subaccounts_details, Cost.LISTING),
     "private/get_user_locks": Method(statements.get_user_locks),

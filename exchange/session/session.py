@@ -8,10 +8,12 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from exchange.core.commands import SCOPE_READ
 from exchange.core.units import NANOS_PER_SECOND, Nanos
-from exchange.dialect.channels import parse_channel
+from exchange.dialect.channels import Channel, Family, parse_channel
 from exchange.dialect.errors import Code, DialectError
 from exchange.publisher import Publisher
+from exchange.publisher.directory import DROP_COPY
 from exchange.session.access import Grant, Tokens
 from exchange.session.call import Access, Call
 from exchange.session.charges import Charge, cost_of, payer_of
@@ -127,7 +129,7 @@ class Session:
 
     def poll(self, now_ns: Nanos) -> Polled:
         """Heartbeats due, and whether the connection has lost its right to what it hears."""
-        if not self._heard() <= self._readable(now_ns):
+        if self.topics and not self._may_hear(now_ns):
             return Polled(close="authorization ended")
         if not self._beat_ns or now_ns - self._last_beat_ns < self._beat_ns:
             return Polled()
@@ -143,14 +145,18 @@ class Session:
         """Accounts whose private channels this connection hears."""
         return {account for topic in self.topics.values() for account in topic.accounts}
 
-    def _readable(self, now_ns: Nanos) -> set[int]:
-        """Accounts the connection's login may read now."""
+    def _may_hear(self, now_ns: Nanos) -> bool:
+        """Whether the connection's login may still hear of every account that it hears of."""
+        private = [topic for topic in self.topics.values() if topic.accounts]
+        if not private:
+            return True
         if self.grant is None:
-            return set()
+            return False
         try:
-            return set(access_of(self.grant, self._desk, now_ns).readable())
+            access = access_of(self.grant, self._desk, now_ns)
         except DialectError:
-            return set()
+            return False
+        return all(set(topic.accounts) <= set(access.readable(_right_of(topic.channel))) for topic in private)
 
     # -- dispatch -----------------------------------------------------------------------------------------------------
 
@@ -266,9 +272,8 @@ class Session:
             return None
         if not channel.is_private:
             return self.topics.get(name) or Topic(channel, ())
-        if access is None or not access.readable():
-            return None
-        return self.topics.get(name) or Topic(channel, access.readable())
+        accounts = access.readable(_right_of(channel)) if access is not None else ()
+        return (self.topics.get(name) or Topic(channel, accounts)) if accounts else None
 
     def _unsubscribe(self, names: Iterable[str], envelope: Envelope, now_ns: Nanos) -> Work:
         dropped = self._forget(names)
@@ -283,6 +288,11 @@ class Session:
         self.grant = None
         self._count_for(None)
         return Unsubscribe(envelope.result(None, now_ns), self._forget(list(self.topics)), ends=True)
+
+
+def _right_of(channel: Channel) -> int:
+    """What a login needs to hear a private channel."""
+    return DROP_COPY if channel.family is Family.DROP_COPY else SCOPE_READ
 
 
 def _heartbeat(kind: str) -> str:

@@ -1,9 +1,10 @@
 """What became of an account's orders and money: own trades, closed orders, settlements, the transaction log.
 
-All of it is of late: bounded, and since the venue started (``x_since`` says when). Imports call, pages, work, dialect.
+All of it is of late and bounded (``x_since`` says since when). Imports call, pages, work, dialect.
 """
 
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any, Final
 
 from exchange.core import risk
@@ -12,6 +13,7 @@ from exchange.core.kill import standing
 from exchange.core.state import State, is_covered
 from exchange.core.state_types import Account
 from exchange.core.units import RISK_ONE, U63_MAX, div_up
+from exchange.dialect.bounds import Bound, beyond
 from exchange.dialect.errors import Code, DialectError
 from exchange.dialect.listed import Listed
 from exchange.dialect.names import account_name
@@ -26,7 +28,9 @@ from exchange.dialect.orders import (
     user_trade_object,
 )
 from exchange.dialect.portfolio import position_object, summary_object
-from exchange.publisher.statements import Entry, Why
+from exchange.publisher.directory import DROP_COPY
+from exchange.publisher.dropcopy import drop_copy_object
+from exchange.publisher.statements import Entry, Why, entry_object
 from exchange.publisher.tape import Deal
 from exchange.session.call import CURRENCY_CHARS_MAX, Call, account_of
 from exchange.session.pages import between, number_of, page_of
@@ -235,7 +239,7 @@ def get_transaction_log(call: Call) -> Work:
         ]
         more = {"continuation": found[count - 1].id if len(found) > count else None}
         since = {"x_since": millis(desk.history.since_ns)}
-        return {"logs": [_log_object(entry) for entry in found[:count]]} | more | since
+        return {"logs": [entry_object(entry) for entry in found[:count]]} | more | since
 
     return Read(call.envelope, query)
 
@@ -256,49 +260,6 @@ def _answers(entry: Entry, words: list[str]) -> bool:
     return all(
         word in {entry.why.value, side, "maker" if not entry.is_taker else "taker"} or word in name for word in words
     )
-
-
-def _log_object(entry: Entry) -> dict[str, Any]:
-    shown = _cash_object(entry)
-    if entry.listed is None:
-        return shown
-    shown |= _traded_object(entry, entry.listed)
-    if entry.why is Why.DELIVERY:
-        return shown | {"settlement_price": usdc(entry.price)}
-    shown |= {"user_role": "taker" if entry.is_taker else "maker"}
-    shown |= {"trade_id": str(entry.trade_id)} if entry.trade_id else {}
-    shown |= {"order_id": str(entry.order_id)} if entry.order_id else {}
-    return shown | ({"block_rfq_id": entry.rfq} if entry.rfq else {})
-
-
-def _cash_object(entry: Entry) -> dict[str, Any]:
-    return {
-        "id": entry.id,
-        "user_seq": entry.number,
-        "user_id": entry.account,
-        "username": account_name(entry.account),
-        "timestamp": millis(entry.time_ns),
-        "type": entry.why.value,
-        "currency": "USDC",
-        "change": usdc(entry.change),
-        "cashflow": usdc(entry.change + entry.fee),
-        "balance": usdc(entry.balance),
-        "commission": usdc(entry.fee),
-    }
-
-
-def _traded_object(entry: Entry, listed: Listed) -> dict[str, Any]:
-    return {
-        "instrument_name": listed.name,
-        "side": "buy" if entry.qty > 0 else "sell",
-        "amount": contracts(abs(entry.qty)),
-        "contracts": contracts(abs(entry.qty)),
-        "position": contracts(entry.position),
-        "price": usdc(entry.price),
-        "price_currency": "USDC",
-        "index_price": usdc(entry.index),
-        "mark_price": usdc(entry.mark),
-    }
 
 
 def get_settlement_history_by_instrument(call: Call) -> Work:
@@ -347,6 +308,27 @@ def _settlement_object(entry: Entry) -> dict[str, Any]:
         "profit_loss": profit,
         "session_profit_loss": profit,
     }
+
+
+def get_drop_copy(call: Call) -> Work:
+    """Everything that happened to the account from a record on, the oldest first: what `user.drop_copy` told or tells.
+
+    Refused when something of it is remembered no more, so that no gap goes unnoticed.
+    """
+    account, desk = call.account(DROP_COPY), call.desk
+    count = call.params.whole("count", LOG_DEFAULT, low=1, high=COUNT_MAX)
+    first = call.params.whole("from_seq", 0, high=U63_MAX)
+
+    def query(_state: State) -> dict[str, Any]:
+        moments, reach = desk.moments, desk.moments.reach(account)
+        if first and first < reach:
+            raise beyond(Bound.FORGOTTEN, value=first, limit=reach)
+        found = list(islice(moments.of(account, first), count + 1))
+        told = [drop_copy_object(moment, account, desk.by_series) for moment in found[:count]]
+        last = moments.last.get(account, 0)
+        return {"messages": told, "has_more": len(found) > count, "reach_seq": reach, "last_seq": last}
+
+    return Read(call.envelope, query)
 
 
 # -- accounts ---------------------------------------------------------------------------------------------------------

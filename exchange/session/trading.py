@@ -4,7 +4,10 @@ Steps are checked before the signature, so that a price off the tick is told as 
 Imports asking, authorising, call, work, dialect.
 """
 
+from functools import partial
 from typing import Any
+
+import msgspec
 
 from exchange.core.commands import (
     SCOPE_CANCEL,
@@ -17,15 +20,20 @@ from exchange.core.commands import (
 from exchange.core.events import Reject, Rejected
 from exchange.core.state import State
 from exchange.core.units import U64_MAX
+from exchange.dialect.bounds import Bound, beyond
 from exchange.dialect.cures import explain, reducing
 from exchange.dialect.errors import Code, DialectError, refuse
 from exchange.dialect.orders import Tracked, order_object, user_combo_trade_object, user_trade_object
 from exchange.publisher import Publisher
+from exchange.publisher.dropcopy import trades_of
+from exchange.publisher.labels import content_of
 from exchange.publisher.notes import Outcome
 from exchange.session.asking import LABEL_CHARS_MAX, asked_of, edited, linked, require_in_time
 from exchange.session.authorising import Signed, authorised
 from exchange.session.call import Call
+from exchange.session.requests import wrong
 from exchange.session.work import Read, Submit, Work
+from exchange.signing import order_digest, order_of
 
 # -- commands ---------------------------------------------------------------------------------------------------------
 
@@ -50,7 +58,14 @@ def _place(call: Call, *, is_buy: bool) -> Work:
     asked, more = linked(params, asked, nonce)
     signed = authorised(call, params, SCOPE_TRADE, asked)
     attached = tuple(Attached(authorised(call, item, SCOPE_TRADE, other).auth, other.label) for item, other in more)
-    return _entering(call, Place(signed.auth, asked.label, attached=attached), signed, None)
+    command = Place(signed.auth, asked.label, attached=attached)
+    work = _entering(call, command, signed, None)
+    if not asked.label:
+        if params.flag("x_once"):
+            raise wrong("label", "required")
+        return work
+    work = work._replace(receipted=call.desk.labels.receipted)
+    return work._replace(unless=partial(_first_answer, call.desk, command)) if params.flag("x_once") else work
 
 
 def close_position(call: Call) -> Work:
@@ -140,7 +155,7 @@ def cancel(call: Call) -> Work:
 # -- answers ----------------------------------------------------------------------------------------------------------
 
 
-def _entering(call: Call, command: Place | Amend, signed: Signed, order_id: int | None) -> Work:
+def _entering(call: Call, command: Place | Amend, signed: Signed, order_id: int | None) -> Submit:
     desk = call.desk
 
     def render(state: State, outcome: Outcome) -> Any:
@@ -150,6 +165,41 @@ def _entering(call: Call, command: Place | Amend, signed: Signed, order_id: int 
         return _entered(desk, state, outcome.seq if order_id is None else order_id, signed)
 
     return Submit(call.envelope, command, render, minded=True)
+
+
+def _first_answer(desk: Publisher, command: Place, _state: State) -> Any:
+    """What was said to the order of this label when it was entered, or None when there is none of late.
+
+    Asked when the order's turn has come, so that of two that are on their way together one is entered.
+    """
+    auth = command.auth
+    bearer = desk.labels.find(auth.account, command.label, desk.time_ns)
+    moment = desk.moments.at(bearer.order_id) if bearer is not None else None
+    if bearer is None or moment is None:
+        return None
+    if bearer.content != content_of(command):
+        return beyond(Bound.LABEL, value=bearer.order_id, limit=1)
+    orders = {item.id: (item.tracked(), item.is_open) for item in moment.orders}
+    tracked, is_open = orders[bearer.order_id]
+    first = msgspec.structs.replace(auth, nonce=tracked.nonce, max_fee=tracked.order.max_fee)
+    assert desk.venue is not None
+    order_hash = {"x_order_hash": "0x" + order_digest(desk.venue.domain, order_of(first)).hex()}
+    group, by_series = tracked.order.group, desk.by_series
+    others = [
+        order_object(item, by_series[item.order.series], is_open=still_open)
+        for number, (item, still_open) in orders.items()
+        if number != bearer.order_id and group and item.order.group == group
+    ]
+    trades = [*trades_of(moment, auth.account, by_series, bearer.order_id)]
+    receipt = desk.labels.receipt_of(bearer.order_id)
+    return {
+        "order": order_object(tracked, by_series[tracked.order.series], is_open=is_open) | order_hash,
+        "trades": trades,
+        **order_hash,
+        **({"x_linked_orders": others} if others else {}),
+        **({"receipt": receipt} if receipt is not None else {}),
+        "x_repeated": True,
+    }
 
 
 def _explained(state: State, command: Place | Amend, outcome: Outcome, refused: DialectError) -> DialectError:

@@ -97,9 +97,13 @@ class Submit(NamedTuple):
     render: Callable[[State, Outcome], Rendered]
     wants_receipt: bool = True
     minded: bool = False  # the command goes in the name of the connection, where there is one
+    unless: Callable[[State], Rendered | None] | None = None  # an answer there may be already
+    receipted: Callable[[dict[str, Any]], None] | None = None  # hears the receipt of what was sequenced
 
     def finish(self, rendered: Rendered, signed: Receipted | None, now_ns: Nanos) -> Reply:
         """The reply, with the receipt: a refusal has one too, for it is in the journal."""
+        if signed is not None and self.receipted is not None:
+            self.receipted(receipt_object(signed))
         if isinstance(rendered, DialectError):
             if signed is not None:
                 rendered = DialectError(rendered.code, **rendered.data, receipt=receipt_object(signed))

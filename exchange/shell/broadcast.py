@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from exchange.core.state import State
 from exchange.dialect.channels import Channel, Family
-from exchange.publisher import BookDelta, BookSnapshot, Notification, Publisher, Revoked
+from exchange.publisher import BookDelta, BookSnapshot, Note, Notification, Publisher, Revoked
 from exchange.session import Reply, Subscribe
 from exchange.session.work import Topic
 from exchange.shell.clock import Clock
@@ -48,7 +48,7 @@ class Hub:
                     feed.hear(note)
             elif isinstance(note, Revoked):
                 self._end_revoked(note)
-            else:
+            elif isinstance(note, Note):
                 for stem in note.stems:
                     for stream in list(self._streams.get((stem, note.account), {}).values()):
                         stream.hear(note)

@@ -34,8 +34,14 @@ _log = structlog.get_logger(__name__)
 class Backend(Protocol):
     """The sequencer, as the gateway sees it."""
 
-    async def submit(self, command: AnyCommand, render: Callable[[State, Outcome], T]) -> tuple[T, Receipted | None]:
-        """Sequence a command; returns once it is durable."""
+    async def submit(
+        self,
+        command: AnyCommand,
+        render: Callable[[State, Outcome], T],
+        *,
+        unless: Callable[[State], T | None] | None = None,
+    ) -> tuple[T, Receipted | None]:
+        """Sequence a command unless there is an answer already; returns once it is durable."""
         ...
 
     async def read(self, query: Callable[[State], T]) -> T:
@@ -52,7 +58,7 @@ async def complete(work: Submit | Several | Read, backend: Backend, clock: Clock
             receipt = done[-1][1] if done else None
             return work.finish([rendered for rendered, _ in done], receipt, clock.now_ns())
         if isinstance(work, Submit):
-            rendered, receipt = await backend.submit(work.command, work.render)
+            rendered, receipt = await backend.submit(work.command, work.render, unless=work.unless)
             return work.finish(rendered, receipt, clock.now_ns())
         return work.finish(await backend.read(work.query), clock.now_ns())
     except DialectError as error:

@@ -174,7 +174,8 @@ class Gateway:
 
     async def __aenter__(self) -> Self:
         """Catch up with the state, then listen."""
-        await self._backend.read(self._publisher.rebuild)
+        if not self._publisher.ready:
+            await self._backend.read(self._publisher.rebuild)
         await self._runner.setup()
         assert self._runner.server is not None
         self._door = Door(self._runner.server, self._settings)

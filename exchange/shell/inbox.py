@@ -27,6 +27,7 @@ class Submission(msgspec.Struct, eq=False):
     signed: bool
     number: int = 0  # given on arrival
     is_gone: bool = False  # taken back: it keeps its place and is passed over there
+    unless: Callable[[State], Any] | None = None  # an answer there may be already, when its turn has come
 
 
 class Query(msgspec.Struct, eq=False):

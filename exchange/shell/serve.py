@@ -72,6 +72,7 @@ class Options(NamedTuple):
     edge: gateway.Settings = gateway.Settings()
     storage: SqliteSettings = SqliteSettings()
     leave_s: float = LEAVE_S  # what is under way at the end may take so long
+    rebuild_history: bool = False
 
 
 class Trader(msgspec.Struct, frozen=True):
@@ -100,6 +101,7 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
     """Run a development venue until ``stop`` is set. Raises what stopped it otherwise."""
     clock, tls = SystemClock(), _tls_of(options)
     chosen: dict[str, Any] = {"taker_delay_ns": options.taker_delay_ns, "storage": options.storage}
+    chosen["rebuild_history"] = options.rebuild_history
     settings = Settings(options.journal, DEV_TERMS, clock, options.url, **chosen)
     feed = _feed_of(options, _now(clock))
     async with _listening(feed) as listener, open_venue(settings) as (venue, controls):

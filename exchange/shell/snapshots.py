@@ -6,7 +6,7 @@ and it is believed only when the first digest in the journal after it comes out 
 
 import asyncio
 import hashlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -109,10 +109,11 @@ class Mark(NamedTuple):
 
 
 class Keeper:
-    """Writes snapshots, one at a time, and leaves the newest few."""
+    """Writes snapshots, one at a time, and leaves the newest few; ``before`` is done before each is there."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, before: Callable[[], None] = lambda: None) -> None:
         self._directory = directory
+        self._before = before
         self._writing: asyncio.Task[None] | None = None
 
     def prepare(self, state: bytes, anchors: Anchors, at: Mark) -> Snapshot:
@@ -128,6 +129,7 @@ class Keeper:
         return True
 
     def _write(self, snapshot: Snapshot) -> None:
+        self._before()
         self._directory.mkdir(exist_ok=True)
         write_snapshot(self._directory, snapshot)
         for stale in sorted(self._directory.glob("*.snapshot"), reverse=True)[KEPT:]:

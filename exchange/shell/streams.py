@@ -18,6 +18,7 @@ from exchange.publisher.notes import Row
 _ALONE: Final = (  # raw items of these are told one by one
     Family.ORDERS,
     Family.PROTECTION,
+    Family.DROP_COPY,
     Family.CHANGES,
     Family.RFQ_TAKER,
     Family.RFQ_MAKER,

@@ -34,6 +34,7 @@ from exchange.shell.deploy import Contracts, Deployment, Plan, Terms, deploy
 from exchange.shell.devnode import DevNode
 from exchange.shell.feeds import Maker, check
 from exchange.shell.gateway import Gateway
+from exchange.shell.historian import Historian, path_of, writing
 from exchange.shell.keys import dev_key, require_dev_chain
 from exchange.shell.observer import observations
 from exchange.shell.rpc import RpcChain
@@ -357,6 +358,7 @@ class Settings(NamedTuple):
     venue: str = "verbatim-dev"
     finality_depth: int = 2
     tap: Callable[[State, Outcome], None] = lambda _state, _outcome: None
+    rebuild_history: bool = False  # execute the journal from its beginning, however long that takes
     taker_delay_ns: Nanos | None = None  # instead of what the terms say; of a journal that is there it must be its own
     storage: SqliteSettings = SqliteSettings()
     chain_through: Callable[[Chain], Chain] = lambda chain: chain  # what a simulation puts before the chain
@@ -403,7 +405,9 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
             await SqliteStore.open(settings.journal, GENESIS, schemas=[codec.SCHEMA_FP], settings=settings.storage)
         )
         snapshots = directory_of(settings.journal)
-        booted = await boot(store := settings.store_through(disk), snapshots)
+        publisher, store = Publisher(), settings.store_through(disk)
+        historian = await stack.enter_async_context(writing(publisher, path_of(settings.journal)))
+        booted = await boot(store, snapshots, historian, from_genesis=settings.rebuild_history)
         _require_time(settings.clock, booted.state)
         chain, controls = await stack.enter_async_context(open_chain(settings))
         require_dev_chain(chain.chain_id)
@@ -412,8 +416,7 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP, wall_ns=settings.clock.now_ns))
         contracts = Contracts(chain, deployment)
         await _require_history(contracts, booted.state.mirror.action_id)
-        publisher = Publisher()
-        keeper = Keeper(snapshots)
+        keeper = Keeper(snapshots, historian.flush)
         stack.push_async_callback(keeper.close)
 
         async def read(query: Callable[[State], Any]) -> Any:
@@ -433,18 +436,23 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
             domain_separator(deployment.chain_id, contracts.clearing.address),
             anchors=booted.anchors,
             tap=tap,
-            publish=hub.publish,
+            publish=partial(_publish, historian, hub),
             keeper=keeper,
         )
         settler = Settler(sequencer, contracts, sender, settings.clock, keys.operator)
-        venue = Venue(
-            chain, contracts, sequencer, settler, sender, settings.clock, Desk(publisher, hub), booted.state.block
-        )
+        desk, seen = Desk(publisher, hub), booted.state.block
+        venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock, desk, seen)
         await stack.enter_async_context(sequencing(sequencer))
         if booted.state.config is None:
             await venue.apply(deployment.configure(settings.venue))
         await venue.begin()
         yield venue, controls
+
+
+def _publish(historian: Historian, hub: Hub, notes: Sequence[Notification]) -> None:
+    """What durable records came to, to whoever writes it down and to whoever listens."""
+    historian.take(notes)
+    hub.publish(notes)
 
 
 @contextlib.asynccontextmanager

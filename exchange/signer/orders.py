@@ -4,6 +4,7 @@ Steps are checked first, so a price off the tick is told as such and uses no non
 worst is signed with it. Imports catalogue, keys, session's readers.
 """
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
@@ -35,12 +36,13 @@ _NUMBERS: Final = (
     "x_vega",
     "valid_until",
 )
-_FLAGS: Final = ("post_only", "reject_post_only", "reduce_only", "mmp", "detailed", "disclosed", "x_whole")
+_FLAGS: Final = ("post_only", "reject_post_only", "reduce_only", "mmp", "detailed", "disclosed", "x_whole", "x_once")
 _LISTS: Final = ("otoco_config", "quotes", "legs", "authorization")
 _LISTS_SHAPE: Final = Shape(bytes_max=65_536, containers_max=512, depth_max=8)
 _MARKETS: Final = ("market", "stop_market", "take_market")
 _RFQ_TIFS: Final = {"fill_or_kill": FOK, "immediate_or_cancel": IOC}
 _LEGS_MAX: Final = 4
+ONCE_MAX: Final = 10_000
 
 
 def typed(params: Params) -> Params:
@@ -81,6 +83,7 @@ class Desk:
         self._ask = ask
         self._slippage = slippage
         self._max_fee = max_fee
+        self._once: OrderedDict[str, tuple[tuple[str, dict[str, Any]], dict[str, Any]]] = OrderedDict()
 
     async def prepared(self, method: str, given: Params, now_ns: Nanos) -> tuple[str, dict[str, Any]]:
         """What to send instead: method and parameters, signed where the venue wants that. Raises DialectError."""
@@ -89,7 +92,7 @@ class Desk:
         params = typed(given)
         match method:
             case "private/buy" | "private/sell":
-                return method, await self._placed(params, now_ns, is_buy=method == "private/buy")
+                return method, await self._placed_once(method, params, now_ns)
             case "private/edit":
                 return method, await self._edited(params, await self._order(params))
             case "private/edit_by_label":
@@ -108,6 +111,21 @@ class Desk:
         return {"subaccount_id": self.account} | dict(values)
 
     # -- orders -------------------------------------------------------------------------------------------------------
+
+    async def _placed_once(self, method: str, params: Params, now_ns: Nanos) -> dict[str, Any]:
+        """With ``x_once`` the same request again is the same signature again: whatever the venue makes of it, what it
+        signs is good once.
+        """
+        is_buy, label = method == "private/buy", params.text("label", "")
+        if not (params.flag("x_once") and label):
+            return await self._placed(params, now_ns, is_buy=is_buy)
+        known = self._once.pop(label, None)
+        same = known is not None and known[0] == (method, params.values)
+        sent = known[1] if known is not None and same else await self._placed(params, now_ns, is_buy=is_buy)
+        self._once[label] = ((method, dict(params.values)), sent)
+        if len(self._once) > ONCE_MAX:
+            self._once.popitem(last=False)
+        return sent
 
     async def _placed(self, params: Params, now_ns: Nanos, *, is_buy: bool) -> dict[str, Any]:
         listed = await self._catalogue.listed(params.text("instrument_name"))

@@ -98,6 +98,7 @@ PLAIN = {
     "private/enable_cancel_on_disconnect": {},
     "private/disable_cancel_on_disconnect": {},
     "private/x_cancel_all_after": {"timeout": 0},
+    "private/x_get_drop_copy": {},
     "private/x_get_kill_switch": {},
     "private/x_kill_switch": {"cause": "test"},
     "private/x_release_kill_switch": {},

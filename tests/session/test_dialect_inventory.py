@@ -40,7 +40,7 @@ def test_every_name_of_the_schema_has_its_place():
 
 
 def test_every_channel_of_the_schema_has_its_place():
-    here = set(PATTERNS) - {"auction.{instrument_name}"}
+    here = set(PATTERNS) - {"auction.{instrument_name}", "user.drop_copy"}
     assert not here & set(CHANNELS_ELSEWHERE)
     assert sorted(here | set(CHANNELS_ELSEWHERE)) == names().channels
 

@@ -82,6 +82,7 @@ NEEDS: dict[str, tuple[int, dict[str, object]]] = {
     "private/get_transaction_log": (R, {"currency": "USDC", "start_timestamp": 0, "end_timestamp": 2**53}),
     "private/get_settlement_history_by_currency": (R, {"currency": "USDC"}),
     "private/get_settlement_history_by_instrument": (R, {"instrument_name": CALL}),
+    "private/x_get_drop_copy": (R, {}),
     "private/get_subaccounts": (ANY, {}),
     "private/get_subaccounts_details": (ANY, {"currency": "USDC"}),
     "private/get_user_locks": (R, {}),
