@@ -31,7 +31,7 @@ from exchange.shell.deploy import Terms
 from exchange.shell.feeds import Maker
 from exchange.shell.venue import DevKeys, Settings, open_venue
 from exchange.shell.wallet import sign_login, sign_order
-from exchange.signing import Order, address_of
+from exchange.signing import Order
 
 ORDERS = 4_000
 CONNECTIONS = 4
@@ -53,9 +53,8 @@ async def venue(folder: str) -> None:
         await devmarket.list_missing(opened, feed.near(now_s), now_s)
         await devmarket.until_final(opened, controls)
         keys = DevKeys.make()
-        signers = [address_of(key) for key in keys.signers]
         spots = {devmarket.UNDERLYING: feed.near(now_s)}
-        await opened.post_round(Maker(keys.signers), signers, spots, lambda _: feed.vol, now_s)
+        await opened.post_round(Maker(keys.signers), spots, lambda _: feed.vol, now_s)
         async with opened.gateway(limits=UNLIMITED) as gateway:
             print(gateway.url, flush=True)
             await asyncio.to_thread(sys.stdin.read)

@@ -124,6 +124,8 @@ class Revert(StrEnum):
     # Oracle
     SIGNER_COUNT = "signer_count"
     SIGNER_ORDER = "signer_order"
+    SIGNER_UNKNOWN = "signer_unknown"
+    SIGNER_AGAIN = "signer_again"
     ROUND_TIME = "round_time"
     ROUND_FUTURE = "round_future"
     ROUND_STABLE = "round_stable"

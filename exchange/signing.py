@@ -82,6 +82,7 @@ _BLOCK_TYPE = keccak(
 _BATCH_TYPE = keccak(
     b"Batch(uint64 batchId,uint64 roundId,uint64 deadline,uint64 journalSize,bytes32 journalRoot,bytes32 content)"
 )
+_REPLACEMENT_TYPE = keccak(b"Replacement(address signer,address successor)")
 _ROUND_TYPE = keccak(b"Round(uint64 roundId,uint64 time,uint256 stable,bytes32 spots,bytes32 sheets)")
 _RECEIPT_TYPE = keccak(b"Receipt(uint64 seq,bytes32 priorRoot,bytes32 recordHash,uint64 timeNs)")
 
@@ -423,6 +424,11 @@ def round_digest(domain: bytes, header: RoundHeader) -> bytes:
         _word(header.sheets_root),
     )
     return _typed(domain, keccak(_ROUND_TYPE + b"".join(fields)))
+
+
+def replacement_digest(domain: bytes, signer: bytes, successor: bytes) -> bytes:
+    """Digest of a seat that passes from one oracle signer to another, in the domain of Oracle."""
+    return _typed(domain, keccak(_REPLACEMENT_TYPE + _address_word(signer) + _address_word(successor)))
 
 
 def receipt_digest(domain: bytes, receipt: Receipt) -> bytes:

@@ -10,17 +10,20 @@ from exchange import calldata, codec
 from exchange.core.commands import (
     AcceptRfq,
     Amend,
+    AnyCommand,
     Authorisation,
     Configure,
     ExecuteBlock,
     ListExpiry,
     MassQuote,
+    ObserveSeat,
     Operate,
     Place,
     PostRound,
     QuoteRfq,
     RequoteRfq,
 )
+from exchange.core.seats import OPEN_END, quorum_of
 from exchange.core.state import State
 from exchange.lanes import EncodingError
 from exchange.signing import (
@@ -45,13 +48,15 @@ SIGNERS_MIN = 5
 class Signatures:
     """Checks commands in journal order. ``seen`` collects the oracle signers met, to compare with the contract's.
 
-    ``oracle_signers`` pins them: then only they count and their quorum is required. Without it any distinct signers
-    count and the smallest quorum is required, which proves that the rounds were signed but not by whom they should be.
+    ``oracle_signers`` pins them: then only they count and their quorum is required. Without it those count whom the
+    contract seated for the round's time, as the journal has it. In a journal that knows of no seats any distinct
+    signers count and the smallest quorum is required, which proves that the rounds were signed but not by whom they
+    should be.
     """
 
     def __init__(self, oracle_signers: tuple[bytes, ...] = ()) -> None:
         self._pinned = oracle_signers
-        self._quorum = _quorum_of(len(oracle_signers) or SIGNERS_MIN)
+        self._seats: dict[bytes, tuple[int, int]] = {}
         self._orders_domain = self._rounds_domain = b""
         self._underlyings: dict[int, int] = {}
         self.orders = 0
@@ -64,6 +69,7 @@ class Signatures:
             self._orders_domain = domain_separator(state.config.chain_id, state.config.clearing)
             self._rounds_domain = domain_separator(state.config.chain_id, state.config.oracle)
         self._underlyings = {key: expiry.underlying for key, expiry in state.expiries.items()}
+        self._seats = {key: (seat.since_s, seat.until_s) for key, seat in state.seats.items()}
 
     def check(self, records: Sequence[Record]) -> Iterator[Finding]:
         """A finding for each order or round its signers did not sign. Unreadable records are left to the replay."""
@@ -72,29 +78,40 @@ class Signatures:
                 command = codec.decode_command(record.command)
             except codec.CodecError:
                 return
-            finding: Finding | None = None
-            match command:
-                case Place():
-                    finding = self._order(record.seq, command.auth, *(other.auth for other in command.attached))
-                case Amend() | QuoteRfq() | RequoteRfq() | AcceptRfq():
-                    finding = self._order(record.seq, command.auth)
-                case MassQuote():
-                    finding = self._mandate(record.seq, command)
-                case ExecuteBlock():
-                    finding = self._block(record.seq, command)
-                case Operate():
-                    finding = self._operation(record.seq, command)
-                case PostRound():
-                    finding = self._round(record.seq, command)
-                case Configure():
-                    self._orders_domain = domain_separator(command.chain_id, command.clearing)
-                    self._rounds_domain = domain_separator(command.chain_id, command.oracle)
-                case ListExpiry():
-                    self._underlyings.setdefault(command.expiry_id, command.underlying)
-                case _:
-                    pass
+            self._hear(command)
+            finding = self._look(record.seq, command)
             if finding is not None:
                 yield finding
+
+    def _hear(self, command: AnyCommand) -> None:
+        """What signatures are for, and whose count."""
+        match command:
+            case Configure():
+                self._orders_domain = domain_separator(command.chain_id, command.clearing)
+                self._rounds_domain = domain_separator(command.chain_id, command.oracle)
+            case ListExpiry():
+                self._underlyings.setdefault(command.expiry_id, command.underlying)
+            case ObserveSeat():
+                self._seat(command)
+            case _:
+                pass
+
+    def _look(self, seq: int, command: AnyCommand) -> Finding | None:
+        match command:
+            case Place():
+                return self._order(seq, command.auth, *(other.auth for other in command.attached))
+            case Amend() | QuoteRfq() | RequoteRfq() | AcceptRfq():
+                return self._order(seq, command.auth)
+            case MassQuote():
+                return self._mandate(seq, command)
+            case ExecuteBlock():
+                return self._block(seq, command)
+            case Operate():
+                return self._operation(seq, command)
+            case PostRound():
+                return self._round(seq, command)
+            case _:
+                return None
 
     def _order(self, seq: int, *auths: Authorisation) -> Finding | None:
         """Each order of a command bears a signature of its own; the first that does not hold is the finding."""
@@ -161,11 +178,33 @@ class Signatures:
             signers = [recover(digest, signature) for signature in command.signatures]
         except (SigningError, EncodingError, KeyError) as error:
             return self._unwitnessed(seq, command, str(error))
-        known = dict.fromkeys(signer for signer in signers if not self._pinned or signer in self._pinned)
+        entitled = self._entitled(command.time_s)
+        known = dict.fromkeys(signer for signer in signers if entitled is None or signer in entitled)
         self.seen |= known
-        if len(known) >= self._quorum:
+        if len(known) >= self._quorum(command.time_s):
             return None
         return self._unwitnessed(seq, command, f"{len(known)} of {len(signers)} signatures count")
+
+    def _seat(self, command: ObserveSeat) -> None:
+        """What was refused changes nothing: somebody who has a seat already, or follows somebody unknown."""
+        if command.signer in self._seats or (command.former and command.former not in self._seats):
+            return
+        if command.former:
+            since_s, until_s = self._seats[command.former]
+            if until_s != OPEN_END:
+                return
+            self._seats[command.former] = since_s, command.since_s
+        self._seats[command.signer] = command.since_s, OPEN_END
+
+    def _entitled(self, time_s: int) -> tuple[bytes, ...] | None:
+        """Whose signatures count for a round; None: anybody's."""
+        if self._pinned or not self._seats:
+            return self._pinned or None
+        return tuple(key for key, (since_s, until_s) in self._seats.items() if since_s <= time_s < until_s)
+
+    def _quorum(self, time_s: int) -> int:
+        entitled = self._entitled(time_s)
+        return quorum_of(SIGNERS_MIN if entitled is None else max(len(entitled), SIGNERS_MIN))
 
     def _round_of(self, command: PostRound) -> calldata.Round:
         """The round as the contracts hash it: sheets carry the underlying and its spot."""
@@ -181,12 +220,8 @@ class Signatures:
 
     def _unwitnessed(self, seq: int, command: PostRound, actual: str) -> Finding:
         sentence = f"seq {seq}: oracle round {command.round_id} does not carry the signatures of a quorum"
-        expected = f"{self._quorum} distinct signers"
+        expected = f"{self._quorum(command.time_s)} distinct signers"
         return Finding(seq=seq, kind=Kind.ROUND_NOT_SIGNED, sentence=sentence, expected=expected, actual=actual)
-
-
-def _quorum_of(signers: int) -> int:
-    return (2 * signers + 2) // 3
 
 
 def _unsigned(seq: int, account: int, nonce: int, signer: bytes, actual: str) -> Finding:

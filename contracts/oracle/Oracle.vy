@@ -7,8 +7,11 @@
         keeps the price integrals from which expiries are fixed.
 @dev A round on chain is three numbers and a root; the price sheets travel in the calldata of whoever needs
      them and are checked against the root. Anyone may post, since the signatures carry the authority.
+     Each signer holds a seat for a time, and a round is signed by those who sat at its time, whenever it is posted.
+     So a seat changes hands without a doubt about any round, and the number of seats, hence the quorum, never changes.
      Stable price in 1e-18, spot in 1e-6 USDC, integral in 1e-6 USDC times seconds.
-@custom:kill No switch. Rounds that stop leave every consumer with a stale round, which it refuses.
+@custom:kill No switch. Rounds that stop leave every consumer with a stale round, which it refuses. The governor
+        replaces signers, one by one.
 """
 
 from lib import ecdsa
@@ -22,15 +25,24 @@ KNOWN: constant(uint256) = 1 << 255
 MASK_32: constant(uint256) = 2**32 - 1
 MASK_64: constant(uint256) = 2**64 - 1
 MASK_96: constant(uint256) = 2**96 - 1
+FOREVER: constant(uint256) = MASK_64
 
 ROUND_TYPE: constant(bytes32) = keccak256(
     "Round(uint64 roundId,uint64 time,uint256 stable,bytes32 spots,bytes32 sheets)"
 )
 
+REPLACEMENT_TYPE: constant(bytes32) = keccak256("Replacement(address signer,address successor)")
+
 # EIP-2098 signature.
 struct Signature:
     r: uint256
     vs: uint256
+
+# A signer has the seat of its former, from `since` on; the first ones have none before them.
+event SignerSeated:
+    signer: indexed(address)
+    former: indexed(address)
+    since: uint64
 
 event RoundPosted:
     round_id: indexed(uint64)
@@ -40,8 +52,14 @@ event RoundPosted:
     sheets: bytes32
 
 QUORUM: public(immutable(uint256))
+GOVERNOR: public(immutable(address))
+# Seconds from the naming of a successor to its first round, and from its former's last round to the latest time at
+# which that may be posted.
+NOTICE: public(immutable(uint256))
+# Of each seat, who has it or will have it.
 signers: public(DynArray[address, MAX_SIGNERS])
-is_signer: public(HashMap[address, bool])
+# signer -> since u64 | until u64; an open seat ends at FOREVER. Nobody is seated twice.
+_terms: HashMap[address, uint256]
 
 # round_id u64 | time u64 | stable u128, and the root of the sheets, at round_id % 256.
 _heads: HashMap[uint256, uint256]
@@ -53,18 +71,64 @@ _integrals: HashMap[uint256, uint256]
 
 
 @deploy
-def __init__(signers: DynArray[address, MAX_SIGNERS]):
+def __init__(signers: DynArray[address, MAX_SIGNERS], governor: address, notice: uint256):
     """
     @param signers At least five distinct addresses in ascending order; two thirds of them, rounded up, make a quorum.
+    @param governor Who may give a seat to another.
+    @param notice Seconds, one to thirty days: longer than any settlement window, so that whatever was acknowledged
+           at a round of a former has settled before that round can no longer be posted.
     """
     assert len(signers) >= 5, "signer_count"
+    assert notice >= 86_400 and notice <= 30 * 86_400, "parameter_range"
     previous: uint256 = 0
     for signer: address in signers:
         assert convert(signer, uint256) > previous, "signer_order"
         previous = convert(signer, uint256)
-        self.is_signer[signer] = True
+        self._terms[signer] = FOREVER
+        log SignerSeated(signer=signer, former=empty(address), since=0)
     self.signers = signers
     QUORUM = (2 * len(signers) + 2) // 3
+    GOVERNOR = governor
+    NOTICE = notice
+
+
+@external
+def replace_signer(signer: address, successor: address):
+    """
+    @notice Give the seat of a signer to another, who signs the rounds of after the notice. Only the governor, or the
+            signer itself, which so changes its key.
+    @param successor Somebody who never had a seat.
+    """
+    assert msg.sender == GOVERNOR or msg.sender == signer, "only_governor"
+    self._replace(signer, successor)
+
+
+@external
+def replace_by_quorum(signer: address, successor: address, signatures: DynArray[Signature, MAX_SIGNERS]):
+    """
+    @notice The same by the word of those who have seats now, for one whose key is lost. Anyone may bring it.
+    @param signatures Ordered by ascending signer address.
+    """
+    digest: bytes32 = eip712.digest(
+        eip712.separator(), keccak256(abi_encode(REPLACEMENT_TYPE, signer, successor))
+    )
+    self._check_quorum(digest, signatures, block.timestamp)
+    self._replace(signer, successor)
+
+
+@internal
+def _replace(signer: address, successor: address):
+    assert self._terms[signer] & MASK_64 == FOREVER, "signer_unknown"
+    # Nobody has a seat twice: so nothing that was signed for one holds for another.
+    assert successor != empty(address) and self._terms[successor] == 0, "signer_again"
+    since: uint256 = block.timestamp + NOTICE
+    self._terms[signer] = (self._terms[signer] & ~MASK_64) | since
+    self._terms[successor] = (since << 64) | FOREVER
+    for place: uint256 in range(MAX_SIGNERS):
+        if self.signers[place] == signer:
+            self.signers[place] = successor
+            break
+    log SignerSeated(signer=successor, former=signer, since=convert(since, uint64))
 
 
 @external
@@ -100,6 +164,7 @@ def post_round(
             keccak256(abi_encode(ROUND_TYPE, round_id, time, stable, spots_hash, sheets)),
         ),
         signatures,
+        convert(time, uint256),
     )
     self._heads[slot] = (convert(round_id, uint256) << 192) | (convert(time, uint256) << 128) | stable
     self._sheets[slot] = sheets
@@ -107,7 +172,10 @@ def post_round(
         self._last = (convert(round_id, uint256) << 64) | convert(time, uint256)
     if convert(time, uint256) % FIXING_WINDOW == 0:
         for word: uint256 in spots:
-            self._integrals[((word >> 224) << 64) | convert(time, uint256)] = KNOWN | (word & MASK_96)
+            at: uint256 = ((word >> 224) << 64) | convert(time, uint256)
+            # What an expiry may have been fixed from is not said again otherwise.
+            if self._integrals[at] == 0:
+                self._integrals[at] = KNOWN | (word & MASK_96)
     log RoundPosted(round_id=round_id, time=time, stable=stable, spots=spots_hash, sheets=sheets)
 
 
@@ -120,14 +188,35 @@ def _joined(words: DynArray[uint256, MAX_SPOTS]) -> Bytes[32 * MAX_SPOTS + 64]:
 
 @internal
 @view
-def _check_quorum(digest: bytes32, signatures: DynArray[Signature, MAX_SIGNERS]):
+def _check_quorum(digest: bytes32, signatures: DynArray[Signature, MAX_SIGNERS], time: uint256):
     assert len(signatures) >= QUORUM, "round_quorum"
     previous: uint256 = 0
     for signature: Signature in signatures:
         signer: address = ecdsa.recover(digest, signature.r, signature.vs)
-        assert self.is_signer[signer], "round_signature"
+        assert self._sat(signer, time), "round_signature"
         assert convert(signer, uint256) > previous, "signer_order"
         previous = convert(signer, uint256)
+
+
+@internal
+@view
+def _sat(signer: address, time: uint256) -> bool:
+    """
+    @notice Whether the signer had a seat at a time whose rounds may still be posted.
+    """
+    term: uint256 = self._terms[signer]
+    until: uint256 = term & MASK_64
+    return time >= term >> 64 and time < until and block.timestamp <= until + NOTICE
+
+
+@external
+@view
+def term_of(signer: address) -> (uint256, uint256):
+    """
+    @notice From when, and until when, the signer has a seat; zeros if it never had one.
+    """
+    term: uint256 = self._terms[signer]
+    return term >> 64, term & MASK_64
 
 
 @external

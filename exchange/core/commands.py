@@ -1080,6 +1080,17 @@ class ObserveBlock(Command, frozen=True, tag=44):
     hash: bytes  # 32
 
 
+class ObserveSeat(Command, frozen=True, tag=150):
+    """The oracle's contract seated a signer, for rounds of ``since_s`` and after. It has no action number.
+
+    ``former`` is whose seat it was, and empty for one of the first.
+    """
+
+    signer: bytes  # 20
+    since_s: Seconds
+    former: bytes = b""
+
+
 Liquidation: TypeAlias = ObserveFlag | ObserveTransfer | ObserveCaseClosed
 Observation: TypeAlias = (
     ObserveAccount
@@ -1134,6 +1145,7 @@ AnyCommand: TypeAlias = (
     | RecordClock
     | Fire
     | ObserveBlock
+    | ObserveSeat
     | Observation
     | Presence
     | Operate

@@ -153,6 +153,7 @@ class Reject(StrEnum):
     NOTHING_TO_SEAL = "nothing_to_seal"
     CHAIN_ACTIONS_MUST_BE_DENSE = "chain_actions_must_be_dense"
     CHAIN_BLOCKS_MUST_ADVANCE = "chain_blocks_must_advance"
+    SEATS_MUST_FOLLOW = "seats_must_follow"
 
 
 class CancelReason(StrEnum):

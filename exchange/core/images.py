@@ -52,6 +52,7 @@ from exchange.core.state_types import (
     QuoteGroup,
     Reading,
     Rfq,
+    Seat,
     Series,
     Session,
     Trade,
@@ -146,6 +147,7 @@ class StateImage(msgspec.Struct, array_like=True):
     references: list[Entry] = []
     reading: Reading | None = None
     pools: list[Pool] = []
+    seats: list[Seat] = []
 
 
 def image(state: State) -> StateImage:
@@ -198,6 +200,7 @@ def image(state: State) -> StateImage:
         references=[entry for key in sorted(state.references) for entry in state.references[key]],
         reading=state.reading,
         pools=_sorted(state.pools),
+        seats=[state.seats[key] for key in sorted(state.seats)],
     )
 
 
@@ -373,6 +376,7 @@ def _restore_breakers(state: State, source: StateImage) -> None:
 
 
 def _restore_register(state: State, source: StateImage) -> None:
+    state.seats = {item.signer: item for item in source.seats}
     state.identities = {(item.account, item.role): item for item in source.identities}
     for entry in source.references:
         state.references.setdefault((entry.scope, entry.subject, entry.field), []).append(entry)

@@ -7,6 +7,8 @@ must stop and rebuild from the journal: nothing here catches. A record's events 
 suffice to evolve, so folding and re-executing a journal must agree. Imports every feature.
 """
 
+from typing import TypeAlias
+
 from exchange.core import (
     admission,
     bands,
@@ -34,6 +36,7 @@ from exchange.core import (
     register,
     rfq,
     rfq_accept,
+    seats,
     settlement,
     status,
     uncross,
@@ -44,6 +47,8 @@ from exchange.core.images import digest
 from exchange.core.state import State
 from exchange.core.units import Nanos, Seconds, seconds_of
 
+# What the operator commands, and what the venue is told without an action number of the contracts.
+_Told: TypeAlias = c.Operation | c.Operate | c.RecordClock | c.ObserveSeat
 _NOTHING = c.Tick()  # a command that brings no orders of its own
 
 
@@ -147,6 +152,8 @@ def _decide_rare(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand) 
             return pools.decide(state, command)
         case c.RecordClock():
             return register.decide(state, command)
+        case c.ObserveSeat():
+            return seats.decide(state, command)
         case c.CancelAll():
             return matching.decide_cancel_all(state, command)
         case c.SealBatch():
@@ -378,8 +385,8 @@ def _fold_applied(state: State, seq: int, time_ns: Nanos, command: c.AnyCommand)
         case c.Tick():
             deadlines.forget(state, seconds_of(time_ns))
             status.evolve_tick(state)
-        case _ if isinstance(command, c.Operation | c.Operate | c.RecordClock):
-            _fold_operation(state, seq, time_ns, command)
+        case _ if isinstance(command, _Told):
+            _fold_told(state, seq, time_ns, command)
         case _ if isinstance(command, c.Presence):
             presence.evolve(state, command, seq, time_ns)
         case _:
@@ -394,11 +401,13 @@ def _fold_models(state: State, command: c.SetPortfolio | c.SetPool | c.ResumePoo
         pools.evolve(state, command)
 
 
-def _fold_operation(state: State, seq: int, time_ns: Nanos, command: c.Operation | c.Operate | c.RecordClock) -> None:
+def _fold_told(state: State, seq: int, time_ns: Nanos, command: _Told) -> None:
     match command:
+        case c.ObserveSeat():
+            seats.evolve(state, command)
         case c.Operate():
             operating.evolve(state, command)
-            _fold_operation(state, seq, time_ns, command.operation)
+            _fold_told(state, seq, time_ns, command.operation)
         case c.SetTrading():
             listing.evolve_trading(state, command)
             implied.stir_all(state)

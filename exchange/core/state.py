@@ -46,6 +46,7 @@ from exchange.core.state_types import (
     QueuedBlock,
     Reading,
     Rfq,
+    Seat,
     Series,
     Session,
     Trade,
@@ -133,6 +134,7 @@ class State:
         "round",
         "rounds",
         "sealed_ns",
+        "seats",
         "seq",
         "series",
         "sessions",
@@ -209,6 +211,7 @@ class State:
         self.identities: dict[tuple[int, int], Identity] = {}  # register: by account and role
         self.references: dict[tuple[int, int, str], list[Entry]] = {}  # register: by scope, subject and field
         self.reading: Reading | None = None  # register: of the clock
+        self.seats: dict[bytes, Seat] = {}  # seats: of the signers of oracle rounds, by their address
         self.rfq_quotes: dict[int, dict[int, Order]] = {}  # rfqs: request -> quotes that stand in it
 
     def curb(self) -> None:

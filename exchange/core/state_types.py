@@ -315,6 +315,14 @@ class Reading(msgspec.Struct, frozen=True, array_like=True, gc=False):
     told: RecordClock
 
 
+class Seat(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Of a signer of oracle rounds: for the times of which rounds its signature counts, the last one excluded."""
+
+    signer: bytes
+    since_s: Seconds
+    until_s: Seconds
+
+
 class Rfq(msgspec.Struct, gc=False):
     """A request for quotes: what was asked and when, what of it has filled, and why it is over if it is.
 

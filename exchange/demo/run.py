@@ -39,7 +39,6 @@ from exchange.shell.recording import RecordedTrade, delivery_price
 from exchange.shell.rpc import RpcChain
 from exchange.shell.subscription import Subscription
 from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
-from exchange.signing import address_of
 
 JOURNAL: Final = Path("var/demo/venue.journal")
 MAKERS: Final = (
@@ -105,7 +104,6 @@ class _Demo:
         self.tally = Tally()
         self.chance = random.Random(options.seed)  # noqa: S311 - chooses who trades, guards nothing
         self.rounds = RoundMaker(DevKeys.make().signers)
-        self.signers = [address_of(key) for key in DevKeys.make().signers]
         self.began = time.monotonic()
 
     async def run(self) -> Result:
@@ -247,9 +245,7 @@ class _Demo:
     async def _post_round(self) -> None:
         spots = {devmarket.UNDERLYING: self.market.spot}
         names = await self.venue.sequencer.read(lambda _: dict(self.venue.desk.publisher.by_series))
-        outcome = await self.venue.post_round(
-            self.rounds, self.signers, spots, lambda series: self.market.vol(names[series].name)
-        )
+        outcome = await self.venue.post_round(self.rounds, spots, lambda series: self.market.vol(names[series].name))
         refused = outcome.events[0]
         if isinstance(refused, Rejected):
             raise DemoFailed(f"a round was refused: {refused}")

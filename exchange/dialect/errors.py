@@ -611,6 +611,9 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.NOTHING_TO_SEAL: Refusal(Code.BAD_REQUEST, "A batch has trades.", _ADMIN),
     Reject.CHAIN_ACTIONS_MUST_BE_DENSE: Refusal(Code.BAD_REQUEST, "Chain actions come without gaps.", _ADMIN),
     Reject.CHAIN_BLOCKS_MUST_ADVANCE: Refusal(Code.BAD_REQUEST, "Final blocks are seen in their order.", _ADMIN),
+    Reject.SEATS_MUST_FOLLOW: Refusal(
+        Code.BAD_REQUEST, "A seat among the oracle's signers passes from who has it to somebody new.", _ADMIN
+    ),
 }
 
 

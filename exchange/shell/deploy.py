@@ -92,6 +92,7 @@ class ExitTerms(msgspec.Struct, frozen=True, kw_only=True):
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """Rules fixed at deployment. Times in seconds but for the taker delay, the vault's cap in 1e-6 USDC.
 
+    ``signer_notice_s``: from the naming of a new oracle signer to its first round.
     ``block_band``: how far from its mark a leg of a block may settle without the operator, in wad of the index.
     """
 
@@ -99,6 +100,7 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     operator_timeout_s: Seconds = 3600
     max_round_age_s: Seconds = 3600
     exit_round_age_s: Seconds = 60
+    signer_notice_s: Seconds = 86_400
     block_band: Wad = 5 * _CENT
     batch_trades_max: int = 64
     batch_age_max_s: Seconds = 10
@@ -214,7 +216,7 @@ async def deploy(chain: Chain, deployer: Sender, plan: Plan) -> Deployment:
     shares = msgspec.structs.astuple(terms.split)
     treasury = await _create(deployer, "Treasury", usdc, governor, shares, receivers)
     vault = await _create(deployer, "Vault", usdc, governor, guardian, treasury, terms.vault_cap)
-    oracle = await _create(deployer, "Oracle", sorted(to_address(signer) for signer in plan.signers))
+    oracle = await _oracle(deployer, plan, governor)
     margin = await _create(deployer, "Margin", msgspec.structs.astuple(terms.standard))
     arrays, portfolio = await _portfolio(deployer, oracle, terms.portfolio)
     clearing = await _clearing(deployer, (governor, operator, vault, oracle, margin, portfolio), treasury, terms)
@@ -223,7 +225,7 @@ async def deploy(chain: Chain, deployer: Sender, plan: Plan) -> Deployment:
     operators = await _operators(deployer, usdc, clearing, treasury, terms)
     if plan.usdc is None:
         await _post_bond(deployer, usdc, operators, operator, terms.bond.posted)
-    kinds = governed.kinds(governor, clearing=clearing, vault=vault, treasury=treasury)
+    kinds = governed.kinds(governor, clearing=clearing, vault=vault, oracle=oracle, treasury=treasury)
     await _call(deployer, "Governor", governor, "set_kinds", kinds)
     return Deployment(
         chain_id=chain.chain_id,
@@ -262,6 +264,12 @@ async def _portfolio(deployer: Sender, oracle: Address, model: PortfolioModel) -
     words = risk_words.model_words(model)
     arrays = await _create(deployer, "RiskArrays", oracle, words)
     return arrays, await _create(deployer, "Portfolio", arrays, words)
+
+
+async def _oracle(deployer: Sender, plan: Plan, governor: Address) -> Address:
+    """The oracle with its first signers."""
+    signers = sorted(to_address(signer) for signer in plan.signers)
+    return await _create(deployer, "Oracle", signers, governor, plan.terms.signer_notice_s)
 
 
 async def _clearing(operator: Sender, roles: tuple[Address, ...], treasury: Address, terms: Terms) -> Address:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from exchange import calldata
 from exchange.core.commands import PostRound, Sheet, Spot
 from exchange.core.pricing import marks_of
+from exchange.core.seats import quorum_of, sitting
 from exchange.core.state import State
 from exchange.core.units import WAD, Price, Seconds, Wad
 from exchange.signing import address_of, domain_separator, recover, round_digest, sign
@@ -38,17 +39,15 @@ def digest_of(state: State, command: PostRound) -> bytes:
     return round_digest(domain, calldata.round_header(chain_round(state, command)))
 
 
-def quorum_of(signers: int) -> int:
-    """Two thirds of the signers, rounded up."""
-    return (2 * signers + 2) // 3
-
-
-def check(state: State, command: PostRound, signers: Sequence[bytes]) -> None:
-    """Refuse a round without a quorum of distinct known signers. Raises RoundRefused or SigningError."""
+def check(state: State, command: PostRound) -> None:
+    """Refuse a round without a quorum of those who sat at its time. Raises RoundRefused or SigningError."""
+    seated = sitting(state, command.time_s)
+    if not seated:
+        raise RoundRefused("the oracle's contract has not been heard to seat anybody")
     digest = digest_of(state, command)
-    known = {recover(digest, signature) for signature in command.signatures} & set(signers)
-    if len(known) < quorum_of(len(signers)):
-        raise RoundRefused(f"{len(known)} known signatures of {len(signers)}")
+    known = {recover(digest, signature) for signature in command.signatures} & set(seated)
+    if len(known) < quorum_of(len(seated)):
+        raise RoundRefused(f"{len(known)} known signatures of {len(seated)}")
 
 
 VolSurface = Callable[[int], Wad]
@@ -56,10 +55,13 @@ VolSurface = Callable[[int], Wad]
 
 
 class Maker:
-    """The signers' side of a feed: continues the accumulators from the state and signs with a quorum."""
+    """The signers' side of a feed: continues the accumulators from the state and signs with a quorum.
+
+    ``keys`` may hold more than those that sit: of these a quorum signs, by ascending address.
+    """
 
     def __init__(self, keys: Sequence[bytes]) -> None:
-        self._keys = sorted(keys, key=address_of)[: quorum_of(len(keys))]
+        self._keys = {address_of(key): key for key in sorted(keys, key=address_of)}
         self._last_id = 0
 
     def make(
@@ -87,5 +89,7 @@ class Maker:
         self._last_id = round_id = max(last.round_id if last is not None else 0, self._last_id) + 1
         unsigned = PostRound(round_id, time_s, WAD, tuple(words), tuple(sheets), ())
         digest = digest_of(state, unsigned)
-        signatures = tuple(sign(key, digest) for key in self._keys)
+        seated = sitting(state, time_s)
+        signing = [key for address, key in self._keys.items() if address in seated][: quorum_of(len(seated))]
+        signatures = tuple(sign(key, digest) for key in signing)
         return PostRound(round_id, time_s, WAD, unsigned.spots, unsigned.sheets, signatures)

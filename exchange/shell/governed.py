@@ -65,9 +65,16 @@ PARAMETERS: Final = (
     Parameter("spend", "treasury", "spend", None, Form.FREE, 0, 1, 100_000 * USDC_ONE, 0, 7 * _DAY_S),
     Parameter("insurance", "clearing", "set_insurance", None, Form.PLAIN, 0, 1, _ACCOUNTS, 0, _DAY_S),
     Parameter("provider", "clearing", "set_provider", None, Form.FREE, 0, 1, _OFFERS, 0, 3_600),
+    Parameter("signer", "oracle", "replace_signer", None, Form.FREE, 0, 1, _ADDRESSES, 0, 30 * _DAY_S),
     Parameter("provider_dropped", "clearing", "drop_provider", None, Form.FREE, 0, 1, _ACCOUNTS, 0, 3_600),
 )
-_ARTIFACTS: Final = {"clearing": "Clearing", "governor": "Governor", "vault": "Vault", "treasury": "Treasury"}
+_ARTIFACTS: Final = {
+    "clearing": "Clearing",
+    "governor": "Governor",
+    "vault": "Vault",
+    "oracle": "Oracle",
+    "treasury": "Treasury",
+}
 
 
 def kinds(governor: Address, **targets: Address) -> list[tuple[object, ...]]:

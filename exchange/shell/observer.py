@@ -1,4 +1,4 @@
-"""From finalised logs of Clearing to commands: each carries the contract's dense action number.
+"""From finalised logs to commands: those of Clearing carry its dense action number, and the oracle's say who signs.
 
 A log already journaled is passed over, so the chain may be read again from any earlier block; a gap is an error, since
 it would mean that a fact about somebody's money was missed. Imports contract, watcher, calldata, core commands.
@@ -10,7 +10,7 @@ from typing import Any, Final
 from exchange.calldata import decode_changes, decode_legs, decode_moves
 from exchange.core import commands as c
 from exchange.core.units import CASH_MAX
-from exchange.shell.chain import ChainUnavailable, Log, to_address
+from exchange.shell.chain import ZERO_ADDRESS, Address, ChainUnavailable, Log, to_address
 from exchange.shell.contract import Contract, Event
 
 _Builder = Callable[[dict[str, Any]], c.Observation]
@@ -83,6 +83,18 @@ async def observations(clearing: Contract, logs: tuple[Log, ...], last_action: i
         last_action = action_id
         found.append(await _observe(clearing, event))
     return found
+
+
+def seats_in(oracle: Contract, logs: tuple[Log, ...]) -> list[c.ObserveSeat]:
+    """Who was seated among the signers of rounds, in order. Nobody is seated twice, so the address says which it is."""
+    return [
+        c.ObserveSeat(to_address(a["signer"]), a["since"], _nobody_is_empty(to_address(a["former"])))
+        for a in (event.args for event in oracle.interface.events(logs, "SignerSeated"))
+    ]
+
+
+def _nobody_is_empty(address: Address) -> bytes:
+    return b"" if address == ZERO_ADDRESS else address
 
 
 async def _observe(clearing: Contract, event: Event) -> c.Observation:

@@ -47,7 +47,7 @@ def turn_of(command: c.AnyCommand) -> Turn:
             return Turn.AHEAD  # orders leave; a timer that is set again must not fire for the length of a queue
         case c.SwitchSession() | c.SwitchAccount() | c.ReleaseKill():
             return Turn.AHEAD  # or a kill could overtake the release before it, and a farewell the switch it relies on
-        case c.SetBreaker() | c.SetTrading() | c.BatchRefused() | c.Tick() | c.ObserveBlock():
+        case c.SetBreaker() | c.SetTrading() | c.BatchRefused() | c.Tick() | c.ObserveBlock() | c.ObserveSeat():
             return Turn.AHEAD  # a halt, orders that have ended, and that the facts before it are all there are
         case c.Operate():
             return turn_of(command.operation)

@@ -35,7 +35,6 @@ from exchange.shell.sources import SourceError, Streamed
 from exchange.shell.timekeeping import read_clock
 from exchange.shell.venue import DevKeys, Settings, Venue, open_venue
 from exchange.shell.watcher import FinalityBroken
-from exchange.signing import address_of
 from journal import SqliteSettings
 
 BLOCK_S: Final = 1.0
@@ -275,7 +274,6 @@ class Prices:
     def __init__(self, venue: Venue, keys: DevKeys) -> None:
         self._venue = venue
         self._maker = Maker(keys.signers)
-        self._signers = [address_of(key) for key in keys.signers]
 
     async def post(self, feed: Feed, time_s: Seconds) -> None:
         """A round as of ``time_s``, if the index has a price. A listing in between makes it incomplete: once more."""
@@ -284,9 +282,7 @@ class Prices:
             return
         for _ in range(ROUND_TRIES):
             spots = {devmarket.UNDERLYING: agreed.price}
-            outcome = await self._venue.post_round(
-                self._maker, self._signers, spots, feed.vols(time_s), time_s, conf=agreed.conf
-            )
+            outcome = await self._venue.post_round(self._maker, spots, feed.vols(time_s), time_s, conf=agreed.conf)
             refused = outcome.events[0]
             if not isinstance(refused, Rejected):
                 return

@@ -36,7 +36,7 @@ from exchange.shell.feeds import Maker, check
 from exchange.shell.gateway import Gateway
 from exchange.shell.historian import Historian, path_of, writing
 from exchange.shell.keys import dev_key, require_dev_chain
-from exchange.shell.observer import observations
+from exchange.shell.observer import observations, seats_in
 from exchange.shell.rpc import RpcChain
 from exchange.shell.sender import Sender
 from exchange.shell.sequencer import Outcome, Sequencer
@@ -123,7 +123,7 @@ class Venue:
         self.sender = sender
         self.clock = clock
         start = contracts.deployment.first_block if seen is None else Position(seen.number, seen.hash)
-        self.watcher = Watcher(chain, [contracts.clearing.address], start, poll_s=0.2)
+        self.watcher = Watcher(chain, [contracts.clearing.address, contracts.oracle.address], start, poll_s=0.2)
         self._seen: deque[WatchEvent] = deque()
 
     # -- facts from the chain -----------------------------------------------------------------------------------------
@@ -147,6 +147,7 @@ class Venue:
         """Facts of a block, and that it was seen: the newest of a look, or the one the facts are of."""
         last, known = await self.sequencer.read(lambda state: (state.mirror.action_id, state.block))
         found = await observations(self.contracts.clearing, event.logs, last)
+        seated = await self._seated(event)
         if any(isinstance(command, c.ObserveListing) for command in found):
             await self.adopt_listings()
         # Facts of one transaction may only be true together: an exit that is over, and the cash that left with it.
@@ -154,13 +155,22 @@ class Venue:
             await self.mind_office(to_address(said.args["operator"]), int(said.args["effective"]))
         block = event.block
         unknown = known is None or block.number > known.number
-        seen = [c.ObserveBlock(block.number, block.time_s, block.hash)] if unknown and (found or newest) else []
-        for outcome in await self.sequencer.record_all([*found, *seen]):
+        told = [*seated, *found]
+        seen = [c.ObserveBlock(block.number, block.time_s, block.hash)] if unknown and (told or newest) else []
+        for outcome in await self.sequencer.record_all([*told, *seen]):
             _require_applied(outcome)
             for disagreement in outcome.events:
                 if isinstance(disagreement, ChainDisagreed):
                     _log.critical("chain_disagreed", seq=outcome.seq, fact=outcome.command, how=disagreement)
-        return len(found)
+        return len(told)
+
+    async def _seated(self, event: FinalisedLogs) -> list[c.ObserveSeat]:
+        """Signers whom the oracle seated and the journal does not have: a block whose record was lost is told again."""
+        told = seats_in(self.contracts.oracle, event.logs)
+        if not told:
+            return []
+        known = await self.sequencer.read(lambda state: dict.fromkeys(state.seats))
+        return [command for command in told if command.signer not in known]
 
     async def look_at_office(self) -> None:
         """Who is operator on the contracts, or will be."""
@@ -294,7 +304,6 @@ class Venue:
     async def post_round(
         self,
         maker: Maker,
-        signers: Sequence[bytes],
         spots: dict[int, Price],
         vol_of: Callable[[int], int],
         time_s: Seconds | None = None,
@@ -306,7 +315,7 @@ class Venue:
 
         def checked(state: State) -> c.PostRound:
             round_ = maker.make(state, time_s, spots, vol_of, conf=conf)
-            check(state, round_, signers)
+            check(state, round_)
             return round_
 
         round_ = await self.sequencer.read(checked)

@@ -5,6 +5,7 @@ journal and the ledger.
 """
 
 from collections.abc import Sequence
+from typing import Final
 
 from exchange.core import commands as c
 from exchange.core.events import Applied, CancelReason, ChainDisagreed, Event, Reject, Rejected
@@ -14,6 +15,8 @@ from replay.checker.facts import Account
 from replay.checker.leaving import leave
 from replay.checker.ledger import Ledger
 from replay.checker.rules import Rule, Taken
+
+SEATS_MAX: Final = 16
 
 
 def observe(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> None:
@@ -62,6 +65,27 @@ def see(ledger: Ledger, command: c.ObserveBlock, events: Sequence[Event]) -> Non
             ledger.note(Rule.ADMISSION_MUST_HOLD, "a block of the chain is taken that is not a later one")
         ledger.block = command
         blocks.lapse(ledger, command)
+
+
+def seated(ledger: Ledger, command: c.ObserveSeat, events: Sequence[Event]) -> None:
+    """A signer of rounds took a seat: an address without one, after somebody who has not been followed yet."""
+    followed = [former for _, former in ledger.seats.values()]
+    taken = command.signer in ledger.seats or len(command.signer) != 20 or not 0 <= command.since_s < 2**63
+    if command.former:
+        since_s, _ = ledger.seats.get(command.former, (2**64, b""))
+        fits = not taken and command.former not in followed and since_s <= command.since_s
+    else:
+        fits = not taken and len(ledger.seats) < SEATS_MAX
+    first = events[0] if len(events) == 1 else None
+    if type(first) is Rejected:
+        if fits or first.reason is not Reject.SEATS_MUST_FOLLOW:
+            ledger.note(Rule.REFUSAL_MUST_HOLD, "a seat of a signer is refused though it was free")
+    elif type(first) is not Applied:
+        ledger.note(Rule.EVENTS_MUST_FIT, "a seat of a signer is neither refused nor applied")
+    else:
+        if not fits:
+            ledger.note(Rule.ADMISSION_MUST_HOLD, "a signer takes a seat that is not free")
+        ledger.seats[command.signer] = command.since_s, command.former
 
 
 def _orders(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> None:

@@ -131,6 +131,7 @@ class Ledger(Listings):
         self.half_hours: dict[int, dict[int, int]] = {}  # underlying -> half hour -> accumulator
         self.action_id = 0
         self.block: ObserveBlock | None = None  # the newest final one seen
+        self.seats: dict[bytes, tuple[int, bytes]] = {}  # of signers of rounds: since when, and after whom
         # orders
         self.orders: dict[int, Order] = {}
         self.arrivals = 0

@@ -71,6 +71,7 @@ ROOMS: Final[dict[type, Room]] = (
         c.SealBatch: batches.seal,
         c.BatchRefused: batches.refused,
         c.ObserveBlock: chain.see,
+        c.ObserveSeat: chain.seated,
         c.MassQuote: quotes.mass,
         c.SetProtection: quotes.protect,
         c.FreezeQuotes: quotes.freeze,

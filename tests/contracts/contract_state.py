@@ -50,9 +50,10 @@ class Polity:
     def deploy(self, name: str, *args: object) -> LocalContract:
         return deploy_local(self.chain, key("operator"), artifact(name), *args)
 
-    def rule(self, clearing: bytes) -> None:
+    def rule(self, clearing: bytes, oracle: bytes) -> None:
         """Say what can be changed."""
-        targets = {"clearing": clearing, "vault": self.vault.address, "treasury": self.treasury.address}
+        targets = {"clearing": clearing, "vault": self.vault.address, "oracle": oracle}
+        targets |= {"treasury": self.treasury.address}
         self.send("operator", self.governor, "set_kinds", governed.kinds(self.governor.address, **targets))
 
     # -- calls --------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ WAD = 10**18
 ETHER = 10**18
 WINDOW = 60
 OPERATOR_TIMEOUT = 3600
+NOTICE = 86_400  # of a new oracle signer
 MAX_ROUND_AGE = 120
 EXIT_ROUND_AGE = 30
 BLOCK_BAND = 5 * 10**16
@@ -128,7 +129,7 @@ class Venue:
         custody = (at, self.governor, address("guardian"), self.treasury.address, self.vault_cap)
         self.vault = deploy_local(self.chain, operator, artifact("Vault"), *custody)
         ascending = sorted(address(name) for name in self.signers)
-        self.oracle = deploy_local(self.chain, operator, artifact("Oracle"), ascending)
+        self.oracle = deploy_local(self.chain, operator, artifact("Oracle"), ascending, self.governor, NOTICE)
         self.margin = deploy_local(self.chain, operator, artifact("Margin"), self.parameters)
         words = risk_words.model_words(self.model)
         self.risk_arrays = deploy_local(self.chain, operator, artifact("RiskArrays"), self.oracle.address, words)

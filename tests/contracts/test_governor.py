@@ -24,7 +24,7 @@ BILLION = 10**9 * USDC
 def founded() -> Polity:
     """Three stakers: 40, 35 and 25 of a hundred."""
     polity = Polity()
-    polity.rule(polity.vault.address)
+    polity.rule(polity.vault.address, polity.vault.address)
     for name, share in zip(STAKERS, (40, 35, 25), strict=True):
         polity.stake(name, share * WAD)
     polity.wait(1)
@@ -246,6 +246,7 @@ def test_what_can_be_changed_is_said_once(polity):
         polity.governor.address,
         clearing=polity.vault.address,
         vault=polity.vault.address,
+        oracle=polity.vault.address,
         treasury=polity.treasury.address,
     )
     assert polity.governor.call("kind_count") == len(kinds)
@@ -337,7 +338,7 @@ class HostileMajority(RuleBasedStateMachine):
         polity = Polity()
         self.venue = venue = Venue(chain=polity.chain, governor=polity.governor.address)
         polity.vault, polity.treasury, polity.usdc = venue.vault, venue.treasury, venue.token
-        polity.rule(venue.clearing.address)
+        polity.rule(venue.clearing.address, venue.oracle.address)
         polity.stake("ann", 100 * WAD)
         polity.wait(1)
         self.polity = polity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from contract_venue import BTC, USDC, WAD, Venue, address, key
+from contract_venue import BTC, NOTICE, USDC, WAD, Venue, address, key
 
 from exchange import calldata, signing
 from exchange.reverts import Revert
@@ -70,7 +70,7 @@ def test_a_round_for_another_oracle_is_worth_nothing(venue):
     other.send("operator", other.token, "mint", address("operator"), 1)
     round_ = venue.round()
     elsewhere = deploy_local(
-        venue.chain, key("operator"), artifact("Oracle"), sorted(address(name) for name in venue.signers)
+        venue.chain, key("operator"), artifact("Oracle"), sorted(map(address, venue.signers)), venue.governor, NOTICE
     )
     domain = signing.domain_separator(venue.chain.chain_id, elsewhere.address)
     digest = signing.round_digest(domain, calldata.round_header(round_))
@@ -180,8 +180,9 @@ def test_an_integral_that_falls_fixes_nothing(venue):
     [(["a", "b", "c", "d"], Revert.SIGNER_COUNT), (["a", "a", "b", "c", "d"], Revert.SIGNER_ORDER)],
 )
 def test_an_oracle_needs_five_distinct_signers(venue, names, reason):
+    seated = sorted(address(name) for name in names)
     with pytest.raises(Reverted, match=reason):
-        deploy_local(venue.chain, key("operator"), artifact("Oracle"), sorted(address(name) for name in names))
+        deploy_local(venue.chain, key("operator"), artifact("Oracle"), seated, venue.governor, NOTICE)
 
 
 def test_a_stable_price_beyond_the_ring_word_is_refused(venue):

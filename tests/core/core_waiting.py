@@ -99,6 +99,13 @@ def registers(world: World, draw: Draw) -> None:
     world.do(c.RecordClock(("", "A1B2C3D4")[draw(2)], draw(18), offset, abs(offset), 0, 0, "Normal"))
 
 
+@happening(1)
+def seats(world: World, draw: Draw) -> None:
+    """Signers of rounds take seats, one after another or after nobody."""
+    former = bytes([draw(6)]) * 20 if draw(2) else b""
+    world.do(c.ObserveSeat(bytes([draw(6)]) * (20 if draw(9) else 19), draw(9) * 60, former))
+
+
 @happening(3)
 def misfits(world: World, draw: Draw) -> None:
     """Terms of triggers and links that never fit."""

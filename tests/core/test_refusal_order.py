@@ -294,6 +294,7 @@ OF_NO_ORDER: Final = (
     R.TRIGGER_MUST_BE_DUE,
     R.CHAIN_ACTIONS_MUST_BE_DENSE,
     R.CHAIN_BLOCKS_MUST_ADVANCE,
+    R.SEATS_MUST_FOLLOW,
 )
 
 # Of orders for combos, which have an order of their own to test: ``test_combos``.

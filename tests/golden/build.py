@@ -22,7 +22,7 @@ from exchange.core.firing import ready
 from exchange.core.legs import Leg
 from exchange.core.margin import settlement_value
 from exchange.core.risk_models.venue_set import PORTFOLIO
-from exchange.core.units import NO_EXPIRY, TWAP_SECONDS, WAD
+from exchange.core.units import NO_EXPIRY, TWAP_SECONDS, WAD, seconds_of
 from exchange.shell.boot import GENESIS
 from journal import Anchor, Record, SqliteStore, Writer, encode_record
 
@@ -355,6 +355,10 @@ class Story:
         do = self.venue.must
         do(c.RecordClock("A1B2C3D4", 2, -1_250, 900, 15_000, 22_000, "Normal"))
         do(c.RecordClock("", 0, 0, 0, 0, 0, "no time service"))
+        for signer in self.venue.oracle_seats:
+            do(c.ObserveSeat(signer, 0))
+        do(c.ObserveSeat(b"s" * 20, seconds_of(self.venue.time_ns) + 60, self.venue.oracle_seats[-1]))
+        self.venue.do(c.ObserveSeat(b"t" * 20, 0, self.venue.oracle_seats[-1]))  # it has a successor
         for who in self.wallets[:3]:
             salted = hashlib.sha256(b"salt of %d" % who.account + b"trader %d" % who.account).digest()
             do(c.CommitIdentity(who.account, c.CLIENT, salted, "operator"))

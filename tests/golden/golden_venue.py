@@ -57,7 +57,8 @@ class Venue:
         self.digest_every = digest_every
         self.acc = {BTC: 0, ETH: 0}
         self.nonces: dict[int, int] = {}
-        self.oracle_keys = sorted((key_of(f"oracle {n}") for n in range(5)), key=signing.address_of)[:4]
+        seated = sorted((key_of(f"oracle {n}") for n in range(5)), key=signing.address_of)
+        self.oracle_keys, self.oracle_seats = seated[:4], [signing.address_of(key) for key in seated]
 
     def do(self, command: c.AnyCommand) -> tuple[object, ...]:
         seq = self.state.seq + 1

@@ -16,7 +16,6 @@ from exchange.shell.feeds import Maker
 from exchange.shell.keys import dev_key
 from exchange.shell.owner import Owner
 from exchange.shell.venue import DevKeys, Series, Settings, Venue, open_venue
-from exchange.signing import address_of
 
 START_S = 1_800_000_000
 DEPOSIT = 100_000 * USDC_ONE
@@ -44,8 +43,7 @@ class Floor(NamedTuple):
     async def post_round(self) -> None:
         """Prices as of now."""
         keys = DevKeys.make().signers
-        signers = [address_of(key) for key in keys]
-        outcome = await self.venue.post_round(Maker(keys), signers, {0: SPOT}, lambda _: WAD // 2)
+        outcome = await self.venue.post_round(Maker(keys), {0: SPOT}, lambda _: WAD // 2)
         assert not isinstance(outcome.events[0], Rejected), outcome
 
     async def cash(self, account: int) -> int:

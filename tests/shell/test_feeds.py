@@ -27,8 +27,9 @@ def market() -> State:
     """A venue with one expiry of one option."""
     state = State()
     configure = c.Configure("test", 31337, b"C" * 20, b"O" * 20, b"P" * 20, 60, 64, 10, FEES, STANDARD)
+    seats = [c.ObserveSeat(signer, 0) for signer in SIGNERS]
     listing = [c.ListExpiry(1, 0, START_S // TWAP_SECONDS * TWAP_SECONDS + 86_400), c.ListSeries(1, 0, SPOT, True)]
-    for command in (configure, BTC, *listing):
+    for command in (configure, *seats, BTC, *listing):
         take(state, command)
     return state
 
@@ -55,7 +56,7 @@ def test_two_thirds_rounded_up():
 def test_four_of_five_are_enough(count: int):
     state = market()
     round_ = signed(state, round_of(state), KEYS[:count])
-    check(state, round_, SIGNERS)
+    check(state, round_)
     take(state, round_)
 
 
@@ -67,13 +68,13 @@ def test_four_of_five_are_enough(count: int):
 def test_fewer_than_four_known_signers_are_refused_however_often_they_sign(keys: list[bytes]):
     state = market()
     with pytest.raises(RoundRefused, match=f"{len({*keys} & {*KEYS})} known signatures of 5"):
-        check(state, signed(state, round_of(state), keys), SIGNERS)
+        check(state, signed(state, round_of(state), keys))
 
 
 def test_signatures_are_for_this_round_and_no_other():
     state = market()
     round_ = round_of(state)
-    check(state, round_, SIGNERS)
+    check(state, round_)
     for other in (
         msgspec.structs.replace(round_, time_s=round_.time_s + 1),
         msgspec.structs.replace(round_, round_id=round_.round_id + 1),
@@ -82,9 +83,9 @@ def test_signatures_are_for_this_round_and_no_other():
         msgspec.structs.replace(round_, sheets=(msgspec.structs.replace(round_.sheets[0], marks=(1,)),)),
     ):
         with pytest.raises(RoundRefused, match="0 known"):
-            check(state, other, SIGNERS)
+            check(state, other)
     with pytest.raises(SigningError):
-        check(state, msgspec.structs.replace(round_, signatures=(bytes(65),) * 4), SIGNERS)
+        check(state, msgspec.structs.replace(round_, signatures=(bytes(65),) * 4))
 
 
 def test_accumulators_go_on_where_the_last_round_left_them():
