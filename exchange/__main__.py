@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(flags: "CliSettingsSource[ServeSettings]", options: argparse.Namespace) -> int:
-    from exchange.operations.serving import run  # noqa: PLC0415
+    from exchange.operations.serving import Given, run  # noqa: PLC0415 - help should not load an EVM
     from exchange.shell.serve import Ready  # noqa: PLC0415
 
     try:
@@ -68,7 +68,7 @@ def _serve(flags: "CliSettingsSource[ServeSettings]", options: argparse.Namespac
         sys.stdout.flush()
 
     try:
-        asyncio.run(run(settings, ready))
+        asyncio.run(run(Given(settings, options.verbose, partial(load, ServeSettings, options, flags)), ready))
     except _refusals() as refused:
         sys.stderr.write(f"verbatim: {type(refused).__name__}: {refused}\n")
         return FAILED
@@ -87,6 +87,7 @@ def _impossible(sentences: str) -> int:
 
 def _refusals() -> tuple[type[Exception], ...]:
     """What a start or a run may be refused for, each with a sentence that needs no traceback."""
+    from exchange.operations.probes import PortTaken  # noqa: PLC0415 - as above
     from exchange.shell.boot import Diverged  # noqa: PLC0415 - as above
     from exchange.shell.chain import ChainError  # noqa: PLC0415
     from exchange.shell.keys import NotADevelopmentChain  # noqa: PLC0415
@@ -101,6 +102,7 @@ def _refusals() -> tuple[type[Exception], ...]:
         Damaged,
         Diverged,
         NotADevelopmentChain,
+        PortTaken,
         SetupRefused,
         SourceError,
         StoreError,
@@ -320,6 +322,11 @@ def _settings(options: argparse.Namespace) -> int:
             return _impossible(str(refused))
         sys.stdout.write(told.model_dump_json(indent=2) + "\n")
         return DONE
+    if options.metrics:
+        from exchange.operations import metrics  # noqa: PLC0415 - it loads the shell
+
+        sys.stdout.write(metrics.page())
+        return DONE
     sys.stdout.write(reference.example(options.of) if options.example else reference.page())
     return DONE
 
@@ -426,6 +433,7 @@ def _add_settings(commands: "argparse._SubParsersAction[argparse.ArgumentParser]
     command.add_argument("of", nargs="?", choices=["serve", "keeper"], default="serve", help="whose (%(default)s)")
     what = command.add_mutually_exclusive_group()
     what.add_argument("--example", action="store_true", help="print a TOML file")
+    what.add_argument("--metrics", action="store_true", help="print the page of what a venue measures")
     what.add_argument("--check", type=Path, metavar="FILE", help="0 and the settings as merged, or 2 and what is wrong")
     command.set_defaults(run=_settings)
 

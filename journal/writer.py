@@ -81,7 +81,8 @@ class _Pending:
 class Writer:
     """Appends in order to one store until it is closed or fails.
 
-    `failed` is set when it fails, `cause` says why.
+    `failed` is set when it fails, `cause` says why. `committed` hears of each durable frame: records, bytes, and
+    the nanoseconds its append took; it must not raise.
     """
 
     def __init__(
@@ -90,12 +91,14 @@ class Writer:
         schema_fp: bytes,
         *,
         limits: Limits = _DEFAULTS,
+        committed: Callable[[int, int, int], None] = lambda _records, _bytes, _took_ns: None,
         wall_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         self._store = store
         self._schema_fp = schema_fp
         self._limits = limits
+        self._committed = committed
         self._wall_ns = wall_ns
         self._monotonic_ns = monotonic_ns
         self._queue: deque[_Pending] = deque()
@@ -217,7 +220,9 @@ class Writer:
         leaves = leaf_hashes(records)
         prev_head = chain_.head.hash
         frame = chain_.frame(records, self._wall_ns(), leaves)
+        began_ns = self._monotonic_ns()
         await self._store.append(frame, prev_head)
+        self._committed(len(records), len(frame.body), self._monotonic_ns() - began_ns)
         self._head = frame.position()
         at = 0
         for pending in batch:

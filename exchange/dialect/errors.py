@@ -633,3 +633,4 @@ def refuse(event: Rejected) -> DialectError:
 OVERLOADED: Final = DialectError(Code.QUEUE_FULL, reason="inbox_full", wait=1)
 TAKEN_BACK: Final = DialectError(Code.NOT_OPEN_ORDER, reason="cancelled_before_it_was_entered")
 HALTED: Final = DialectError(Code.MAINTENANCE, reason="venue_stopped")
+STOPPING: Final = DialectError(Code.MAINTENANCE, reason="venue_is_stopping")  # no new order; cancels still work

@@ -63,7 +63,7 @@ def _command(name: str, schema: type[Settings]) -> str:
 
 
 def _row(section: str, field: str, info: FieldInfo, flags: Mapping[str, str]) -> str:
-    said = _said(info)
+    said = said_of(info)
     dotted = f"{section}.{field}"
     short = flags.get(dotted)
     flag = f"--{short}" if short else f"--{dotted.replace('_', '-')}"
@@ -82,7 +82,8 @@ def sections(schema: type[BaseModel]) -> Iterator[tuple[str, dict[str, FieldInfo
         yield name, kind.model_fields
 
 
-def _said(info: FieldInfo) -> dict[str, Any]:
+def said_of(info: FieldInfo) -> dict[str, Any]:
+    """What is said of a setting besides its bounds: unit, and whether SIGHUP takes it up."""
     extra = info.json_schema_extra
     assert isinstance(extra, dict)
     return dict(extra)
@@ -106,7 +107,7 @@ def _bounds(info: FieldInfo) -> str:
 
 def _text(info: FieldInfo) -> str:
     bounds = _bounds(info)
-    unit = _said(info)["unit"]
+    unit = said_of(info)["unit"]
     return f"{info.description}" + (f" [{bounds.replace('`', '')}{' ' + unit if unit else ''}]" if bounds else "")
 
 

@@ -157,7 +157,10 @@ class MetricsSection(Section):
 class StopSection(Section):
     """How a venue ends when it is told to."""
 
-    drain_s: float = setting(10.0, "what is under way may take so long; then it ends at once", "seconds", 0.1, 600)
+    drain_s: float = setting(
+        10.0, "answers to clients may take so long, and batches as long again", "seconds", 0.1, 600
+    )
+    force_s: float = setting(60.0, "then the process ends at once, as a kill would end it", "seconds", 1, 3_600)
 
 
 class Settings(BaseSettings):

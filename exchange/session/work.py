@@ -23,10 +23,11 @@ _NANOS_PER_US: Final = 1_000
 
 
 class Reply(NamedTuple):
-    """Text to send, and whether it is a refusal."""
+    """Text to send, whether it is a refusal, and then its code."""
 
     text: str
     failed: bool = False
+    code: int = 0
 
 
 class Envelope(NamedTuple):
@@ -42,7 +43,7 @@ class Envelope(NamedTuple):
 
     def error(self, error: DialectError, now_ns: Nanos) -> Reply:
         """A refusal."""
-        return Reply(self._text("error", error.object(), now_ns), failed=True)
+        return Reply(self._text("error", error.object(), now_ns), failed=True, code=error.code.value[0])
 
     def _text(self, key: str, value: Any, now_ns: Nanos, beside: Mapping[str, Any] = MappingProxyType({})) -> str:
         us_out = max(now_ns // _NANOS_PER_US, self.us_in)

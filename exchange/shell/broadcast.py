@@ -37,6 +37,11 @@ class Hub:
         self._attached: dict[Listener, dict[str, Topic]] = {}
         self._beats = 0
 
+    @property
+    def subscriptions(self) -> int:
+        """Channels, counted once for each who hears them."""
+        return sum(map(len, self._attached.values()))
+
     # -- what comes in ------------------------------------------------------------------------------------------------
 
     def publish(self, notes: Sequence[Notification]) -> None:

@@ -15,15 +15,16 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from exchange.core.commands import AnyCommand
 from exchange.core.state import State
-from exchange.dialect.errors import HALTED, OVERLOADED, TAKEN_BACK, DialectError
+from exchange.dialect.errors import HALTED, OVERLOADED, STOPPING, TAKEN_BACK, DialectError
 from exchange.publisher.notes import Outcome
 from exchange.session import Read, Reply, Session, Several, Submit, Subscribe, Unsubscribe, Work
 from exchange.session.work import Receipted
 from exchange.shell.attendance import Attendance
 from exchange.shell.broadcast import Hub
 from exchange.shell.clock import Clock
+from exchange.shell.meters import Meters
 from exchange.shell.outbox import Outbox, Overflow
-from exchange.shell.sequencer import Halted, Overloaded, TakenBack
+from exchange.shell.sequencer import Draining, Halted, Overloaded, TakenBack
 
 T = TypeVar("T")
 
@@ -67,6 +68,8 @@ async def complete(work: Submit | Several | Read, backend: Backend, clock: Clock
         return work.fail(OVERLOADED, clock.now_ns())
     except TakenBack:
         return work.fail(TAKEN_BACK, clock.now_ns())
+    except Draining:
+        return work.fail(STOPPING, clock.now_ns())
     except Halted:
         return work.fail(HALTED, clock.now_ns())
 
@@ -84,6 +87,7 @@ class Connection:
         clock: Clock,
         outbox: Outbox,
         in_flight_max: int,
+        meters: Meters,
     ) -> None:
         self.session = session
         self._born_s = asyncio.get_running_loop().time()
@@ -98,6 +102,10 @@ class Connection:
         self._in_flight = asyncio.Semaphore(in_flight_max)
         self._tasks: set[asyncio.Task[None]] = set()
         self._attendance = Attendance(backend)
+        self._meters = meters
+        self._writer: asyncio.Task[None] | None = None
+        self._parting = False
+        self._farewell = (WSCloseCode.OK, b"logged out")
         self._keeps = False  # it said goodbye, so its orders stay
 
     # -- as a listener ------------------------------------------------------------------------------------------------
@@ -138,18 +146,30 @@ class Connection:
 
     async def run(self) -> None:
         """Serve until either side ends it."""
-        writer = asyncio.create_task(self._write(), name="connection writer")
+        self._writer = asyncio.create_task(self._write(), name="connection writer")
         try:
             await self._read()
         finally:
             self.is_open = False
             self._hub.leave(self)
-            writer.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            self._writer.cancel()
+            await asyncio.gather(self._writer, return_exceptions=True)
             await self._attendance.leave(keeps=self._keeps)
+
+    async def part(self) -> None:
+        """Answer what has been asked and nothing more, write all that waits, and close as one who is going away."""
+        self.why, self._farewell = self.why or "venue stopping", (WSCloseCode.GOING_AWAY, b"venue is stopping")
+        self._parting = True
+        self._hub.leave(self)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._outbox.finish()
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
 
     async def _read(self) -> None:
         async for frame in self._socket:
+            if self._parting:
+                continue  # the peer is about to hear why
             if frame.type is WSMsgType.TEXT:
                 await self._handle(self.session.receive(frame.data, self._clock.now_ns()))
             elif frame.type is WSMsgType.BINARY:
@@ -160,7 +180,7 @@ class Connection:
     async def _handle(self, work: Work) -> None:
         match work:
             case Reply():
-                self.send(work.text)
+                self._answer(work)
                 await asyncio.sleep(0)  # a flood of refusals must not starve the writer
             case Unsubscribe():
                 self._hub.detach(self, work.topics)
@@ -183,14 +203,19 @@ class Connection:
 
     async def _perform(self, work: Submit | Several | Read | Subscribe) -> None:
         if not isinstance(work, Subscribe):
-            self.send((await self._complete(work)).text)
+            self._answer(await self._complete(work))
             return
         try:
             await self._hub.attach(self, work, lambda: work.finish(self._clock.now_ns()))
         except Overloaded:
-            self.send(work.fail(OVERLOADED, self._clock.now_ns()).text)
+            self._answer(work.fail(OVERLOADED, self._clock.now_ns()))
         except Halted:
-            self.send(work.fail(HALTED, self._clock.now_ns()).text)
+            self._answer(work.fail(HALTED, self._clock.now_ns()))
+
+    def _answer(self, reply: Reply) -> None:
+        if reply.failed:
+            self._meters.refused[reply.code] += 1
+        self.send(reply.text)
 
     async def _complete(self, work: Submit | Several | Read) -> Reply:
         """Orders go in the name of the connection, so that they can leave with it."""
@@ -208,7 +233,8 @@ class Connection:
         with contextlib.suppress(ConnectionError):
             while (text := await self._outbox.take()) is not None:
                 await self._socket.send_str(text)
-            await self._socket.close(code=WSCloseCode.OK, message=b"logged out")
+            code, why = self._farewell
+            await self._socket.close(code=code, message=why)
 
     def poll(self, patience_s: float) -> None:
         """What time asks for: heartbeats, and the end of connections that never spoke.

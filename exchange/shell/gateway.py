@@ -26,6 +26,7 @@ from exchange.session.work import Read, Several, Submit
 from exchange.shell.broadcast import Hub
 from exchange.shell.clock import Clock, SystemClock
 from exchange.shell.connection import Backend, Connection, complete
+from exchange.shell.meters import Meters
 from exchange.shell.outbox import CHARS_MAX, MESSAGES_MAX, Outbox
 from exchange.shell.sequencer import Halted, Overloaded
 from exchange.shell.website import add_pages
@@ -148,8 +149,10 @@ class Gateway:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        meters: Meters | None = None,
     ) -> None:
         self.port = port
+        self.meters = meters or Meters()
         self.connections: dict[Connection, None] = {}
         self._publisher = publisher
         self._backend = backend
@@ -157,7 +160,7 @@ class Gateway:
         self._clock = clock or SystemClock()
         self._settings = settings or Settings()
         self._host = host
-        self._tls = tls
+        self.tls = tls
         self._tokens = Tokens(lambda: secrets.token_urlsafe(32))
         self._purses: OrderedDict[str, Purse] = OrderedDict()
         self._fairness = Fairness(self._settings.limits, publisher.fills_of)
@@ -170,7 +173,7 @@ class Gateway:
     @property
     def url(self) -> str:
         """Where WebSocket clients connect."""
-        return f"{'wss' if self._tls else 'ws'}://{self._host}:{self.port}/ws/api/v2"
+        return f"{'wss' if self.tls else 'ws'}://{self._host}:{self.port}/ws/api/v2"
 
     async def __aenter__(self) -> Self:
         """Catch up with the state, then listen."""
@@ -180,7 +183,7 @@ class Gateway:
         assert self._runner.server is not None
         self._door = Door(self._runner.server, self._settings)
         loop = asyncio.get_running_loop()
-        self._listening = await loop.create_server(self._door, self._host, self.port, backlog=1024, ssl=self._tls)
+        self._listening = await loop.create_server(self._door, self._host, self.port, backlog=1024, ssl=self.tls)
         self.port = self._listening.sockets[0].getsockname()[1]
         self._tasks = [
             asyncio.create_task(self._hub.run(SystemClock()), name="hub"),
@@ -202,6 +205,17 @@ class Gateway:
             connection.end("shutting down")
         await self._runner.cleanup()
 
+    @property
+    def is_listening(self) -> bool:
+        """Whether anybody new can come in."""
+        return self._listening is not None and self._listening.is_serving()
+
+    async def part(self) -> None:
+        """Let nobody in any more; answer what connections have asked, and close each with 1001, going away."""
+        if self._listening is not None:
+            self._listening.close()
+        await asyncio.gather(*(connection.part() for connection in list(self.connections)))
+
     def _background_ended(self, task: asyncio.Task[None]) -> None:
         """Channels that fall silent and deadlines nobody keeps are worse than a closed door: hang up and stay shut."""
         if task.cancelled() or isinstance(task.exception(), Halted):
@@ -221,7 +235,7 @@ class Gateway:
         app.router.add_get("/api/v2/{method:(public|private)/.+}", self._get)
         app.router.add_get("/health", self._health)
         if self._settings.page:
-            add_pages(app, elsewhere=self._settings.replay, secure=self._tls is not None)
+            add_pages(app, elsewhere=self._settings.replay, secure=self.tls is not None)
         return app
 
     @web.middleware
@@ -251,7 +265,7 @@ class Gateway:
         session = self._begun(_remote_of(request), is_socket=True)
         outbox = Outbox(self._settings.outbox_messages, self._settings.outbox_chars)
         connection = Connection(
-            socket, request, session, self._backend, self._hub, self._clock, outbox, limits.in_flight_max
+            socket, request, session, self._backend, self._hub, self._clock, outbox, limits.in_flight_max, self.meters
         )
         self.connections[connection] = None
         structlog.contextvars.bind_contextvars(connection=next(self._numbers))  # for the log; this task is its own
@@ -260,6 +274,7 @@ class Gateway:
         finally:
             session.end()
             self.connections.pop(connection, None)
+            self.meters.ended[connection.why or "client"] += 1
         return socket
 
     # -- HTTP ---------------------------------------------------------------------------------------------------------
@@ -273,9 +288,9 @@ class Gateway:
         except web.HTTPRequestEntityTooLarge:
             limit, told = self._settings.limits.message_bytes_max, request.content_length or 0
             error = beyond(Bound.MESSAGE_BYTES, value=max(told, limit + 1), limit=limit)
-            return _answer(session.refuse(error, now_ns), 413)
+            return self._answer(session.refuse(error, now_ns), 413)
         except TimeoutError:
-            return _answer(session.refuse(DialectError(Code.TIMED_OUT, reason="body_too_slow"), now_ns), 408)
+            return self._answer(session.refuse(DialectError(Code.TIMED_OUT, reason="body_too_slow"), now_ns), 408)
         refused = self._bear(request, session)
         if refused is not None:
             return refused
@@ -311,9 +326,9 @@ class Gateway:
 
     async def _done(self, work: Work) -> web.Response:
         if isinstance(work, Submit | Several | Read):
-            return _answer(await complete(work, self._backend, self._clock))
+            return self._answer(await complete(work, self._backend, self._clock))
         assert isinstance(work, Reply)  # the session refuses subscriptions over HTTP
-        return _answer(work)
+        return self._answer(work)
 
     def _bear(self, request: web.Request, session: Session) -> web.Response | None:
         """Take the bearer token, if any; the refusal when it is not good."""
@@ -321,12 +336,12 @@ class Gateway:
         now_ns = self._clock.now_ns()
         if kind and kind.lower() != "bearer":
             error = DialectError(Code.UNAUTHORIZED, reason="bearer_token_required")
-            return _answer(session.refuse(error, now_ns), 401)
+            return self._answer(session.refuse(error, now_ns), 401)
         try:
             if kind:
                 session.bear(token.strip(), now_ns)
         except DialectError as error:
-            return _answer(session.refuse(error, now_ns), 401)
+            return self._answer(session.refuse(error, now_ns), 401)
         return None
 
     def _purse(self, remote: str) -> Purse:
@@ -336,6 +351,12 @@ class Gateway:
         if len(self._purses) > PURSES_MAX:
             self._purses.popitem(last=False)
         return purse
+
+    def _answer(self, reply: Reply, status: int = 0) -> web.Response:
+        """A reply; refusals are 400 over HTTP unless they have a status of their own."""
+        if reply.failed:
+            self.meters.refused[reply.code] += 1
+        return web.Response(text=reply.text, content_type=_JSON, status=status or (400 if reply.failed else 200))
 
     async def _health(self, request: web.Request) -> web.StreamResponse:
         """Whether the venue still sequences, and how far it has come."""
@@ -351,8 +372,3 @@ class Gateway:
 
 def _remote_of(request: web.Request) -> str:
     return block_of((request.remote or "",))
-
-
-def _answer(reply: Reply, status: int = 0) -> web.Response:
-    """A reply; refusals are 400 over HTTP unless they have a status of their own."""
-    return web.Response(text=reply.text, content_type=_JSON, status=status or (400 if reply.failed else 200))

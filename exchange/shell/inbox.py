@@ -81,6 +81,16 @@ class Inbox:
         else:
             self._turn.append(item)
 
+    @property
+    def held(self) -> int:
+        """How many are held back."""
+        return len(self._held)
+
+    @property
+    def held_until_ns(self) -> Nanos | None:
+        """When the last of those held back may get in line; None if none is."""
+        return self._held[-1][0] if self._held else None
+
     def release(self, now_ns: Nanos) -> None:
         """Those held back long enough get in line, in the order of their arrival, behind all that stands there."""
         while self._held and self._held[0][0] <= now_ns:

@@ -6,6 +6,7 @@ that fails, stops the venue, and the next start rebuilds from what was written. 
 """
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final, NamedTuple, TypeVar
@@ -23,10 +24,11 @@ from exchange.core.state import State
 from exchange.core.units import NANOS_PER_SECOND, Nanos
 from exchange.shell.clock import Clock
 from exchange.shell.inbox import Inbox, Query, Submission
+from exchange.shell.meters import Meters
 from exchange.shell.precedence import ORDERS, TAKE_BACK, Turn, turn_of
 from exchange.shell.snapshots import Anchors, Keeper, Mark
 from exchange.signing import Receipt, Signer, receipt_digest
-from journal import Durable, Record, Writer, encode_record
+from journal import Backlog, Durable, Record, Writer, encode_record
 
 T = TypeVar("T")
 
@@ -42,6 +44,10 @@ class Overloaded(Exception):
 
 class Halted(Exception):
     """The sequencer has stopped; nothing more is accepted until a restart."""
+
+
+class Draining(Halted):
+    """The venue is about to stop: new orders are refused, cancels, facts and questions are not."""
 
 
 class TakenBack(Exception):
@@ -101,6 +107,7 @@ class Sequencer:
         digest_every: int = 10_000,
         keeper: Keeper | None = None,
         snapshot_every: int = 100_000,
+        meters: Meters | None = None,
     ) -> None:
         self._state = state
         self._writer = writer
@@ -121,6 +128,8 @@ class Sequencer:
         self._unanswered: deque[_Drain] = deque()  # begun and not answered yet, wherever they are
         self._halted: BaseException | None = None
         self._stopping = False
+        self._draining = False
+        self._meters = meters or Meters()
         self.anchors = anchors or Anchors()
 
     # -- what others call ---------------------------------------------------------------------------------------------
@@ -138,16 +147,21 @@ class Sequencer:
         ``unless`` is asked first, when the command's turn has come: what it answers is the answer, and the command is
         not sequenced.
 
-        Raises Overloaded for new orders when the inbox or the journal cannot take more, TakenBack for those that a
-        cancellation of everything has overtaken, Halted when stopped.
+        Raises for new orders Overloaded when the inbox or the journal cannot take more, Draining when the venue is
+        about to stop, TakenBack when a cancellation of everything has overtaken them; Halted when stopped.
         """
         self._check_running()
         turn = turn_of(command)
-        if turn in ORDERS and (len(self._inbox) >= INBOX_MAX or not self._writer.accepting):
+        if turn in ORDERS and self._draining:
+            raise Draining("the venue is stopping")
+        if turn in ORDERS and self._is_full():
             raise Overloaded(f"{len(self._inbox)} messages wait")
         waiter: asyncio.Future[tuple[T, SignedReceipt | None]] = asyncio.get_running_loop().create_future()
+        asked_ns = time.perf_counter_ns()
         self._put(Submission(command, render, waiter, signed=signed, unless=unless), turn)
-        return await waiter
+        answer = await waiter
+        self._meters.answered(time.perf_counter_ns() - asked_ns)
+        return answer
 
     async def record(self, command: c.AnyCommand) -> Outcome:
         """Sequence a command and return its outcome, without a signed receipt."""
@@ -172,15 +186,60 @@ class Sequencer:
         self._check_running()
         if self._inbox.ready >= QUERIES_MAX:
             raise Overloaded(f"{self._inbox.ready} messages wait")
+        return await self._asked(query)
+
+    async def _asked(self, query: Callable[[State], T]) -> T:
         waiter: asyncio.Future[tuple[T, None]] = asyncio.get_running_loop().create_future()
         self._inbox.ask(Query(query, waiter))
         self._arrived.set()
         return (await waiter)[0]
 
+    async def drain(self) -> None:
+        """Take no new order from here on; return once all that came before is answered, orders held back included."""
+        self._check_running()
+        self._draining = True
+        held_until_ns = self._inbox.held_until_ns
+        if held_until_ns is not None:
+            await self._clock.sleep(max(held_until_ns - self._clock.now_ns(), 0) / NANOS_PER_SECOND)
+        self._check_running()
+        await self._asked(lambda _state: None)
+
+    @property
+    def waiting(self) -> int:
+        """Messages in the inbox, held back or not."""
+        return len(self._inbox)
+
+    @property
+    def held(self) -> int:
+        """Orders held back by the taker delay."""
+        return self._inbox.held
+
+    @property
+    def backlog(self) -> Backlog:
+        """What is applied and not durable yet."""
+        return self._writer.backlog
+
+    @property
+    def accepting(self) -> bool:
+        """Whether a new order would be taken at this moment."""
+        return not (self._draining or self._stopping) and self._halted is None and not self._is_full()
+
+    @property
+    def halted(self) -> BaseException | None:
+        """What ended the sequencer; None while it runs."""
+        return self._halted
+
+    def glance(self, query: Callable[[State], T]) -> T:
+        """What the state is between two drains, durable or not: for gauges, never for an answer. Must not write."""
+        return query(self._state)
+
     def stop(self) -> None:
         """Finish what has arrived, then end ``run``. Orders that are still held back end with Halted, unsequenced."""
         self._stopping = True
         self._arrived.set()
+
+    def _is_full(self) -> bool:
+        return len(self._inbox) >= INBOX_MAX or not self._writer.accepting
 
     def _put(self, item: Submission, turn: Turn) -> None:
         config = self._state.config
@@ -337,6 +396,7 @@ class Sequencer:
         if any(type(event) is BatchSealed for event in events):
             drain.sealing.append(seq)
         outcome = Outcome(seq, time_ns, command, events)
+        self._meters.applied(command, events)
         drain.notes.extend(self._tap(state, outcome))
         return outcome
 

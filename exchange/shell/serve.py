@@ -94,11 +94,17 @@ class Ready(msgspec.Struct, frozen=True):
     seq: int
     digest: str
     keys: list[Trader]
+    metrics: str = ""
 
 
-async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.Event) -> None:
-    """Run a development venue until ``stop`` is set. Raises what stopped it otherwise."""
-    clock, tls = SystemClock(), _tls_of(options)
+async def serve(
+    options: Options,
+    ready: Callable[[Ready], None],
+    stop: asyncio.Event,
+    watch: Callable[[Venue, gateway.Gateway, Feed], None] = lambda _venue, _gateway, _feed: None,
+) -> None:
+    """Run a development venue until ``stop`` is set. ``watch`` is shown its parts. Raises what stopped it otherwise."""
+    clock, tls = SystemClock(), tls_of(options.certificate, options.private_key)
     chosen: dict[str, Any] = {"taker_delay_ns": options.taker_delay_ns, "storage": options.storage}
     chosen["rebuild_history"] = options.rebuild_history
     settings = Settings(options.journal, DEV_TERMS, clock, options.url, **chosen)
@@ -126,8 +132,10 @@ async def serve(options: Options, ready: Callable[[Ready], None], stop: asyncio.
                 tasks.create_task(again(partial(look_at_bond, venue), LISTING_S), name="bond"),
             ]
             _hear_operator(venue, tasks)
+            watch(venue, door, feed)
             ready(await _ready(venue, options, door.url, owners))
             await stop.wait()
+            await drain(venue, door, options.leave_s)
             for task in running:
                 task.cancel()
         await leave(venue, controls, options.leave_s)
@@ -143,15 +151,15 @@ class CertificateError(Exception):
     """The certificate or its key cannot be used."""
 
 
-def _tls_of(options: Options) -> ssl.SSLContext | None:
+def tls_of(certificate: Path | None, private_key: Path | None) -> ssl.SSLContext | None:
     """What the port encrypts with, if it is to. Raises CertificateError."""
-    if options.certificate is None or options.private_key is None:
+    if certificate is None or private_key is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
-        context.load_cert_chain(options.certificate, options.private_key)
+        context.load_cert_chain(certificate, private_key)
     except (OSError, ssl.SSLError) as error:
-        raise CertificateError(f"{options.certificate}: {error}") from error
+        raise CertificateError(f"{certificate}: {error}") from error
     return context
 
 
@@ -214,7 +222,18 @@ async def _settle(venue: Venue) -> None:
     try:
         await again(venue.settler.step, LOOK_S)
     except BatchRefusedByContract as error:
+        venue.meters.settlement_stopped = True
         _log.critical("settlement_stopped", error=str(error))
+
+
+async def drain(venue: Venue, door: gateway.Gateway, most_s: float) -> None:
+    """Take no new order, answer what was asked, part from everybody. Whoever does not read is not waited for."""
+    try:
+        async with asyncio.timeout(most_s):
+            await venue.sequencer.drain()
+            await door.part()
+    except TimeoutError:
+        _log.warning("drained_in_part", connections=len(door.connections), messages=venue.sequencer.waiting)
 
 
 async def leave(venue: Venue, controls: DevControls, leave_s: float = LEAVE_S) -> None:

@@ -22,6 +22,7 @@ from exchange.shell.clock import Clock
 from exchange.shell.contract import Contract
 from exchange.shell.deploy import Contracts
 from exchange.shell.feeds import chain_round
+from exchange.shell.meters import Meters
 from exchange.shell.sender import Sender, Ticket, TransactionFailed
 from exchange.shell.sequencer import Sequencer
 from exchange.signing import (
@@ -229,13 +230,20 @@ class Settler:
     """Sends jobs one after another; ``step`` is one look, so that whoever owns time decides how often."""
 
     def __init__(
-        self, sequencer: Sequencer, contracts: Contracts, sender: Sender, clock: Clock, operator_key: bytes
+        self,
+        sequencer: Sequencer,
+        contracts: Contracts,
+        sender: Sender,
+        clock: Clock,
+        operator_key: bytes,
+        meters: Meters | None = None,
     ) -> None:
         self._sequencer = sequencer
         self._contracts = contracts
         self._sender = sender
         self._clock = clock
         self._key = operator_key
+        self._meters = meters or Meters()
         self._deadline_s = contracts.deployment.terms.max_round_age_s
         self._sent: dict[tuple[int, ...], Ticket] = {}
         self._refused: tuple[int, ...] | None = None  # the batch that was refused last
@@ -326,10 +334,12 @@ class Settler:
         try:
             ticket = await self._sender.submit(contract.address, contract.encode(name, *args))
             self._sent[key] = ticket
-            await self._sender.included(ticket)
+            receipt = await self._sender.included(ticket)
+            self._meters.included(name, receipt.gas_used, is_batch=key[1] == BATCH)
         except (Reverted, TransactionFailed) as error:
             if error.reason == _ALREADY_DONE[name]:
                 return True
+            self._meters.contracts_refused[name] += 1
             _log.error("contract_refused", call=name, reason=error.reason, job=key)
             if key[1] != BATCH or not await self._is_believed(key):
                 return False

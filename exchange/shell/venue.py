@@ -36,6 +36,7 @@ from exchange.shell.feeds import Maker, check
 from exchange.shell.gateway import Gateway
 from exchange.shell.historian import Historian, path_of, writing
 from exchange.shell.keys import dev_key, require_dev_chain
+from exchange.shell.meters import Meters
 from exchange.shell.observer import observations, seats_in
 from exchange.shell.rpc import RpcChain
 from exchange.shell.sender import Sender
@@ -113,8 +114,10 @@ class Venue:
         clock: Clock,
         desk: Desk,
         seen: c.ObserveBlock | None,
+        meters: Meters,
     ) -> None:
         """``seen`` is the last block whose facts the journal holds; the chain must still hold it."""
+        self.meters = meters
         self.chain = chain
         self.desk = desk
         self.contracts = contracts
@@ -296,7 +299,7 @@ class Venue:
         settings = edge or gateway.Settings()
         settings = msgspec.structs.replace(settings, limits=limits) if limits is not None else settings
         publisher, hub = self.desk
-        where: dict[str, Any] = {"host": host, "port": port, "tls": tls}
+        where: dict[str, Any] = {"host": host, "port": port, "tls": tls, "meters": self.meters}
         return Gateway(publisher, self.sequencer, hub, clock=self.clock, settings=settings, **where)
 
     # -- prices -------------------------------------------------------------------------------------------------------
@@ -422,7 +425,10 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
         require_dev_chain(chain.chain_id)
         sender = Sender(chain, keys.operator)
         deployment = await _deployment(settings, chain, controls, sender, keys, booted.state.config)
-        writer = await stack.enter_async_context(Writer(store, codec.SCHEMA_FP, wall_ns=settings.clock.now_ns))
+        meters = Meters()
+        wall_ns, committed = settings.clock.now_ns, meters.committed
+        writer = Writer(store, codec.SCHEMA_FP, committed=committed, wall_ns=wall_ns)
+        await stack.enter_async_context(writer)
         contracts = Contracts(chain, deployment)
         await _require_history(contracts, booted.state.mirror.action_id)
         keeper = Keeper(snapshots, historian.flush)
@@ -447,10 +453,11 @@ async def open_venue(settings: Settings) -> AsyncIterator[tuple[Venue, DevContro
             tap=tap,
             publish=partial(_publish, historian, hub),
             keeper=keeper,
+            meters=meters,
         )
-        settler = Settler(sequencer, contracts, sender, settings.clock, keys.operator)
+        settler = Settler(sequencer, contracts, sender, settings.clock, keys.operator, meters)
         desk, seen = Desk(publisher, hub), booted.state.block
-        venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock, desk, seen)
+        venue = Venue(chain, contracts, sequencer, settler, sender, settings.clock, desk, seen, meters)
         await stack.enter_async_context(sequencing(sequencer))
         if booted.state.config is None:
             await venue.apply(deployment.configure(settings.venue))
