@@ -20,14 +20,16 @@ from exchange.session.elsewhere import CHANNELS_ELSEWHERE, ELSEWHERE
 from exchange.session.methods import LOGINS, METHODS, ON_SOCKET, PRIVATE, PUBLIC, SIGNED
 from exchange.session.public import VERSION
 from exchange.session.reading import reads_of
+from exchange.session.results import RESULTS, inline_schema_of, schema_of
 from exchange.session.session import Session
+from exchange.session.shapes import OBJECTS
 
 HEAD: Final = """# The dialect, name by name
 
 Every method and channel of the dialect, and ours (`x_`), with where it stands. This page is written by
 `python -m exchange.session.reference DIALECT.md`, from what the venue answers with, and so are
-[openrpc.json](openrpc.json) (what each method reads, errors) and [asyncapi.json](asyncapi.json) (channels). What they
-mean: [API](API.md).
+[openrpc.json](openrpc.json) (what each method reads and answers with, errors) and
+[asyncapi.json](asyncapi.json) (channels). What they mean: [API](API.md).
 
 `here`: answered. `signer`: the venue wants it signed, and [the signer](SIGNER.md) does that for clients that do not.
 Anything else is why it answers `10033 not_implemented`.
@@ -90,12 +92,15 @@ def handler_of(method: str) -> Callable[..., Any] | None:
 
 
 def openrpc() -> dict[str, Any]:
-    """The OpenRPC document: every method, what it reads, and all errors there are."""
+    """The OpenRPC document: every method, what it reads and answers with, and all errors there are."""
     return {
         "openrpc": "1.3.2",
         "info": {"title": "Verbatim", "version": VERSION},
         "methods": [_method(name) for name in sorted(METHODS)],
-        "components": {"errors": {code.value[1]: _error(*code.value) for code in Code}},
+        "components": {
+            "errors": {code.value[1]: _error(*code.value) for code in Code},
+            "schemas": {name: inline_schema_of(shape) for name, shape in OBJECTS.items()},
+        },
     }
 
 
@@ -105,7 +110,7 @@ def _method(name: str) -> dict[str, Any]:
         "name": name,
         "paramStructure": "by-name",
         "params": [],
-        "result": {"name": "result", "schema": True},
+        "result": {"name": "result", "schema": schema_of(RESULTS[name])},
         "x-transport": "websocket" if name in ON_SOCKET else "any",
         "x-login": name.startswith("private/"),
         "x-signed": name in SIGNED,

@@ -20,6 +20,7 @@ from exchange.session.methods import METHODS
 from exchange.shell.client import Client, Refused
 from exchange.shell.client_rfqs import Rfqs
 from exchange.shell.wallet import Quote, block_params, sign_block, sign_login
+from tests.dialect.answers import fault_of
 from tests.dialect.oracle import COPY, faults, schema
 
 from .conftest import OPERATOR_KEY, key_of
@@ -259,6 +260,7 @@ async def test_every_reply_of_every_method_is_as_the_dialect_says(heard):
     assert sorted({method for method, _ in heard}) == sorted(METHODS)
     wrong = [f"{method} {fault}" for method, result in heard for fault in _faults(method, result)]
     assert wrong == []
+    assert [f"{method} {fault}" for method, result in heard if (fault := fault_of(method, result))] == []
 
 
 @pytest.mark.usefixtures("heard")

@@ -22,6 +22,7 @@ from exchange.publisher import Notification, Publisher
 from exchange.session import Limits, Read, Reply, Session, Several, Submit, Subscribe, Tokens, Unsubscribe
 from exchange.session.limits import UNLIMITED
 from exchange.shell.wallet import Nonces, exact_price, exact_qty, sign_login, sign_order
+from tests.dialect.answers import fault_of
 
 T0 = 1_786_910_400  # 2026-08-16 20:00 UTC
 EXPIRY_S = T0 + 12 * 3_600  # 2026-08-17 08:00 UTC
@@ -130,7 +131,10 @@ class Trader:
         return json.loads(complete(self.venue, self.session.receive(text, self.venue.time_ns)))
 
     def call(self, method: str, **params: object) -> dict[str, Any]:
-        return self.send({"jsonrpc": "2.0", "id": next(self.ids), "method": method, "params": params})
+        reply = self.send({"jsonrpc": "2.0", "id": next(self.ids), "method": method, "params": params})
+        if "result" in reply:
+            assert fault_of(method.removeprefix("/"), reply["result"]) == "", (method, reply["result"])
+        return reply
 
     def ask(self, method: str, **params: object) -> Any:
         reply = self.call(method, **params)

@@ -1,5 +1,6 @@
 """Every method and channel of the dialect is here, or says why it is not; the page that lists them is the code's. # M50"""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,16 @@ from exchange.session.methods import METHODS, SIGNED
 from exchange.session.reading import reads_of
 from exchange.session.reference import asyncapi, documents, openrpc
 from exchange.session.requests import Params, Request
+from exchange.session.results import RESULTS
+from exchange.session.shapes import OBJECTS
+from tests.dialect.answers import fault_of
 from tests.dialect.oracle import faults, names
 
 from .conftest import CALL, complete
 from .test_session_scopes import NEEDS
 
 SUBSCRIBING = {f"{scope}/{name}" for scope in ("public", "private") for name in ("subscribe", "unsubscribe")}
+REFERENCE = re.compile(r"#/components/schemas/(\w+)")
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 WORDS = {
     "instrument_name": CALL,
@@ -95,6 +100,29 @@ def test_reading_finds_what_is_inside_apart():
     assert {"quotes", "mmp_group", "quote_id", "authorization", "detailed", "x_whole"} <= set(reads.whole)
     assert {"instrument_name", "bid", "amount", "x_delta", "nonce"} <= set(reads.inner)
     assert "bid" not in reads.whole
+
+
+def test_every_method_says_what_it_answers_with():
+    assert list(RESULTS) == list(METHODS)
+    told = {name for method in openrpc()["methods"] for name in REFERENCE.findall(str(method["result"]))}
+    inside = {name for shape in openrpc()["components"]["schemas"].values() for name in REFERENCE.findall(str(shape))}
+    assert told | inside == set(OBJECTS)
+
+
+@pytest.mark.parametrize(
+    ("method", "result"),
+    [
+        ("public/test", {}),
+        ("public/test", {"version": 1}),
+        ("public/test", {"version": "1", "more": 1}),
+        ("private/get_positions", [{}]),
+        ("private/cancel_all", "two"),
+        ("public/get_block_rfq_trades", {"block_rfqs": [], "continuation": 3}),
+        ("private/get_subaccounts", None),
+    ],
+)
+def test_an_answer_that_is_not_as_said_is_noticed(method, result):
+    assert fault_of(method, result)
 
 
 def test_the_committed_copy_notices():
