@@ -23,6 +23,7 @@ from exchange.core.units import NANOS_PER_SECOND, QTY_ONE, USDC_ONE, Price, Seco
 from exchange.demo import opening
 from exchange.demo.ground import Taken, fresh
 from exchange.demo.market import SETUP_S, Happening, Market, Minute
+from exchange.demo.pooled import MONEY, DayPool
 from exchange.demo.story import Result, Story, Ticker, usdc
 from exchange.demo.tally import Tally
 from exchange.demo.traders import LOT, TICK, Maker, Quote, Taker, Trader, above, on_tick, requote
@@ -96,6 +97,7 @@ class _Demo:
     owners: list[Owner]
     makers: list[Maker]
     takers: list[Taker]
+    pool: DayPool
 
     def __init__(self, options: Options, journal: Path, story: Story) -> None:
         self.options = options
@@ -139,9 +141,12 @@ class _Demo:
         await self.venue.apply(opening.RULES)
         await self.venue.list_expiry(devmarket.UNDERLYING, self.market.expiry_s, self.market.series)
         self.owners = await devmarket.endow(self.venue, self.controls, keys, DEPOSIT)
+        self.pool = await DayPool.open(self.venue, self.controls)
+        self.tally.pool = self.pool.account
         self.story.say(
             f"{len(self.market.series)} series listed, {len(keys)} wallets deposited {usdc(len(keys) * DEPOSIT)} USDC"
         )
+        self.story.say(f"a pool founded on chain, with {usdc(MONEY)} USDC of its provider")
 
     @contextlib.asynccontextmanager
     async def _connected(self) -> AsyncIterator[Subscription]:
@@ -231,8 +236,20 @@ class _Demo:
                 await trader.log_in()
         if since_s % REQUOTE_S == 0 and seconds_of(minute.time_ns) < self.market.expiry_s:
             await self._quote_everything()
+            await self._quote_the_pool()
         ticker.show(minute.time_ns, self.market.spot, self.tally)
         await self._keep_pace(since_s)
+
+    async def _quote_the_pool(self) -> None:
+        """The pool answers this round, and somebody buys what it asks least for near the spot."""
+        await self.pool.quote()
+        near = min(range(len(self.market.series)), key=lambda at: abs(self.market.series[at].strike - self.market.spot))
+        taker, name = self.chance.choice(self.takers), self.market.names[near]
+        await self.pool.be_visited(taker, await self._series_of(name), name, self.makers)
+
+    async def _series_of(self, name: str) -> int:
+        by_series = await self.venue.sequencer.read(lambda _: dict(self.venue.desk.publisher.by_series))
+        return next(series for series, named in by_series.items() if named.name == name)
 
     def _traders(self) -> list[Trader]:
         return [*self.makers, *self.takers]
@@ -279,6 +296,7 @@ class _Demo:
         self.clock.move_to(wanted.time_ns)
         self.market.learn(row)
         price = max(on_tick(wanted.price), TICK)
+        await self.pool.make_way(await self._series_of(wanted.name))
         await requote(self.makers, wanted.name, self._around(wanted, price))
         taker = self.chance.choice(self.takers)
         placed = await taker.take(wanted, price, wanted.qty)
@@ -326,19 +344,25 @@ class _Demo:
         with self.story.busy("traders withdraw"):
             for owner in self.owners:
                 await owner.request_withdrawal(await owner.cash_on_chain())
+            await self.pool.end()
             await devmarket.until_final(self.venue, self.controls)
             head = await self.venue.chain.block("latest")
             await self.controls.set_next_block_time(head.time_s + TERMS.settlement_window_s + 1)
             await self.controls.mine(1)
             for owner in self.owners:
                 await owner.finalise_withdrawal()
+            left = await self.pool.pay_out()
             await devmarket.until_final(self.venue, self.controls)
         contracts = self.venue.contracts
         held = int(await contracts.usdc.call("balanceOf", contracts.vault.address))
         treasury = int(await contracts.clearing.call("cash_of", 0))
         paid = sum([await owner.tokens() for owner in self.owners])
-        if held != treasury or held + paid != len(self.owners) * DEPOSIT:
+        if held != treasury or held + paid + sum(left) != len(self.owners) * DEPOSIT + MONEY:
             raise DemoFailed(f"the vault holds {held}, the treasury owns {treasury}, {paid} was paid out")
+        self.story.say(
+            f"the pool filled {self.tally.pool_fills} times, {self.tally.pool_volume / QTY_ONE:g} contracts; "
+            f"its provider withdrew {usdc(left.paid)} USDC for {usdc(MONEY)}"
+        )
         self.story.say(f"{len(self.owners)} wallets withdrew {usdc(paid)} USDC; the vault holds the fees alone")
         return treasury
 
@@ -360,6 +384,7 @@ class _Demo:
             replay_ok=bool(replayed.get("ok")),
             reconcile_ok=bool(reconciled.get("ok")) and bool(reconciled.get("settled")),
             journal=str(self.journal),
+            pool_fills=self.tally.pool_fills,
         )
         self.story.conclude(result, self.tally, delivery_price(), treasury, chain)
         return result

@@ -28,6 +28,7 @@ class Result(msgspec.Struct, frozen=True):
     replay_ok: bool
     reconcile_ok: bool
     journal: str
+    pool_fills: int = 0
 
     @property
     def ok(self) -> bool:

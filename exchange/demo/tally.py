@@ -3,6 +3,7 @@
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.state import State
+from exchange.core.units import Qty
 from exchange.publisher.notes import Outcome
 
 
@@ -18,6 +19,9 @@ class Tally:
         self.batches = 0
         self.settled_trades = 0
         self.gas = 0
+        self.pool = 0  # the account of the pool, once there is one
+        self.pool_fills = 0
+        self.pool_volume: Qty = 0
         self._sizes: dict[int, int] = {}
 
     @property
@@ -25,7 +29,7 @@ class Tally:
         """Gas of the settled batches over their trades, rounded up; 0 before the first."""
         return -(-self.gas // self.settled_trades) if self.settled_trades else 0
 
-    def tap(self, _state: State, outcome: Outcome) -> None:
+    def tap(self, state: State, outcome: Outcome) -> None:
         """Count one record."""
         for event in outcome.events:
             match event:
@@ -33,6 +37,9 @@ class Tally:
                     self.orders += 1
                 case e.Traded():
                     self.trades += 1
+                    trade = state.trades[event.trade_id]
+                    if self.pool and trade.maker_account == self.pool:
+                        self.pool_fills, self.pool_volume = self.pool_fills + 1, self.pool_volume + trade.qty
                 case e.Cancelled():
                     self.cancels += 1
                 case e.Rejected():

@@ -35,6 +35,7 @@ async def test_the_demonstration_trades_settles_replays_and_reconciles(tmp_path:
     assert told["settlement_price"] == pytest.approx(63_486.06, rel=0.001)
     assert delivery_price() == 63_486_060_000
     assert 0 < told["gas_per_trade"] < 100_000
+    assert told["pool_fills"] > 0
     assert told["journal"] == str(journal)
     assert journal.exists()
 
