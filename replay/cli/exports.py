@@ -27,6 +27,9 @@ def add_to(commands: Any) -> None:
         "--format", type=_formats, default=FORMATS[:2], metavar="LIST", help="of parquet, csv, ndjson (ndjson,csv)"
     )
     command.add_argument("--key", type=Path, metavar="FILE", help="sign the manifest with the private key in this file")
+    command.add_argument("--identities", type=Path, metavar="STORE", help="write file P too, from this store")
+    command.add_argument("--identities-key", type=Path, metavar="FILE", help="the key of that store")
+    command.add_argument("--persons-key", type=Path, metavar="FILE", help="the key that file P is sealed with")
     command.add_argument("--journal", type=Path, help="validate: compare with what this journal gives, both ways")
     command.set_defaults(refuse=command.error)
 
@@ -74,12 +77,27 @@ def _key(path: Path | None) -> bytes | None:
 def _export(options: argparse.Namespace, journal: Path) -> int:
     from replay.export.package import export  # noqa: PLC0415 - the other commands do without
 
-    key = _key(options.key)
+    key, persons = _key(options.key), _persons(options)
     total = open_source(journal).last_seq
     with terminal.progress(total, not options.json) as progress:
-        manifest = export(journal, options.day, options.out, formats=options.format, key=key, progress=progress)
+        manifest = export(
+            journal, options.day, options.out, formats=options.format, key=key, persons=persons, progress=progress
+        )
     emit(options, {"ok": True, "out": str(options.out), "manifest": manifest}, lambda: _lines(options.out, manifest))
     return CLEAN
+
+
+def _persons(options: argparse.Namespace) -> Any:
+    """Where file P comes from, if it is asked for. Raises CannotRun."""
+    asked = (options.identities, options.identities_key, options.persons_key)
+    if not any(asked):
+        return None
+    if not all(asked):
+        raise CannotRun("file P needs all of --identities, --identities-key and --persons-key")
+    from replay.export.package import Persons  # noqa: PLC0415 - as above
+    from replay.identities import Store, read_key  # noqa: PLC0415 - needs cryptography
+
+    return Persons(Store(options.identities, read_key(options.identities_key)), read_key(options.persons_key))
 
 
 def _lines(out: Path, manifest: Any) -> list[str]:
@@ -97,9 +115,14 @@ def _lines(out: Path, manifest: Any) -> list[str]:
 def _validate(options: argparse.Namespace, folder: Path) -> int:
     from replay.export.checks.validate import validate  # noqa: PLC0415 - as above
 
+    persons_key = None
+    if options.persons_key is not None:
+        from replay.identities import read_key  # noqa: PLC0415 - needs cryptography
+
+        persons_key = read_key(options.persons_key)
     total = open_source(options.journal).last_seq if options.journal is not None else 0
     with terminal.progress(total, not options.json) as progress:
-        report = validate(folder, options.journal, progress)
+        report = validate(folder, options.journal, progress, persons_key)
     emit(options, {"ok": report.ok, **msgspec.structs.asdict(report)}, lambda: _verdict(report))
     return CLEAN if report.ok else FOUND
 

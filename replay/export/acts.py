@@ -11,6 +11,7 @@ import msgspec
 from exchange.core import commands as c
 from exchange.core import events as e
 from exchange.core.state import State
+from exchange.core.state_types import Identity
 from journal.record import leaf_hash
 from replay.engine import Step
 from replay.export import texts
@@ -60,6 +61,7 @@ CORRECTIONS: Final = Table(
 )
 PROCESS: Final = "venue process"
 SCOPE_NAMES: Final = {c.VENUE: "VENUE", c.UNDERLYING: "UNDERLYING", c.EXPIRY: "EXPIRY", c.SERIES: "SERIES"}
+ROLE_NAMES: Final = {c.SUBMITTER: "submitter", c.CLIENT: "client", c.DECISION: "decision", c.EXECUTION: "execution"}
 ADMIN_KINDS: Final = (
     c.Configure,
     c.ListUnderlying,
@@ -147,6 +149,14 @@ def correction_row(step: Step, state: State) -> Row | None:
         wrong = state.references[command.scope, command.subject, command.field][-2]
         row |= {"corrects": wrong.seq, "was": wrong.value, "was_told": texts.moment(wrong.time_ns)}
     return row
+
+
+def committed(step: Step, state: State) -> list[Identity]:
+    """The commitment that a record made."""
+    command = step.command.operation if isinstance(step.command, c.Operate) else step.command
+    if not isinstance(command, c.CommitIdentity) or not _is_applied(step):
+        return []
+    return [state.identities[command.account, command.role]]
 
 
 def _is_applied(step: Step) -> bool:

@@ -18,6 +18,7 @@ from exchange.core.events import BatchSealed
 from exchange.core.images import digest
 from exchange.core.legs import Legs
 from exchange.core.state import State
+from exchange.core.state_types import Identity
 from journal.merkle import Tree
 from journal.record import Frame, Record, encode_record, leaf_hash
 from replay.engine import Replayer, Step
@@ -93,6 +94,7 @@ class Told(NamedTuple):
     state: State
     digest: str
     range: Range
+    identities: list[Identity]
 
 
 class Walk:
@@ -107,6 +109,7 @@ class Walk:
         self._prices, self._money = market.Prices(), money.Settlement()
         self._sentinel = watch.Sentinel()
         self._tree, self._range = Tree(), Range()
+        self._identities: list[Identity] = []
         self._begun = False
 
     def through(self, path: Path, progress: Progress | None) -> Told:
@@ -120,7 +123,7 @@ class Walk:
         if not self._begun:
             raise CannotRun(f"the journal has no record of {self._day}")
         self._end()
-        return Told(self._day, self._replayer.state, digest(self._replayer.state).hex(), self._range)
+        return Told(self._day, self._replayer.state, digest(self._replayer.state).hex(), self._range, self._identities)
 
     def _take_frame(self, frame: Frame) -> bool:
         """Whether the day goes on after this frame."""
@@ -159,6 +162,7 @@ class Walk:
         self._emit(acts.CLOCK, step, filter(None, (acts.clock_row(step),)))
         self._emit(acts.CORRECTIONS, step, filter(None, (acts.correction_row(step, state),)))
         self._emit(acts.JOURNAL, step, (acts.journal_row(step, raw, frame_no),))
+        self._identities += acts.committed(step, state)
         self._note_batches(step)
 
     def _emit(self, table: Table, step: Step, found: Iterable[Row]) -> None:
@@ -187,6 +191,7 @@ class Walk:
     def _begin(self, record: Record) -> None:
         """The day begins with this record; what there is before it is what the day before left."""
         self._begun = True
+        self._identities = list(self._replayer.state.identities.values())
         tree, range_ = self._tree, self._range
         range_.before, range_.root_before = tree.size, tree.root().hex()
         range_.frontier = [node.hex() for node in tree.frontier]

@@ -16,6 +16,7 @@ from replay.findings import CannotRun
 MANIFEST: Final = "00_manifest.json"
 SIGNATURE: Final = "00_manifest.sig"
 VALIDATION: Final = "16_validation.json"
+PERSONS: Final = "P_persons.restricted"
 LAYOUT: Final = 2
 """Grows whenever the same journal gives other bytes than before."""
 SCHEME: Final = "secp256k1 over SHA-256 of the manifest, r s v"

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from datetime import date
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from exchange.core.legs import Legs
+from exchange.core.state_types import Identity
 from replay.export import auth113, cat, rows
 from replay.export.checks.validate import validation_of
 from replay.export.day import LINES_ONLY, TABLES, Taker, walk
@@ -30,6 +31,16 @@ from replay.export.manifest import (
 from replay.export.tables import FORMATS, Row, Table, Writer, pyarrow_version
 from replay.findings import CannotRun
 from replay.frames import Progress
+
+if TYPE_CHECKING:
+    from replay.identities import Store
+
+
+class Persons(NamedTuple):
+    """Where names are, and the key that file P is sealed with."""
+
+    store: "Store"
+    key: bytes
 
 
 class _Files(Taker):
@@ -68,11 +79,12 @@ def export(
     *,
     formats: Sequence[str] = ("ndjson",),
     key: bytes | None = None,
+    persons: Persons | None = None,
     progress: Progress | None = None,
 ) -> Manifest:
-    """Write the folder of a day to ``out``, which must not exist or be empty. Raises CannotRun, Diverged.
+    """Write the folder of a day to ``out``, which must not exist or be empty; with ``persons`` file P too.
 
-    It is written beside its place first: a folder at ``out`` is a whole one.
+    It is written beside its place first: a folder at ``out`` is a whole one. Raises CannotRun, Diverged.
     """
     if "parquet" in formats and pyarrow_version() is None:
         raise CannotRun("Parquet needs pyarrow: install verbatim-exchange[export]")
@@ -82,8 +94,12 @@ def export(
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     try:
-        manifest = _fill(journal, day, partial, formats, key, progress)
+        manifest, identities = _fill(journal, day, partial, formats, key, progress)
         (partial / VALIDATION).write_bytes(validation_of(partial))
+        if persons is not None:
+            from replay.export.persons import rows_of, write_persons  # noqa: PLC0415 - needs cryptography
+
+            write_persons(partial, rows_of(identities, persons.store), persons.key)
         if out.exists():
             out.rmdir()
         partial.rename(out)
@@ -94,7 +110,7 @@ def export(
 
 def _fill(
     journal: Path, day: date, partial: Path, formats: Sequence[str], key: bytes | None, progress: Progress | None
-) -> Manifest:
+) -> tuple[Manifest, list[Identity]]:
     formats = [name for name in FORMATS if name in formats]
     files = _Files(partial, day, formats)
     try:
@@ -106,7 +122,7 @@ def _fill(
     (partial / MANIFEST).write_bytes(data)
     if key is not None:
         (partial / SIGNATURE).write_bytes(canonical(_sign(key, data)))
-    return manifest
+    return manifest, told.identities
 
 
 def _entries(directory: Path, writers: dict[str, Writer]) -> list[Entry]:

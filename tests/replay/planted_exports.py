@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 from replay.export.checks.findings import Code
 from replay.export.checks.validate import validation_of
 from replay.export.manifest import MANIFEST, SIGNATURE, VALIDATION, canonical, read_manifest
+from replay.export.persons import read_persons, write_persons
 from replay.export.tables import line_of
+from replay.identities import Facts
 
 ORDERS, MICA, TRADES = "02_orders_rts24", "03_orders_mica416", "05_trades"
 CHAIN, ORACLE, MARGIN, BREAKS = "04_onchain_mica416_t3", "08_oracle", "09_margin_liquidation", "10_recon_breaks"
@@ -171,6 +173,27 @@ def clean_bill(folder: Folder) -> None:
     (folder.path / VALIDATION).write_bytes(kept)
 
 
+PERSONS_KEY = b"p" * 32
+
+
+def persons(folder: Folder, change: Callable[[list[Any]], list[Any]]) -> None:
+    """File P is sealed anew over other rows."""
+    write_persons(folder.path, change(read_persons(folder.path, PERSONS_KEY)), PERSONS_KEY)
+
+
+def named(rows: list[Any]) -> list[Any]:
+    """Somebody is said to be behind the first commitment, with a salt that does not show it."""
+    facts = Facts(name="Ada Lovelace")
+    rows[0].state, rows[0].facts, rows[0].identity, rows[0].salt = "KNOWN", facts, facts.text(), "00" * 32
+    return rows
+
+
+def remembered(rows: list[Any]) -> list[Any]:
+    """Somebody is erased, and still told of."""
+    rows[0].state, rows[0].facts = "ERASED", Facts(name="Ada Lovelace")
+    return rows
+
+
 def is_case(row: Row) -> bool:
     return row["kind"] == "CASE"
 
@@ -296,6 +319,13 @@ PLANTS = [
     Plant("a clean bill", Code.VALIDATION_DIFFERS, clean_bill, reseal=False),
     Plant("another folder's validation", Code.VALIDATION_DIFFERS, lambda f: (f.path / VALIDATION).write_text("{}"), reseal=False),
     Plant("no validation", Code.FILE_MISSING, lambda f: (f.path / VALIDATION).unlink(), reseal=False),
+    # persons
+    Plant("persons sealed with another key", Code.PERSONS_SEALED, lambda f: write_persons(f.path, read_persons(f.path, PERSONS_KEY), b"q" * 32), reseal=False),
+    Plant("persons of another manifest", Code.PERSONS_SEALED, lambda f: f.manifest(lambda m: setattr(m, "venue", "another")), reseal=False),
+    Plant("somebody else is named", Code.PERSON_WRONG, lambda f: persons(f, named), reseal=False),
+    Plant("the erased are remembered", Code.PERSON_WRONG, lambda f: persons(f, remembered), reseal=False),
+    Plant("nobody is named", Code.PERSON_MISSING, lambda f: persons(f, lambda _: []), reseal=False),
+    Plant("one commitment is kept back", Code.PERSON_MISSING, lambda f: persons(f, lambda rows: rows[:-1]), reseal=False, journal=True),
     # tampering
     Plant("somebody else's signature", Code.SIGNATURE, forge_signature, reseal=False),
     Plant("another manifest was signed", Code.SIGNATURE, change_signed, reseal=False),

@@ -6,14 +6,16 @@ from datetime import date
 from pathlib import Path
 
 import pytest
-from planted_exports import PLANTS, copy_of
+from planted_exports import PERSONS_KEY, PLANTS, copy_of
 
+from exchange.core import commands as c
 from replay.__main__ import main
 from replay.export.checks.findings import MEANINGS, Code
 from replay.export.checks.formats import fits, is_isin, is_lei
 from replay.export.checks.validate import validate
-from replay.export.package import export
+from replay.export.package import Persons, export
 from replay.findings import CannotRun
+from replay.identities import Facts, Store, make_store
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = ROOT / "tests" / "golden" / "venue.journal"
@@ -25,7 +27,11 @@ def day(golden, make_sample, tmp_path_factory):
     """A small day, and its journal."""
     sample = make_sample(golden.Story(seed=11, steps=120, signed=False, digest_every=50).tell())
     out = tmp_path_factory.mktemp("export") / "day"
-    export(sample.path, DAY, out, key=b"k" * 32)
+    folder = out.with_name("store")
+    make_store(folder)
+    store = Store(folder, b"s" * 32)
+    store.add(Facts(name="Ada Lovelace"), 1, c.CLIENT)  # nobody of this journal: its commitments are of others
+    export(sample.path, DAY, out, key=b"k" * 32, persons=Persons(store, PERSONS_KEY))
     return out, sample.path
 
 
@@ -47,7 +53,7 @@ def test_one_form_is_enough(day, tmp_path, form):
 
 
 def test_the_small_day_is_clean(day):
-    assert validate(*day).by_code == {}
+    assert validate(*day, persons_key=PERSONS_KEY).by_code == {}
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=lambda plant: plant.name)
@@ -56,13 +62,13 @@ def test_what_is_planted_is_found(day, tmp_path, plant):
     plant.plot(folder)
     if plant.reseal:
         folder.reseal()
-    report = validate(folder.path, day[1] if plant.journal else None)
+    report = validate(folder.path, day[1] if plant.journal else None, persons_key=PERSONS_KEY)
     assert plant.code in report.by_code, report.by_code
     found = [finding for finding in report.findings if finding.code == plant.code]
     assert all(MEANINGS[plant.code] in finding.sentence for finding in found)
     about_rows = [finding for finding in found if finding.jseq]
     assert all(finding.row["jseq"] == finding.jseq for finding in about_rows)
-    assert about_rows or plant.code[0] in "FTRV" or found[0].file.startswith(("02_orders_auth113", "06_cat"))
+    assert about_rows or plant.code[0] in "FTRVP" or found[0].file.startswith(("02_orders_auth113", "06_cat"))
 
 
 def test_sixty_plants_of_every_kind():

@@ -19,7 +19,7 @@ from journal.merkle import Tree
 from journal.record import decode_record, leaf_hash
 from replay.export import auth113, cat
 from replay.export.checks.findings import Code, Finding, of_file, of_row
-from replay.export.manifest import MANIFEST, SIGNATURE, VALIDATION, Manifest, Signature, digest_of
+from replay.export.manifest import MANIFEST, PERSONS, SIGNATURE, VALIDATION, Manifest, Signature, digest_of
 from replay.export.tables import Cell, Row
 
 _LEG: Final = "x"
@@ -37,7 +37,7 @@ def inventory(directory: Path, manifest: Manifest) -> Iterator[Finding]:
             yield of_file(Code.FILE_LENGTH, entry.name, f"{path.stat().st_size} and {entry.bytes} bytes")
         if digest_of(path) != entry.sha256:
             yield of_file(Code.HASH, entry.name)
-    for name in sorted(there.keys() - {MANIFEST, SIGNATURE, VALIDATION}):
+    for name in sorted(there.keys() - {MANIFEST, SIGNATURE, VALIDATION, PERSONS}):
         yield of_file(Code.FILE_SURPLUS, name)
 
 

@@ -11,7 +11,7 @@ SHOWN: Final = 8
 
 
 class Code(StrEnum):
-    """What is wrong. The letter says where: file, field, cross-field, key, link, replay, tampering, validation."""
+    """What is wrong. The letter says where: file, field, cross-field, key, link, replay, tampering, file 16, file P."""
 
     FILE_MISSING = "F101"
     FILE_SURPLUS = "F102"
@@ -72,6 +72,9 @@ class Code(StrEnum):
     ANCHOR = "T705"
     RECORD_GAP = "T706"
     VALIDATION_DIFFERS = "V801"
+    PERSONS_SEALED = "P901"
+    PERSON_WRONG = "P902"
+    PERSON_MISSING = "P903"
 
 
 MEANINGS: Final[dict[Code, str]] = {
@@ -134,6 +137,9 @@ MEANINGS: Final[dict[Code, str]] = {
     Code.ANCHOR: "the root at a batch is not that of the records",
     Code.RECORD_GAP: "the slice of the journal leaves out a record",
     Code.VALIDATION_DIFFERS: "the validation in the folder says something else than validating it",
+    Code.PERSONS_SEALED: "the persons do not open with this key and this manifest",
+    Code.PERSON_WRONG: "a person is not the one that was committed to, or something is told of one who is erased",
+    Code.PERSON_MISSING: "the persons are not those of the commitments in orders and journal",
 }
 
 

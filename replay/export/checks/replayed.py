@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from exchange.core.legs import Legs
+from exchange.core.state_types import Identity
 from replay.export.checks.findings import Code, Finding, of_file, of_row
 from replay.export.day import TABLES, Taker, walk
 from replay.export.manifest import MANIFEST, Manifest, manifest_of
@@ -78,11 +79,12 @@ def _key(row: Row) -> tuple[int, int]:
 
 def compare(
     journal: Path, manifest: Manifest, rows: dict[str, Iterator[Row]], progress: Progress | None
-) -> list[Finding]:
-    """What differs. Raises Diverged, CannotRun."""
+) -> tuple[list[Finding], list[Identity]]:
+    """What differs, and the commitments that were in force on the day. Raises Diverged, CannotRun."""
     comparison = Comparison({table.name: rows.get(table.name, iter(())) for table in TABLES})
     told = walk(journal, date.fromisoformat(manifest.day), comparison, progress)
     comparison.finish()
     due = manifest_of(told, manifest.formats, manifest.files)
     differ = [name for name in _TOLD if getattr(due, name) != getattr(manifest, name)]
-    return [*comparison.findings, *(of_file(Code.MANIFEST_DIFFERS, MANIFEST, name) for name in differ)]
+    findings = [*comparison.findings, *(of_file(Code.MANIFEST_DIFFERS, MANIFEST, name) for name in differ)]
+    return findings, told.identities

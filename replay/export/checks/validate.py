@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from exchange.core.state_types import Identity
 from replay.export.acts import JOURNAL
 from replay.export.checks import cells, orders, others, replayed
 from replay.export.checks.files import Messages, Slice, inventory, signed_by
@@ -48,11 +49,13 @@ class Report(msgspec.Struct, kw_only=True):
         return not self.by_code
 
 
-def validate(directory: Path, journal: Path | None = None, progress: Progress | None = None) -> Report:
-    """Check a folder. Raises CannotRun without a manifest or a Parquet reader; with a journal, Diverged too."""
+def validate(
+    directory: Path, journal: Path | None = None, progress: Progress | None = None, persons_key: bytes | None = None
+) -> Report:
+    """Check a folder; with the key, file P too. Raises CannotRun without a manifest or a Parquet reader, Diverged."""
     if not directory.is_dir():
         raise CannotRun(f"there is no folder at {directory}")
-    return _Run(directory, read_manifest(directory)).through(journal, progress)
+    return _Run(directory, read_manifest(directory)).through(journal, progress, persons_key)
 
 
 class Enclosed(msgspec.Struct, kw_only=True):
@@ -82,18 +85,26 @@ class _Run:
         self._orders = orders.Orders(manifest.day)
         self._others = others.Others(self._orders)
         self._slice = Slice(manifest)
+        self._named: dict[str, None] = {}
         self.report = Report(
             directory=str(directory), day=manifest.day, venue=manifest.venue, files=len(manifest.files)
         )
 
-    def through(self, journal: Path | None, progress: Progress | None) -> Report:
+    def through(self, journal: Path | None, progress: Progress | None, persons_key: bytes | None) -> Report:
         """All checks, the dearest last."""
         self.by_itself()
         self._add(self._beside_itself())
+        identities: list[Identity] = []
         if journal is not None:
             self.report.journal = True
             rows = {table.name: self._rows(table) for table in TABLES}
-            self._add(replayed.compare(journal, self._manifest, rows, progress))
+            findings, identities = replayed.compare(journal, self._manifest, rows, progress)
+            self._add(findings)
+        if persons_key is not None:
+            from replay.export.persons import check_persons  # noqa: PLC0415 - needs cryptography
+
+            told = identities if journal is not None else None
+            self._add(check_persons(self._directory, persons_key, self._named, told))
         return self.report
 
     def by_itself(self) -> None:
@@ -116,7 +127,7 @@ class _Run:
                 manifest_sha256=digest_of(self._directory / MANIFEST),
                 files=report.files,
                 rows=report.rows,
-                looked_for=[code for code in Code if code[0] not in "RV"],
+                looked_for=[code for code in Code if code[0] not in "RVP"],
                 found=report.by_code,
                 findings=report.findings[:ENCLOSED_MAX],
             )
@@ -191,6 +202,7 @@ class _Run:
         """What is wrong with a row of any table."""
         yield from cells.faults(table, file, row, self._manifest.day)
         if table is ORDERS:
+            self._named |= {str(row["x_commitment"]): None} if "x_commitment" in row else {}
             yield from self._orders.take(row)
         elif table is JOURNAL:
             yield from self._slice.take(row)
