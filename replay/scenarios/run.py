@@ -11,17 +11,32 @@ from typing import Final, NamedTuple
 import msgspec
 
 from replay.checker import check
+from replay.engine import MACHINE_FAULTS
 from replay.explain import explain
 from replay.findings import CannotRun
 from replay.scenarios.measures import Played
-from replay.scenarios.plays import index_outlier, pumping
+from replay.scenarios.plays import (
+    double_exercise,
+    index_outlier,
+    migration,
+    mixed_deploy,
+    pumping,
+    reinvested,
+    zero_bid,
+)
 from replay.scenarios.schema import DIGITS, Figure, Scenario
+from replay.scenarios.stage import Refused
 from replay.verify import verify
 
 PLAYS: Final[Mapping[str, Callable[[Scenario, Path], Played]]] = {
     "S1": index_outlier.play,
     "S2": pumping.play_profit,
+    "S3": reinvested.play,
     "S5": pumping.play_backstop,
+    "S6": zero_bid.play,
+    "S8": migration.play,
+    "S9": double_exercise.play,
+    "S10": mixed_deploy.play,
 }
 _SIDES: Final = ("then", "here")
 
@@ -92,18 +107,19 @@ def run(scenario: Scenario, folder: Path) -> Report:
             raise CannotRun(f"{folder} is not empty: name a folder that is, or a new one")
     except OSError as error:
         raise CannotRun(f"{folder} cannot be used: {error}") from error
-    return _judged(scenario, play(scenario, folder))
+    names = ("id", "name", "title", "finding", "left", "scale")
+    report = Report(**{name: getattr(scenario, name) for name in names})
+    try:
+        played = play(scenario, folder)
+    except (Refused, *MACHINE_FAULTS) as error:  # a rule that has changed may stop a play that knew the old one
+        sentence = f"the play does not come to its end: {type(error).__name__}: {error}"
+        report.findings.append(Finding(kind="play_stopped", sentence=sentence))
+        return report
+    _judge(report, scenario, played)
+    return report
 
 
-def _judged(scenario: Scenario, played: Played) -> Report:
-    report = Report(
-        id=scenario.id,
-        name=scenario.name,
-        title=scenario.title,
-        finding=scenario.finding,
-        left=scenario.left,
-        scale=scenario.scale,
-    )
+def _judge(report: Report, scenario: Scenario, played: Played) -> None:
     measured = {"then": played.then, "here": played.here}
     report.findings += _compared(scenario, measured)
     report.rows = [_row(figure, measured) for figure in scenario.figures]
@@ -113,7 +129,6 @@ def _judged(scenario: Scenario, played: Played) -> Report:
     for each in played.told:
         answer = explain(played.journals[each.journal], each.what, each.number).answer
         report.told.append(Told(journal=each.journal, what=each.what, number=each.number, answer=answer))
-    return report
 
 
 def _text(value: int, figure: Figure) -> str:

@@ -16,10 +16,11 @@ import msgspec
 from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core import events as e
-from exchange.core import firing, status, stress
+from exchange.core import firing, risk, status, stress
 from exchange.core.breakers import Allowed, allowed
 from exchange.core.liquidation import Holder, StandardAppraisal, equity_of
 from exchange.core.machine import apply
+from exchange.core.margin import Kind
 from exchange.core.pricing import marks_of
 from exchange.core.state import VENUE, State
 from exchange.core.units import NO_EXPIRY, USDC_ONE, WAD, Cash, Price, Qty, Seconds, Wad
@@ -113,7 +114,7 @@ class Stage:
     def journal(self, path: Path) -> Path:
         """All records so far as a journal with its anchor, the last of them a digest of the state."""
         self.must(c.TakeDigest())
-        asyncio.run(_write(path, self.records))
+        asyncio.run(write(path, self.records))
         return path
 
     # -- listings and people ------------------------------------------------------------------------------------------
@@ -143,11 +144,25 @@ class Stage:
         self.observe(c.ObserveWithdrawalRequest, who.account, amount)
         self.observe(c.ObserveWithdrawal, who.account, amount)
 
+    def register(self, who: Person, key: bytes, scopes: int, *, notional: Cash = 0) -> None:
+        """The owner delegates a session key, with a limit on all it ever does, or without."""
+        self.observe(c.ObserveKey, who.account, signing.address_of(key), scopes, NO_EXPIRY, 0, notional, 0)
+
     # -- the oracle ---------------------------------------------------------------------------------------------------
 
-    def round(self, spot: Price, *, conf: Wad = WAD, time_s: Seconds | None = None) -> tuple[e.Event, ...]:
-        """A round that the signers sign at this price; forwards are the spot, all options at one vol."""
-        state, last, now_s = self.state, self.state.round, self.now_s if time_s is None else time_s
+    def round(self, spot: Price, *, conf: Wad = WAD) -> tuple[e.Event, ...]:
+        """Post what the signers sign at this price; then whoever waited for it enters."""
+        round_ = self.unsigned(spot, conf)
+        digest = digest_of(self.state, round_)
+        signatures = tuple(signing.sign(key, digest) for key in self._oracles)
+        events = self.must(msgspec.structs.replace(round_, signatures=signatures))
+        while order_id := firing.ready(self.state, self.time_ns):
+            self.must(c.Fire(order_id))
+        return events
+
+    def unsigned(self, spot: Price, conf: Wad = WAD) -> c.PostRound:
+        """The honest round of this second: forwards are the spot, all options at one vol, the integral goes on."""
+        state, last, now_s = self.state, self.state.round, self.now_s
         held = state.spots.get(0)
         acc = held.acc + held.spot * (now_s - last.time_s) if held is not None and last is not None else 0
         sheets = []
@@ -156,16 +171,7 @@ class Stage:
                 bare = c.Sheet(expiry.id, spot, conf, (self.vol,) * len(expiry.series), ())
                 sheets.append(msgspec.structs.replace(bare, marks=marks_of(state, bare, now_s, acc)))
         number = last.round_id + 1 if last is not None else 1
-        return self.post(c.PostRound(number, now_s, WAD, (c.Spot(0, spot, conf, acc),), tuple(sheets), ()))
-
-    def post(self, round_: c.PostRound) -> tuple[e.Event, ...]:
-        """Sign a round and post it; then whoever waited for its price enters."""
-        digest = digest_of(self.state, round_)
-        signatures = tuple(signing.sign(key, digest) for key in self._oracles)
-        events = self.do(msgspec.structs.replace(round_, signatures=signatures))
-        while order_id := firing.ready(self.state, self.time_ns):
-            self.must(c.Fire(order_id))
-        return events
+        return c.PostRound(number, now_s, WAD, (c.Spot(0, spot, conf, acc),), tuple(sheets), ())
 
     def mark(self, series: int) -> Price:
         """The mark of the round in force."""
@@ -234,12 +240,19 @@ class Stage:
         """Cash and what positions are worth at their marks, rounded down."""
         return equity_of(self.appraisal(), self.holders()[who.account])
 
+    def free_cash(self, who: Person) -> Cash:
+        """What the contracts let go: cash beyond initial margin, for which what is bought counts nothing."""
+        account = self.state.accounts[who.account]
+        needed = risk.requirement_of(self.state, risk.view_now(self.state), account.positions, Kind.INITIAL)
+        return max(account.cash - account.held - needed, 0)
+
     def allowed(self) -> Allowed:
         """What every breaker lets through."""
         return allowed(status.breaker_of(self.state, VENUE), status.breaker_of(self.state, 0))
 
 
-async def _write(path: Path, records: Sequence[Record]) -> None:
+async def write(path: Path, records: Sequence[Record]) -> None:
+    """Records as a journal with its anchor, by the real store and writer, in frames of equal length."""
     stamp = [0]
     async with await SqliteStore.open(path, GENESIS) as store:
         async with Writer(store, codec.SCHEMA_FP, wall_ns=lambda: stamp[0]) as writer:

@@ -12,14 +12,12 @@ import msgspec
 
 from exchange.core import commands as c
 from exchange.core import index as oracle
-from exchange.core import risk
-from exchange.core.margin import Kind
 from exchange.core.units import QTY_ONE, WAD, Cash, Price, Qty, premium_of
 from replay.scenarios.measures import Ask, Played, percent
 from replay.scenarios.rules.profit_as_collateral import withdrawable
 from replay.scenarios.rules.shared_backstop import Vault
 from replay.scenarios.schema import Scenario, units_of, usdc
-from replay.scenarios.stage import Person, Stage
+from replay.scenarios.stage import Stage
 from replay.scenarios.takeover import Backing, Backstop, Taken, short, take_over
 from replay.surveil.cases import Bounds
 from replay.surveil.run import surveil
@@ -89,7 +87,7 @@ class Pump:
         if not self.short_at and self.seller.account in short(stage):
             self.short_at = mark
         if price > self.top_spot:
-            self.top, self.top_spot, self.free = mark, price, free_cash(stage, self.buyer)
+            self.top, self.top_spot, self.free = mark, price, stage.free_cash(self.buyer)
         if stage.allowed().liquidates:
             while found := short(stage):
                 self.cases.append(take_over(stage, found[0], self._backing))
@@ -107,13 +105,6 @@ class Pump:
     def asks(self) -> tuple[Ask, ...]:
         """The first liquidation, if there was one."""
         return (Ask("here", "liquidation", self.cases[0].seq),) if self.cases else ()
-
-
-def free_cash(stage: Stage, who: Person) -> Cash:
-    """What the contracts let go: cash beyond initial margin, for which what is bought counts nothing."""
-    account = stage.state.accounts[who.account]
-    needed = risk.requirement_of(stage.state, risk.view_now(stage.state), account.positions, Kind.INITIAL)
-    return max(account.cash - account.held - needed, 0)
 
 
 def play_profit(scenario: Scenario, folder: Path) -> Played:
