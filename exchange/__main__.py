@@ -309,6 +309,28 @@ def _founding(run: Callable[[], int], unreachable: int) -> int:
         return unreachable
 
 
+# -- hedger -----------------------------------------------------------------------------------------------------------
+
+
+def _hedger(options: argparse.Namespace) -> int:
+    from exchange.shell.hedger import HedgerDiverged, VenueLied  # noqa: PLC0415 - as above
+    from exchange.shell.hedging_run import MarketUnreadable, hedge, recorded  # noqa: PLC0415
+    from exchange.shell.keys import BadSecret, secret_of  # noqa: PLC0415
+    from journal import Damaged  # noqa: PLC0415
+
+    try:
+        market = recorded(options.market) if options.market is not None else None
+        key = secret_of(options.key_file)
+        told = asyncio.run(hedge(options.venue, options.account, key, options.journal, market))
+    except (BadSecret, MarketUnreadable, Damaged, OSError) as refused:
+        return _impossible(str(refused))
+    except (HedgerDiverged, VenueLied) as failed:
+        sys.stderr.write(f"verbatim: {type(failed).__name__}: {failed}\n")
+        return FAILED
+    sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+    return DONE
+
+
 # -- settings ---------------------------------------------------------------------------------------------------------
 
 
@@ -344,6 +366,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_signer(commands)
     _add_chain(commands)
     _add_keeper(commands)
+    _add_hedger(commands)
     _add_settings(commands)
     return parser
 
@@ -425,6 +448,17 @@ def _add_keeper(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     text = "Do what anyone may on the contracts of a manifest and somebody has to; one JSON line for each call made."
     command = commands.add_parser("keeper", help="do the chores of the contracts", description=text)
     command.set_defaults(run=partial(_keeper, add_flags(command, KeeperSettings)))
+
+
+def _add_hedger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = "Hedge a pool round by round, from the journal of its venue; one JSON object of what it came to."
+    command = commands.add_parser("hedger", help="hedge a pool on another market", description=text)
+    command.add_argument("venue", type=Path, metavar="JOURNAL", help="the venue's journal")
+    command.add_argument("--account", type=int, required=True, help="of the pool")
+    command.add_argument("--journal", type=Path, required=True, metavar="FILE", help="the hedger's own; gone on with")
+    command.add_argument("--key-file", type=Path, required=True, metavar="FILE", help="the key that signs its orders")
+    command.add_argument("--market", type=Path, metavar="FILE", help="recorded best quotes, CSV; else simulated")
+    command.set_defaults(run=_hedger)
 
 
 def _add_settings(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

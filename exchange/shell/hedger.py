@@ -156,6 +156,16 @@ def repeated(terms: HedgeTerms, position: Position, record: Record) -> Position:
     return after_record(position, record.time_ns // NANOS_PER_SECOND, fact, decisions[0] if decisions else None)
 
 
+async def last_round(store: Store) -> int:
+    """The last round that a journal has decided on; 0 for none."""
+    last = 0
+    async for frame in store.frames():
+        for record in frame.records():
+            fact = _decode_fact(record.command)
+            last = fact.round_id if isinstance(fact, Seen) else last
+    return last
+
+
 # -- the hedger -------------------------------------------------------------------------------------------------------
 
 
