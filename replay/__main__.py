@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from replay.cli import audit, divergences, exports, persons, proofs, reports, scenarios, states, surveillance
+from replay.cli import audit, divergences, exports, persons, proofs, reports, scenarios, serving, states, surveillance
 from replay.cli.common import COULD_NOT_RUN, FOUND, print_json
 from replay.findings import CannotRun, Diverged
 
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.set_defaults(main=main)  # for a command that runs others
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for family in (audit, states, divergences, exports, persons, proofs, surveillance, scenarios, reports):
+    for family in (audit, states, divergences, exports, persons, proofs, surveillance, scenarios, reports, serving):
         family.add_to(commands)
     return parser
 

@@ -179,9 +179,9 @@ def view(state: State, *, account: int | None = None, series: str | None = None,
         digest=digest(state).hex(),
         is_open=state.is_open,
         round_id=None if state.round is None else state.round.round_id,
-        books=[_book(state, each, depth) for key, each in state.series.items() if only in (None, key)],
+        books=[book_view(state, each, depth) for key, each in state.series.items() if only in (None, key)],
         accounts=[
-            _account(state, each, in_full=account is not None)
+            account_view(state, each, in_full=account is not None)
             for key, each in sorted(state.accounts.items())
             if account in (None, key)
         ],
@@ -236,7 +236,8 @@ def _iso_second(seconds: int) -> str:
     return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"
 
 
-def _book(state: State, series: Series, depth: int) -> BookView:
+def book_view(state: State, series: Series, depth: int) -> BookView:
+    """One series, so many levels of each side."""
     book = state.books[series.id]
     return BookView(
         series=series.id,
@@ -251,7 +252,8 @@ def _book(state: State, series: Series, depth: int) -> BookView:
     )
 
 
-def _account(state: State, account: Account, *, in_full: bool) -> AccountView:
+def account_view(state: State, account: Account, *, in_full: bool) -> AccountView:
+    """One account; ``in_full`` with what margin says of it and what bounds it."""
     names = {key: name_of(state, state.series[key]) for key in account.positions}
     return AccountView(
         account=account.id,

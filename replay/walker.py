@@ -33,6 +33,7 @@ class Walker:
         self._span = SPAN
         self._marks = [_Mark(0, 0, encode(State()))]
         self._replayer = Replayer()
+        self._frame_no = 0
         self._ahead = self._entries(1)
         self._next: Entry | None = None
         self.last: Entry | None = None
@@ -71,12 +72,15 @@ class Walker:
     def _peek(self) -> Entry | None:
         if self._next is None:
             self._next = next(self._ahead, None)
+        if self._next is None:  # the end as it is; the journal may grow meanwhile
+            self._ahead = self._entries(self._frame_no + 1)
         return self._next
 
     def _entries(self, from_frame: int) -> Iterator[Entry]:
         for frame in whole_frames(self._path, from_frame):
             for record in read_frame(frame):
                 yield entry_of(record)
+            self._frame_no = frame.frame_no
             if frame.last_seq - self._marks[-1].seq >= self._span and self.state.seq == frame.last_seq:
                 self._keep(_Mark(frame.last_seq, frame.frame_no, encode(self.state)))
 
@@ -93,4 +97,5 @@ class Walker:
         self._replayer = Replayer()
         if mark.seq:
             self._replayer.state = decode(mark.state)
+        self._frame_no = mark.frame_no
         self._ahead, self._next, self.last = self._entries(mark.frame_no + 1), None, None

@@ -4,11 +4,12 @@ Nothing here changes what is decided: terms that do are journaled by the first r
 held to the journal. Secrets are never settings, the files they lie in are. Imports pydantic and nothing of the venue.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic.config import JsonDict
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -82,6 +83,15 @@ class GatewaySection(Section):
     ping_s: float = setting(30.0, "a peer that is gone without a word is noticed within 1.5 of it", "seconds", 1, 600)
     outbox_messages: int = setting(4_096, "messages a connection may leave unread", "messages", 16, 2**20)
     outbox_chars: int = setting(16 * 2**20, "and their length in all", "characters", 2**16, 2**30)
+    page: bool = setting(default=True, meaning="the page for traders, at /")
+    replay: str = setting("", "origin of a replay server (verbatim-replay serve) that the page may ask")
+
+    @field_validator("replay")
+    @classmethod
+    def _origin(cls, value: str) -> str:
+        if not re.fullmatch(r"(https?://[\w.\-\[\]:]+)?", value):
+            raise ValueError("an origin is http:// or https://, a host, and perhaps a port")
+        return value
 
     @model_validator(mode="after")
     def _together(self) -> Self:
@@ -200,6 +210,7 @@ class ServeSettings(Settings):
         "gateway.port": "port",
         "gateway.certificate": "certificate",
         "gateway.private_key": "private-key",
+        "gateway.replay": "replay",
     }
 
     venue: VenueSection = VenueSection()

@@ -235,7 +235,7 @@ class Gateway:
         app.router.add_get("/api/v2/{method:(public|private)/.+}", self._get)
         app.router.add_get("/health", self._health)
         if self._settings.page:
-            add_pages(app, elsewhere=self._settings.replay, secure=self.tls is not None)
+            add_pages(app, replay=self._settings.replay, secure=self.tls is not None)
         return app
 
     @web.middleware

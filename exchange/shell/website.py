@@ -9,10 +9,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
 from aiohttp import hdrs, web
 
 ROOT: Final = Path(__file__).resolve().parents[1] / "web"
 INDEX: Final = "index.html"
+SETTINGS: Final = "/web/settings.json"
 FOLDERS: Final = ("js", "style", "vendor")
 """What is served besides the index; nothing else of the folder is."""
 KINDS: Final = {
@@ -67,15 +69,25 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _page(path: Path) -> Page:
     body = path.read_bytes()
-    return Page(body, KINDS[path.suffix], f'"{sha256(body).hexdigest()[:32]}"')
+    return Page(body, KINDS[path.suffix], _tag(body))
 
 
-def add_pages(app: web.Application, *, elsewhere: str = "", secure: bool = False) -> None:
-    """Serve the page at ``/``; ``secure``: behind TLS, and never without it again."""
-    headers = _HEADERS | {"Content-Security-Policy": policy(elsewhere)}
+def _tag(body: bytes) -> str:
+    return f'"{sha256(body).hexdigest()[:32]}"'
+
+
+def add_pages(app: web.Application, *, replay: str = "", venue: bool = True, secure: bool = False) -> None:
+    """Serve the page at ``/``.
+
+    ``replay`` is the origin of a replay server that it may ask, ``/`` this one; without a ``venue`` behind it that is
+    all it does. ``secure``: behind TLS, and never without it again.
+    """
+    headers = _HEADERS | {"Content-Security-Policy": policy(replay.removesuffix("/"))}
     if secure:
         headers["Strict-Transport-Security"] = "max-age=31536000"
-    for path, page in pages().items():
+    settings = msgspec.json.encode({"replay": replay, "venue": venue})
+    told = Page(settings, "application/json", _tag(settings))
+    for path, page in (pages() | {SETTINGS: told}).items():
         app.router.add_get(path, _sending(page, headers))
 
 

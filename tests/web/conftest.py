@@ -15,6 +15,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent / "e2e"), str(HERE.parent / "shell")]
 
 from e2e_serve import Serving  # noqa: E402 - found by the path above
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright  # noqa: E402
+from web_archive import free_port, replaying  # noqa: E402
 from web_browser import DESKTOP, FLAGS, chromium, heard  # noqa: E402
 from web_market import make_market  # noqa: E402
 from web_wallet import Wallet  # noqa: E402
@@ -24,13 +25,20 @@ Opens = Callable[..., Awaitable[Page]]
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")
 async def venue(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serving]:
-    """`verbatim serve --dev`, with quotes in some of its books."""
+    """`verbatim serve --dev`, with quotes in some of its books, and a replay server on its journal."""
     if chromium() is None:
         pytest.skip("no Chromium here: the page is not looked at")
-    serving = await Serving.start(tmp_path_factory.mktemp("web") / "venue.journal")
-    await make_market(serving.ready)
-    yield serving
-    assert await serving.stop() == 0
+    port = free_port()
+    serving = await Serving.start(
+        tmp_path_factory.mktemp("web") / "venue.journal", "--replay", f"http://127.0.0.1:{port}"
+    )
+    try:
+        await make_market(serving.ready)
+        async with replaying(serving, port):
+            yield serving
+    finally:
+        code = await serving.stop()
+    assert code == 0
 
 
 @pytest_asyncio.fixture(loop_scope="session", scope="session")

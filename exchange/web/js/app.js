@@ -1,4 +1,5 @@
 /** The frame of the page: which view is shown, by the part of the address after #, and the keys that work everywhere. */
+import { AuditView } from "./audit.js";
 import { Blotter } from "./blotter.js";
 import { BookView } from "./book.js";
 import { Chain } from "./chain.js";
@@ -6,6 +7,7 @@ import { Help } from "./help.js";
 import { html } from "./html.js";
 import { isTyping, move } from "./keyboard.js";
 import { AccountView } from "./margin.js";
+import { ReplayView } from "./replay.js";
 import { View } from "./store.js";
 import { isDark, toggleTheme } from "./theme.js";
 import { Ticket } from "./ticket.js";
@@ -17,11 +19,13 @@ const PANES = [
   { name: "blotter", title: "Orders" },
 ];
 
-/** The views in the order of the bar; a digit is the key of each. */
-export const VIEWS = [
+/** The views in the order of the bar; a digit is the key of each. Those of a `journal` need no venue. */
+const VIEWS = [
   { name: "trade", title: "Trade", draw: (context) => html`<${Trade} context=${context} />` },
   { name: "account", title: "Account", draw: (context) => html`<${AccountView} context=${context} />` },
-  { name: "help", title: "Keys", draw: () => html`<${Help} />` },
+  { name: "replay", title: "Replay", journal: true, draw: (context) => html`<${ReplayView} context=${context} />` },
+  { name: "audit", title: "Audit", journal: true, draw: (context) => html`<${AuditView} context=${context} />` },
+  { name: "help", title: "Keys", journal: true, draw: () => html`<${Help} />` },
 ];
 
 export class App extends View {
@@ -42,12 +46,18 @@ export class App extends View {
     removeEventListener("hashchange", this.hash);
   }
 
+  /** What there is to see here. */
+  views() {
+    return VIEWS.filter((view) => view.journal || this.props.context.hasVenue);
+  }
+
   key(event) {
     if (event.key === "Escape" && isTyping(event.target)) event.target.blur();
     if (isTyping(event.target) || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const { context } = this.props;
-    const place = "1234567".indexOf(event.key);
-    if (place >= 0 && place < VIEWS.length) location.hash = `#/${VIEWS[place].name}`;
+    const views = this.views();
+    const place = "12345678".indexOf(event.key);
+    if (place >= 0 && place < views.length) location.hash = `#/${views[place].name}`;
     else if (event.key === "?") location.hash = "#/help";
     else if (event.key === "t") toggleTheme(() => this.setState({}));
     else if (event.key === "c") {
@@ -68,14 +78,15 @@ export class App extends View {
   render() {
     const { context } = this.props;
     const { view, link, notices } = context.store.value;
-    const shown = VIEWS.find((item) => item.name === view) ?? VIEWS[0];
+    const views = this.views();
+    const shown = views.find((item) => item.name === view) ?? views[0];
     return html`<a class="skip" href="#main">To the content</a>
       <header class="top">
         <h1>Verbatim</h1>
         <nav aria-label="Views" onKeyDown=${(event) => move(event, "a")}>
-          ${VIEWS.map((item) => html`<a key=${item.name} href="#/${item.name}" aria-current=${item === shown ? "page" : undefined}>${item.title}</a>`)}
+          ${views.map((item) => html`<a key=${item.name} href="#/${item.name}" aria-current=${item === shown ? "page" : undefined}>${item.title}</a>`)}
         </nav>
-        <span class="link ${link}" role="status" data-test="link">${link === "open" ? "live" : link}</span>
+        <span class="link ${link}" role="status" data-test="link">${context.hasVenue ? (link === "open" ? "live" : link) : "journal"}</span>
         <button class="plain" onClick=${() => toggleTheme(() => this.setState({}))} aria-label="Dark or light">${isDark() ? "☀" : "☾"}</button>
       </header>
       <main id="main" tabindex="-1" class="view-${shown.name}">${shown.draw(context)}</main>
@@ -107,5 +118,5 @@ class Trade extends View {
 
 /** @param {string} hash */
 function viewOf(hash) {
-  return hash.replace(/^#\/?/, "").split("/")[0] || VIEWS[0].name;
+  return hash.replace(/^#\/?/, "").split("/")[0];
 }

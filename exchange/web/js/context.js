@@ -1,5 +1,6 @@
 /** What every part of the page shares: the connection, the market, and what is chosen. */
 import { Account } from "./account.js";
+import { Archive } from "./archive.js";
 import { isZero } from "./decimal.js";
 import { EvidenceBox } from "./evidence.js";
 import { Market } from "./market.js";
@@ -9,7 +10,10 @@ import { Store } from "./store.js";
 const NOTICES = 5;
 
 export class Context {
-  constructor() {
+  /** @param {{replay: string, venue: boolean}} settings what the server of this page says of itself */
+  constructor(settings) {
+    this.hasVenue = settings.venue;
+    this.archive = new Archive(settings.replay);
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.rpc = new Rpc(`${scheme}://${location.host}/ws/api/v2`);
     this.market = new Market(this.rpc);
@@ -46,6 +50,7 @@ export class Context {
   }
 
   start() {
+    if (!this.hasVenue) return;
     this.market.follow();
     this.rpc.connect();
   }

@@ -2,7 +2,7 @@
 
 /** What the page does for a letter, where nobody is typing. The help view lists them. */
 export const KEYS = [
-  { key: "1 … 7", text: "the views, in the order of the bar" },
+  { key: "1 … 8", text: "the views, in the order of the bar" },
   { key: "c", text: "to the option chain: arrows move between strikes and sides, Enter chooses" },
   { key: "b / s", text: "in the chain: buy or sell what is under the cursor; elsewhere: what is chosen" },
   { key: "o", text: "to the orders of the blotter" },

@@ -5,7 +5,7 @@ import { html, render } from "./html.js";
 import { applyTheme } from "./theme.js";
 
 applyTheme();
-const context = new Context();
+const context = new Context(await (await fetch("web/settings.json")).json());
 const root = document.getElementById("app");
 if (root === null) throw new Error("the page has no place for itself");
 render(html`<${App} context=${context} />`, root);
