@@ -102,6 +102,8 @@ def _persons(options: argparse.Namespace) -> Any:
 
 def _lines(out: Path, manifest: Any) -> list[str]:
     """What was written, for people."""
+    from replay.export.manifest import PERSONS  # noqa: PLC0415 - as above
+
     span = manifest.journal
     lines = [
         f"day        {manifest.day} of venue {manifest.venue}",
@@ -109,6 +111,7 @@ def _lines(out: Path, manifest: Any) -> list[str]:
         f"digest     {manifest.state_digest}",
         *(f"{entry.rows:>10,} rows  {entry.bytes:>12,} bytes  {entry.name}" for entry in manifest.files),
     ]
+    lines += [f"           file P, {(out / PERSONS).stat().st_size:,} bytes"] if (out / PERSONS).is_file() else []
     return [*lines, f"written    {out}"]
 
 

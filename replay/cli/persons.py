@@ -27,6 +27,8 @@ def add_to(commands: Any) -> None:
         required=True, metavar="ACTION"
     )
     _add(actions, "init", _init, "Make an empty store, and a key for it.")
+    command = _bare(actions, "key", _key, "Make a key to seal file P with.")
+    command.add_argument("file", type=Path, help="a new file")
     command = _add(actions, "add", _insert, "Keep who somebody is; prints the commitment to give to the journal.")
     _add_bond(command)
     _add_facts(command)
@@ -99,6 +101,14 @@ def _init(options: argparse.Namespace) -> int:
     return CLEAN
 
 
+def _key(options: argparse.Namespace) -> int:
+    from replay.identities import make_key  # noqa: PLC0415 - as above
+
+    make_key(options.file)
+    emit(options, {"key": str(options.file)}, lambda: [f"a key at {options.file}: for whoever may read file P"])
+    return CLEAN
+
+
 def _insert(options: argparse.Namespace) -> int:
     person, bond = _store(options).add(_facts(options), options.account, ROLES[options.role])
     return _tell(options, person.person, [bond])
@@ -125,7 +135,7 @@ def _tell(options: argparse.Namespace, person: str, bonds: list[Any]) -> int:
             for e in told
         ),
     ]
-    emit(options, {"person": person, "commitments": told}, lambda: [f"person {person}", *lines])
+    emit(options, {"person": person, "commitments": told}, lambda: lines)
     return CLEAN
 
 
@@ -179,5 +189,6 @@ def _read(options: argparse.Namespace) -> int:
     from replay.identities import read_key  # noqa: PLC0415
 
     rows = read_persons(options.folder, read_key(options.persons_key))
-    emit(options, {"persons": rows}, lambda: [msgspec.json.encode(row, order="sorted").decode() for row in rows])
+    lines = [msgspec.json.encode(row, order="sorted").decode() for row in rows]
+    emit(options, {"persons": rows}, lambda: lines or ["no commitment was in force on that day"])
     return CLEAN

@@ -75,7 +75,7 @@ def archive(office, told, make_sample, tmp_path, capsys):
     told_of = {(one, c.CLIENT): ada, (two, c.CLIENT): bob}
     sealed = {place: person["commitments"][0]["commitment"] for place, person in told_of.items()}
     journal, key = make_sample(told(sealed)).path, tmp_path / "persons.key"
-    assert main(["identity", "init", str(tmp_path / "other"), "--key", str(key)]) == 0
+    assert main(["identity", "key", str(key)]) == 0
 
     def write(name, *, persons=True):
         asked = ["--identities", office.folder, "--identities-key", office.key, "--persons-key", key] if persons else []

@@ -16,6 +16,8 @@ import pytest
 from exchange import codec
 from exchange.core import commands as c
 from exchange.core.events import Traded
+from exchange.core.machine import apply
+from exchange.core.state import State
 from journal import Record, encode_record
 from journal.record import Frame
 from replay.__main__ import main
@@ -231,6 +233,34 @@ def wrong_parameter_beside_the_true_one(lab: Lab) -> Expected:
     return Expected(("bisect", lab.sample.path, path), "record", 1, "command.fees.taker_rate")
 
 
+def stale_anchor_beside_a_checkpoint(lab: Lab) -> Expected:
+    """The same, with nobody but the checkpoint of yesterday to tell."""
+    arguments = stale_anchor(lab).arguments
+    assert arguments[0] == "witness"
+    path, cut = lab.folder / lab.sample.path.name, lab.sample.frames[-3].last_seq
+    return Expected(("verify", path, "--checkpoint", lab.folder / "a"), "lost_tail", cut + 1)
+
+
+def told_otherwise(lab: Lab) -> Expected:
+    """Another past that the machine would have told too: every byte re-executes, and only what was signed before differs."""
+    key, _ = key_of(lab)
+    note = checkpoint(lab, lab.sample.path, key, len(lab.sample.records), "a")
+    state, bodies = State(), []
+    for frame in lab.sample.frames:
+        bodies.append([])
+        for record in frame.records():
+            command = codec.decode_command(record.command)
+            if isinstance(command, c.CommitIdentity):
+                command = msgspec.structs.replace(command, commitment=b"x" * 32)
+            events = codec.encode_events(apply(state, record.seq, record.time_ns, command))
+            changed = msgspec.structs.replace(record, command=codec.encode_command(command), events=events)
+            bodies[-1].append(encode_record(changed))
+    path = lab.folder / "told.journal"
+    lab.forge(path, bodies, lab.sample.frames)
+    assert lab.run("verify", path)[0] == 0
+    return Expected(("verify", path, "--checkpoint", note), "root_differs", len(lab.sample.records))
+
+
 MATRIX = (
     flip,
     delete,
@@ -244,6 +274,8 @@ MATRIX = (
     split_view,
     replaced_checkpoint,
     stale_anchor,
+    stale_anchor_beside_a_checkpoint,
+    told_otherwise,
     wrong_code_version,
     wrong_parameter,
     wrong_parameter_beside_the_true_one,
