@@ -7,14 +7,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from textwrap import wrap
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from replay.cli.common import CLEAN, FOUND, add_bare, emit
 from replay.findings import CannotRun
-from replay.scenarios.run import Report, run
-from replay.scenarios.schema import Scenario, find, shipped
+
+if TYPE_CHECKING:
+    from replay.scenarios.run import Report
+    from replay.scenarios.schema import Scenario
 
 WIDTH: Final = 110
 
@@ -28,6 +30,9 @@ def add_to(commands: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from replay.scenarios.run import run  # noqa: PLC0415 - plays venues, which needs more than an audit does
+    from replay.scenarios.schema import find, shipped  # noqa: PLC0415
+
     if options.name is None:
         known = shipped()
         emit(options, [_brief(each) for each in known], lambda: [_listed(each) for each in known])
@@ -57,15 +62,15 @@ def _folder(keep: Path | None) -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _brief(scenario: Scenario) -> dict[str, str]:
+def _brief(scenario: "Scenario") -> dict[str, str]:
     return {name: getattr(scenario, name) for name in ("id", "name", "date", "title")}
 
 
-def _listed(scenario: Scenario) -> str:
+def _listed(scenario: "Scenario") -> str:
     return f"{scenario.id:<4} {scenario.date}  {scenario.name:<48} {scenario.title}"
 
 
-def _lines(scenarios: list[Scenario], reports: list[Report]) -> list[str]:
+def _lines(scenarios: "list[Scenario]", reports: "list[Report]") -> list[str]:
     shown: list[str] = []
     for scenario, report in zip(scenarios, reports, strict=True):
         shown += [*_told(scenario, report), ""]
@@ -74,7 +79,7 @@ def _lines(scenarios: list[Scenario], reports: list[Report]) -> list[str]:
     return [*shown, f"verdict     {verdict}"]
 
 
-def _told(scenario: Scenario, report: Report) -> Iterator[str]:
+def _told(scenario: "Scenario", report: "Report") -> Iterator[str]:
     yield f"{scenario.id}  {scenario.title} ({scenario.date})"
     for head, text in (
         ("happened", scenario.happened),
@@ -98,7 +103,7 @@ def _told(scenario: Scenario, report: Report) -> Iterator[str]:
     yield from _evidence(report)
 
 
-def _evidence(report: Report) -> Iterator[str]:
+def _evidence(report: "Report") -> Iterator[str]:
     for name, records in report.records.items():
         where = f" at {report.journals[name]}" if name in report.journals else ""
         yield f"{'journal':<11} {name}: {records:,} records{where}"
