@@ -37,7 +37,8 @@ def quote_of(ticker: dict[str, Any], tick: float, position: float, taste: Taste)
     ask = max(int(middle * (1 + taste.edge) / tick) + 1, bid + 1)
     delta, vega = round(ticker["greeks"]["delta"], 4), round(ticker["greeks"]["vega"], 6)
     name = ticker["instrument_name"]
-    return Quote(name, (bid * tick, taste.amount), (ask * tick, taste.amount), delta, max(vega, 0))
+    at = round(bid * tick, 6), round(ask * tick, 6)  # a tenth is no binary fraction
+    return Quote(name, (at[0], taste.amount), (at[1], taste.amount), delta, max(vega, 0))
 
 
 class MarketMaker:

@@ -156,7 +156,7 @@ async def _replay(store: Store, booted: Booted, first_frame: int, follower: Foll
         sealing: list[int] = []
         for record in frame.records():
             events = _repeat(booted.state, record, follower)
-            digests += type(events[0]) is Digested
+            digests += any(type(event) is Digested for event in events)  # a cancel of nothing has no event at all
             if any(type(event) is BatchSealed for event in events):
                 sealing.append(record.seq)
         booted.anchors.extend(frame.first_seq, frame.leaves(), sealing)

@@ -27,6 +27,13 @@ def test_they_are_short():
     assert [file.name for file in files if len(file.read_text().splitlines()) >= LINES_MAX] == []
 
 
+def test_the_market_makers_prices_are_on_a_grid_of_tenths():
+    ticker = {"instrument_name": "x", "mark_price": 0.37, "greeks": {"delta": 0.1, "vega": 0.2}}
+    quote = market_maker.quote_of(ticker, 0.1, 0.0, market_maker.Taste())
+    assert quote is not None
+    assert [leaf.price for leaf in quote.leaves(1)] == [300_000, 400_000]
+
+
 async def test_the_market_maker_quotes_and_leans(venue):
     url, taker = venue.gateway.url, await client_of(venue, 2)
     making = asyncio.create_task(market_maker.main(url, key_of(1)))

@@ -12,6 +12,7 @@ from exchange.core.machine import apply
 from exchange.core.state import State
 from exchange.quant.pricer import VectorPricer
 from exchange.shell.boot import GENESIS, Diverged, boot
+from exchange.shell.deploy import FEES, STANDARD
 from journal import Damage, Damaged, MemoryStore, Record, Tree, Writer, encode_record
 
 START_NS = 1_800_000_000 * 10**9
@@ -50,6 +51,17 @@ async def test_a_journal_boots_to_the_state_its_commands_make():
         for leaf in frame.leaves():
             tree.append(leaf)
     assert booted.anchors.tree.root() == tree.root()
+
+
+async def test_a_record_without_events_boots_like_any_other():
+    """Cancelling everything of an account that has nothing: found by drawn requests, at the next start."""
+    state, records = State(), []
+    chain = (b"C" * 20, b"O" * 20, b"P" * 20)
+    opening = c.Configure("test", 31337, *chain, 3_600, 64, 900, FEES, STANDARD)
+    for seq, command in enumerate([opening, c.ObserveAccount(1, 1, b"W" * 20), c.CancelAll(1), c.Tick()], 1):
+        records.append(record_of(seq, command, apply(state, seq, START_NS + seq, command)))
+    assert codec.decode_events(records[2].events) == ()
+    assert digest((await boot(await journaled(records))).state) == digest(state)
 
 
 async def test_an_empty_journal_boots_to_a_new_venue():
