@@ -353,6 +353,32 @@ def _settings(options: argparse.Namespace) -> int:
     return DONE
 
 
+# -- copies -----------------------------------------------------------------------------------------------------------
+
+
+def _backup(options: argparse.Namespace) -> int:
+    from exchange.operations.copies import back_up  # noqa: PLC0415 - as above
+
+    return _copied(lambda: back_up(options.journal, options.to))
+
+
+def _restore(options: argparse.Namespace) -> int:
+    from exchange.operations.copies import restore  # noqa: PLC0415 - as above
+
+    return _copied(lambda: restore(options.source, options.journal, options.checkpoint))
+
+
+def _copied(run: Callable[[], Any]) -> int:
+    from exchange.operations.copies import CopyError  # noqa: PLC0415 - as above
+
+    try:
+        sys.stdout.write(msgspec.json.encode(run()).decode() + "\n")
+    except CopyError as refused:
+        sys.stderr.write(f"verbatim: {refused}\n")
+        return FAILED
+    return DONE
+
+
 # -- arguments --------------------------------------------------------------------------------------------------------
 
 
@@ -368,6 +394,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_keeper(commands)
     _add_hedger(commands)
     _add_settings(commands)
+    _add_copies(commands)
     return parser
 
 
@@ -459,6 +486,24 @@ def _add_hedger(commands: "argparse._SubParsersAction[argparse.ArgumentParser]")
     command.add_argument("--key-file", type=Path, required=True, metavar="FILE", help="the key that signs its orders")
     command.add_argument("--market", type=Path, metavar="FILE", help="recorded best quotes, CSV; else simulated")
     command.set_defaults(run=_hedger)
+
+
+def _add_copies(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    text = (
+        "Bring a copy of a journal up to date, beside a venue that runs: only what it lacks is copied, all is verified."
+    )
+    backup = commands.add_parser("backup", help="copy a journal while its venue runs", description=text)
+    backup.add_argument("--to", type=Path, required=True, metavar="DIR", help="the folder of the copy")
+    backup.set_defaults(run=_backup)
+    text = "Put a copy in the place of a journal that is gone. Read docs/RUNBOOK.md, Restore, first."
+    restore = commands.add_parser("restore", help="put a copy in the place of a journal", description=text)
+    restore.add_argument(
+        "--from", type=Path, required=True, dest="source", metavar="DIR", help="the folder of the copy"
+    )
+    restore.add_argument("--checkpoint", type=Path, metavar="FILE", help="a checkpoint that the copy must agree with")
+    restore.set_defaults(run=_restore)
+    for command in (backup, restore):
+        command.add_argument("--journal", type=Path, required=True, metavar="FILE", help="the journal of the venue")
 
 
 def _add_settings(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

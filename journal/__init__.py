@@ -7,6 +7,7 @@ library, msgspec and aiosqlite.
 """
 
 from journal.anchor import Anchor, AnchorUnreadable, read_anchor
+from journal.backup import CopyDiverged, TreeHead, copy_frames, tree_head
 from journal.damage import Damage, Damaged, Finding, Verifier, locate, require, verify
 from journal.merkle import (
     Tree,
@@ -53,6 +54,7 @@ __all__ = [
     "Backlogged",
     "Chain",
     "Choice",
+    "CopyDiverged",
     "Damage",
     "Damaged",
     "Durable",
@@ -75,11 +77,13 @@ __all__ = [
     "StoreError",
     "StoreFailed",
     "Tree",
+    "TreeHead",
     "Verifier",
     "Writer",
     "Written",
     "compute_head",
     "consistency_ranges",
+    "copy_frames",
     "decode_record",
     "encode_record",
     "genesis_head",
@@ -97,6 +101,7 @@ __all__ = [
     "root_of",
     "roots_of",
     "scan",
+    "tree_head",
     "verify",
     "verify_consistency",
     "verify_inclusion",

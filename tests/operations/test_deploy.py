@@ -9,7 +9,10 @@ import promql_parser
 import pytest
 import yaml
 
+from exchange.__main__ import _parser
 from exchange.operations import metrics
+from exchange.operations.loading import merged
+from exchange.operations.settings import ServeSettings
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -91,6 +94,45 @@ def test_an_alert_has_its_section_in_the_runbook_and_each_section_of_an_alert_na
         assert re.fullmatch(r"\d+m", rule["for"])
     names = [rule["alert"] for rule in alerts()]
     assert len(names) == len(set(names))
+
+
+def commands() -> list[tuple[str, list[str]]]:
+    """Command lines of ours in the units and the container, each with the file it is in."""
+    found = []
+    for unit in sorted((DEPLOY / "systemd").glob("*.service")):
+        lines = re.findall(r"^Exec\w+=/opt/verbatim/bin/verbatim (.+)$", unit.read_text(), re.MULTILINE)
+        found += [(unit.name, line.split()) for line in lines]
+    (arguments,) = re.findall(r"^CMD (\[.+\])$", (DEPLOY / "container" / "Containerfile").read_text(), re.MULTILINE)
+    return [*found, ("Containerfile", json.loads(arguments))]
+
+
+def test_units_and_container_start_what_there_is():
+    lines = commands()
+    assert [name for name, _ in lines] == [
+        *("verbatim-backup.service", "verbatim.service", "verbatim.service", "Containerfile")
+    ]
+    for _, arguments in lines:
+        assert _parser().parse_args(arguments).run is not None
+
+
+def test_what_the_units_need_is_what_the_settings_say():
+    told = merged(ServeSettings, DEPLOY / "venue.toml", {})
+    unit = (DEPLOY / "systemd" / "verbatim.service").read_text()
+    assert told.venue.journal.parent == Path("/var/lib") / re.search(r"^StateDirectory=(\w+)$", unit, re.MULTILINE)[1]
+    assert int(re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)[1]) > told.stop.force_s
+    assert int(re.search(r"^LimitNOFILE=(\d+)$", unit, re.MULTILINE)[1]) > 2 * told.gateway.connections_max
+    scraped_at = (DEPLOY / "prometheus" / "prometheus.yml").read_text()
+    container = (DEPLOY / "container" / "Containerfile").read_text()
+    assert f"127.0.0.1:{told.metrics.port}" in scraped_at
+    assert f"EXPOSE {told.gateway.port} {told.metrics.port}" in container
+
+
+@pytest.mark.parametrize(
+    "line", ["NoNewPrivileges=yes", "ProtectSystem=strict", "CapabilityBoundingSet=", "UMask=0077"]
+)
+def test_units_are_hardened(line):
+    for unit in (DEPLOY / "systemd").glob("*.service"):
+        assert f"\n{line}\n" in unit.read_text(), unit.name
 
 
 def test_panels_do_not_lie_on_each_other():
