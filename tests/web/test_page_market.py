@@ -63,6 +63,17 @@ def strike_of(name: str) -> int:
     return int(name.split("-")[2])
 
 
+async def test_vols_are_drawn_and_stand_beside_as_numbers(venue: Serving, opens) -> None:
+    page = await opens(address(venue.ready) + "#/vol", size=PHONE)
+    async with await Client.connect(venue.ready["url"]) as client:
+        name = min(await client.instruments())
+        vol = (await client.call("public/ticker", {"instrument_name": name}))["mark_iv"]
+    row = page.locator("[data-test=surface] tbody tr", has_text=name.split("-")[2])
+    await expect(row.locator("td").first).to_have_text(f"{vol:.2f}")
+    await expect(page.locator(".chart canvas")).to_have_count(1)
+    assert await fits(page)
+
+
 async def test_the_page_fits_a_phone(venue: Serving, opens) -> None:
     page = await opens(address(venue.ready), size=PHONE, scheme="light")
     await expect(page.locator("tr.atm")).to_have_count(1)

@@ -8,6 +8,7 @@ import { html } from "./html.js";
 import { isTyping, move } from "./keyboard.js";
 import { AccountView } from "./margin.js";
 import { ReplayView } from "./replay.js";
+import { SmileView } from "./smile.js";
 import { View } from "./store.js";
 import { isDark, toggleTheme } from "./theme.js";
 import { Ticket } from "./ticket.js";
@@ -22,6 +23,7 @@ const PANES = [
 /** The views in the order of the bar; a digit is the key of each. Those of a `journal` need no venue. */
 const VIEWS = [
   { name: "trade", title: "Trade", draw: (context) => html`<${Trade} context=${context} />` },
+  { name: "vol", title: "Volatility", draw: (context) => html`<${SmileView} context=${context} />` },
   { name: "account", title: "Account", draw: (context) => html`<${AccountView} context=${context} />` },
   { name: "replay", title: "Replay", journal: true, draw: (context) => html`<${ReplayView} context=${context} />` },
   { name: "audit", title: "Audit", journal: true, draw: (context) => html`<${AuditView} context=${context} />` },
