@@ -216,7 +216,8 @@ class Signatures:
             sheets.append(
                 calldata.Sheet(sheet.expiry_id, underlying, spots[underlying], sheet.forward, sheet.conf, sheet.marks)
             )
-        return calldata.Round(command.round_id, command.time_s, command.stable, words, tuple(sheets))
+        fields = (command.round_id, command.time_s, command.stable, words, tuple(sheets))
+        return calldata.Round(*fields, command.commitment)
 
     def _unwitnessed(self, seq: int, command: PostRound, actual: str) -> Finding:
         sentence = f"seq {seq}: oracle round {command.round_id} does not carry the signatures of a quorum"

@@ -288,7 +288,7 @@ class Plan:
                 return Rejected(Reject.POSITIONS_MUST_FIT, account_id, budget.POSITIONS_GAS_MAX)
             keep = risk.covers_of(self._state, account)  # a block fills no quote, so what covers quotes has to be left
             after = risk.Moves(self.cash[account_id], moves)
-            shortfall = risk.moves_shortfall(self._state, account, risk.Moves(), after, keep)
+            shortfall = risk.moves_shortfall(self._state, account, risk.Moves(), after, keep, budget.SHOWN_MAX)
             if shortfall > 0:
                 return Rejected(Reject.PARTY_MUST_HAVE_MARGIN, account_id, min(shortfall, CASH_MAX))
         return None

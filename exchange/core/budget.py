@@ -2,12 +2,13 @@
 
 A transaction takes 16,777,216 gas (EIP-7825). Orders are the smaller part: every account that a batch touches has its
 margin checked over all it holds. Constants are measured by ``benchmarks/gas_positions.py`` and rounded up (ADR 0004).
-Imports state, units.
+Imports state, models, units.
 """
 
 from collections.abc import Iterable
 from typing import Final
 
+from exchange.core import models
 from exchange.core.state import State, legs_of
 from exchange.core.state_types import Account, AuthEntry
 from exchange.core.units import div_down, expiry_of
@@ -49,6 +50,15 @@ MANDATE_WORDS: Final = 5
 COMBO_WORDS: Final = 6  # for an order for a combo: half of its signature is in the annex
 MANDATES_MAX: Final = 32  # mandates to quote in one batch
 
+# Risk arrays that a batch shows for accounts under PORTFOLIO. Of an account that holds more words only STANDARD counts
+# here: with these bounds the arrays of both parties to a fill fit one call, and of all accounts of a group of fills.
+ARRAYS_MAX: Final = 128
+SHOWN_MAX: Final = 16  # words of positions of one account; 6 where it is one of a group
+SHOWN_IN_GROUP_MAX: Final = 6
+SHOWING_GAS: Final = 170_000  # a round's hashes and commitment, and the root of a proof
+ARRAY_GAS: Final = 22_000  # one array shown with its part of a proof, and read twice
+PORTFOLIO_GAS: Final = 130_000  # of one account: what it holds laid out twice, and the worst of all scenarios
+
 GROUP_TRADES_MAX: Final = 6  # fills that are the legs of one combo and settle together
 GROUP_ACCOUNTS_MAX: Final = 5  # with that of the combo
 
@@ -63,6 +73,7 @@ class Draft:
         "_filling",
         "_moves",
         "_reducing",
+        "_scanned",
         "_shown",
         "_state",
         "_touched",
@@ -80,6 +91,7 @@ class Draft:
         self._expiries: dict[int, None] = {}
         self._filling: dict[int, None] = {}
         self._shown: dict[int, int] = {}  # by account, orders
+        self._scanned: Groups = {}  # of accounts under PORTFOLIO
         self._reducing: dict[int, int] = {}  # by account, trades of orders that only reduce
         self.accounts: dict[int, None] = {}
         self.orders: dict[int, None] = {}
@@ -140,18 +152,22 @@ class Draft:
         self.gas += ACCOUNT_GAS + positions_gas(self._state, groups, self._moves)
         for group in groups:
             self._expiries[group >> 14] = None
+        if len(groups) <= SHOWN_MAX and models.may_be_portfolio(self._state, self._state.accounts[account]):
+            self.gas += PORTFOLIO_GAS
+            self._scanned |= groups
 
     def fits(self) -> bool:
         """Whether a transaction carries all trades so far."""
         if len(self.orders) > ORDERS_MAX or len(self.mandates) > MANDATES_MAX or self.words > BODY_WORDS:
             return False
-        return self.total() <= GAS_MAX
+        return 4 * len(self._scanned) <= ARRAYS_MAX and self.total() <= GAS_MAX
 
     def total(self) -> int:
         """Gas of all trades so far, sheets included."""
         listed = [len(self._state.expiries[key].series) for key in self._expiries]
         sheets = sum(2 + div_down(count + 3, 4) for count in listed) * SHEET_WORD_GAS
-        return self.gas + sheets + len(self.accounts) * len(listed) * PASSED_SHEET_GAS
+        arrays = SHOWING_GAS + 4 * len(self._scanned) * ARRAY_GAS if self._scanned else 0
+        return self.gas + sheets + arrays + len(self.accounts) * len(listed) * PASSED_SHEET_GAS
 
 
 def _order_gas(link: AuthEntry) -> int:
@@ -237,3 +253,12 @@ def may_hold_all(state: State, account: Account, legs: tuple[int, ...]) -> bool:
     if all(group in groups for group in more):
         return True
     return positions_gas(state, groups | more, {}) <= POSITIONS_GAS_MAX
+
+
+def may_show(state: State, account: Account, legs: Iterable[int], words_max: int = SHOWN_MAX) -> bool:
+    """Whether a batch can show the arrays of all that the account may hold when it settles, these series included."""
+    groups = _groups_of(state, account) | dict.fromkeys(series >> 2 for series in legs)
+    if len(groups) > words_max:
+        return False
+    gas = SHOWING_GAS + PORTFOLIO_GAS + 4 * len(groups) * ARRAY_GAS
+    return gas + positions_gas(state, groups, {}) <= POSITIONS_GAS_MAX

@@ -104,6 +104,7 @@ class Configure(Command, frozen=True, tag=1):
     blocks: bool = False  # whether the contracts settle block trades; without it nobody trades blocks
     combos: bool = False  # whether the contracts settle orders for combos; without it none is listed
     rfqs: bool = False  # whether the contracts settle orders for requests for quotes; without it nobody asks
+    portfolio: PortfolioModel | None = None  # what the contracts ask of who chose PORTFOLIO
 
 
 class ListUnderlying(Command, frozen=True, tag=2):
@@ -162,6 +163,8 @@ class PostRound(Command, frozen=True, tag=5):
     spots: tuple[Spot, ...]
     sheets: tuple[Sheet, ...]
     signatures: tuple[bytes, ...]
+    arrays: bytes = b""  # 32: Merkle root of the risk arrays of all series; empty where a round has none
+    commitment: bytes = b""  # 32: hash of what is signed of them; that it follows is checked with the signatures
 
 
 class Tick(Command, frozen=True, tag=6):

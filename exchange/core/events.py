@@ -41,6 +41,7 @@ class Reject(StrEnum):
     ROUND_MUST_COVER_LISTINGS = "round_must_cover_listings"
     ROUND_MUST_CONTINUE_ACCUMULATOR = "round_must_continue_accumulator"
     ROUND_MARKS_MUST_FOLLOW = "round_marks_must_follow"
+    ROUND_ARRAYS_MUST_FOLLOW = "round_arrays_must_follow"
     # phases
     BANDS_MUST_FIT = "bands_must_fit"
     PORTFOLIO_MUST_BE_SOUND = "portfolio_must_be_sound"

@@ -24,7 +24,7 @@ from exchange.core.commands import (
     Spot,
     terms_of,
 )
-from exchange.core.oracle import view_of
+from exchange.core.oracle import RoundView, view_of, with_arrays
 from exchange.core.state import TREASURY, Mirror, State, count_open, is_covered, line_up, side_of
 from exchange.core.state_types import (
     Account,
@@ -325,9 +325,17 @@ def restore(source: StateImage) -> State:
     _restore_awaited(state, source)
     _restore_register(state, source)
     if state.round is not None:
-        assert state.config is not None
-        state.view = view_of(state.round, state.expiries, state.series, state.config.standard, state.acc_at)
+        state.view = _restore_view(state, state.round)
     return state
+
+
+def _restore_view(state: State, round_: PostRound) -> RoundView:
+    config = state.config
+    assert config is not None
+    view = view_of(round_, state.expiries, state.series, config.standard, state.acc_at)
+    if round_.arrays and config.portfolio is not None:
+        with_arrays(view, state.expiries, state.series, config.portfolio, state.pricer)
+    return view
 
 
 def _restore_account(source: AccountImage) -> Account:

@@ -28,3 +28,10 @@ def models_of(state: State, account: Account) -> tuple[int, ...]:
 def may_be_portfolio(state: State, account: Account) -> bool:
     """Whether the contracts may ask for risk arrays when a fill of now lands."""
     return PORTFOLIO_MARGIN in models_of(state, account)
+
+
+def anybody_chose(state: State) -> bool:
+    """Whether rounds are to carry risk arrays: some account is under PORTFOLIO, or will be."""
+    if state.config is None or state.config.portfolio is None:
+        return False
+    return any(PORTFOLIO_MARGIN in (each.choice.before, each.choice.chosen) for each in state.accounts.values())

@@ -2,7 +2,7 @@
 
 Signatures are checked at the edge (``exchange/shell/feeds.py``) and again by the auditor; here a round must advance,
 cover every live listing, continue the accumulator and carry exactly the marks its vols imply.
-Imports units, commands, margin, index, black76.
+Imports units, commands, margin, index, black76, risk_models.
 """
 
 from collections.abc import Mapping
@@ -12,6 +12,10 @@ from exchange.core.black76 import SCALAR, Pricer, averaging_years, put_mark
 from exchange.core.commands import PostRound, Sheet, StandardModel
 from exchange.core.index import expected_average
 from exchange.core.margin import Leg, contingency_rate, short_units
+from exchange.core.parameters import PortfolioModel
+from exchange.core.risk_models import grid
+from exchange.core.risk_models.arrays import RiskRound, Terms
+from exchange.core.risk_models.requirement import PortfolioRules, portfolio_rules
 from exchange.core.state_types import Expiry, Series
 from exchange.core.units import TWAP_SECONDS, Price, Risk, Seconds, Wad, div_down
 
@@ -34,6 +38,7 @@ class RoundView:
     """Prices of one round, indexed for margin: spot per underlying; mark and short units per series."""
 
     __slots__ = (
+        "arrays",
         "bands",
         "confs",
         "forwards",
@@ -41,6 +46,7 @@ class RoundView:
         "im_units",
         "marks",
         "mm_units",
+        "portfolio",
         "spots",
         "stable",
         "terms",
@@ -61,6 +67,8 @@ class RoundView:
         self.im_units: dict[int, Risk] = {}  # of one short 1e-4 contract, contingencies included
         self.mm_units: dict[int, Risk] = {}
         self.bands: dict[int, tuple[Price, Price]] = {}  # of series that somebody asked for
+        self.arrays: RiskRound | None = None  # of a round that commits to them; priced when somebody asks
+        self.portfolio: PortfolioRules | None = None  # what they are read by
 
 
 def view_of(
@@ -75,6 +83,23 @@ def view_of(
         expiry = expiries[sheet.expiry_id]
         view.terms[expiry.id] = term_of(sheet, expiry, round_.time_s, accs[expiry.underlying], sums)
         _index_sheet(view, sheet, expiry, series, model)
+    return view
+
+
+def with_arrays(
+    view: RoundView,
+    expiries: Mapping[int, Expiry],
+    series: Mapping[int, Series],
+    model: PortfolioModel,
+    pricer: Pricer = SCALAR,
+) -> RoundView:
+    """The view with the risk arrays that follow from it under a model."""
+    sheets = {}
+    for key, on in view.terms.items():
+        left = max(expiries[key].expiry_s - view.time_s, 0)
+        sheets[key] = grid.Sheet(on.expected, left, on.years, on.fixed)
+    terms = {key: Terms(series[key].strike, series[key].is_call, vol) for key, vol in view.vols.items()}
+    view.arrays, view.portfolio = RiskRound(model, view.id, sheets, terms, pricer), portfolio_rules(model)
     return view
 
 

@@ -1,6 +1,7 @@
 """Parameters of the PORTFOLIO margin of an underlying: set by the operator, journaled, and read by whoever asks.
 
-The model tells what it would need and binds nobody until the contracts know it (docs/MARGIN.md).
+It tells what a model would need and binds nobody: accounts that chose PORTFOLIO are under the parameters of the
+contracts, which stand in Configure (docs/MARGIN.md).
 Imports state, commands, events, risk_models.
 """
 

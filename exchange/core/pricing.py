@@ -10,12 +10,13 @@ from collections import OrderedDict
 from exchange.core import combos, phases, pools, risk, settlement, status, triggers
 from exchange.core.commands import PostRound, Sheet
 from exchange.core.events import Cancelled, CancelReason, Event, ExpiryFixed, Reject, Rejected, RoundAdopted
-from exchange.core.oracle import RoundView, implied_marks, term_of, twap, view_of
+from exchange.core.oracle import RoundView, implied_marks, term_of, twap, view_of, with_arrays
 from exchange.core.state import State
 from exchange.core.state_types import Expiry
 from exchange.core.units import TWAP_SECONDS, U64_MAX, WAD, Price, Seconds, seconds_of
 
 BOUNDARIES_KEPT = 96  # two days of half hours
+COMMITTED_SHEETS_MAX = 63  # of a round that commits to arrays: its commitment stands among 64 hashes
 
 
 def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
@@ -24,7 +25,7 @@ def decide_round(state: State, command: PostRound) -> tuple[Event, ...]:
     if refused is not None:
         return (refused,)
     fixed = tuple(_fixings(state, command))
-    view = view_of(command, state.expiries, state.series, risk.model_of(state), state.acc_at)
+    view = _view(state, command)
     events: list[Event] = []
     if state.first_unsealed < state.next_trade:
         sealed = settlement.seal(state)
@@ -50,7 +51,9 @@ def _refuse(state: State, command: PostRound) -> Rejected | None:
         return Rejected(Reject.ROUND_MUST_ADVANCE, command.time_s, last_s)
     if command.time_s > seconds_of(state.time_ns) or command.round_id > U64_MAX:
         return Rejected(Reject.ROUND_MUST_NOT_BE_AHEAD, command.time_s, seconds_of(state.time_ns))
-    return _refuse_coverage(state, command) or _refuse_sums(state, command) or _refuse_marks(state, command)
+    return _refuse_coverage(state, command) or (
+        _refuse_sums(state, command) or _refuse_marks(state, command) or _refuse_arrays(state, command)
+    )
 
 
 def _refuse_coverage(state: State, command: PostRound) -> Rejected | None:
@@ -96,6 +99,36 @@ def _refuse_marks(state: State, command: PostRound) -> Rejected | None:
             if given != mark or mark > U64_MAX:
                 return Rejected(Reject.ROUND_MARKS_MUST_FOLLOW, given, min(mark, U64_MAX))
     return None
+
+
+def _refuse_arrays(state: State, command: PostRound) -> Rejected | None:
+    """The root is that of the arrays which follow from the round, and there is room for it beside the sheets."""
+    if not command.arrays:
+        return None
+    assert state.config is not None
+    if state.config.portfolio is None or len(command.sheets) > COMMITTED_SHEETS_MAX:
+        return Rejected(Reject.ROUND_ARRAYS_MUST_FOLLOW, len(command.sheets), COMMITTED_SHEETS_MAX)
+    if command.arrays != root_of(state, command):
+        return Rejected(Reject.ROUND_ARRAYS_MUST_FOLLOW, command.round_id)
+    return None
+
+
+def root_of(state: State, command: PostRound) -> bytes:
+    """Merkle root of the risk arrays of every series of a round that the contracts' PORTFOLIO reads."""
+    view = view_of(command, state.expiries, state.series, risk.model_of(state), state.acc_at)
+    assert state.config is not None
+    assert state.config.portfolio is not None
+    arrays = with_arrays(view, state.expiries, state.series, state.config.portfolio, state.pricer).arrays
+    assert arrays is not None
+    return arrays.root()
+
+
+def _view(state: State, command: PostRound) -> RoundView:
+    view = view_of(command, state.expiries, state.series, risk.model_of(state), state.acc_at)
+    assert state.config is not None
+    if command.arrays and state.config.portfolio is not None:
+        with_arrays(view, state.expiries, state.series, state.config.portfolio, state.pricer)
+    return view
 
 
 def marks_of(state: State, sheet: Sheet, time_s: Seconds, acc: int) -> tuple[Price, ...]:
@@ -144,7 +177,7 @@ def evolve_round(state: State, command: PostRound) -> None:
     state.round = command
     if settlement.opens_window(state, command.time_s):
         state.rounds[command.round_id] = command
-    state.view = view_of(command, state.expiries, state.series, risk.model_of(state), state.acc_at)
+    state.view = _view(state, command)
     for spot in command.spots:
         state.spots[spot.underlying] = spot
         if command.time_s % TWAP_SECONDS == 0:

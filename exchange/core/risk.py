@@ -3,7 +3,7 @@
 The exact requirement is ``margin.requirement``. Most checks are answered by the isolated sum, which is never below it
 and moves by one multiplication per fill; only when that fails are the legs of the account laid out in full. Views are
 arguments, so the same code answers for the live round and for the round about to be adopted.
-Imports state, combos, models, oracle, margin, units.
+Imports state, budget, combos, models, oracle, margin, portfolio_margin, units.
 """
 
 from collections.abc import Iterable
@@ -11,10 +11,11 @@ from typing import Final, TypeAlias
 
 import msgspec
 
-from exchange.core import combos, models
+from exchange.core import budget, combos, models, portfolio_margin
 from exchange.core.commands import Authorisation, QuoteLeaf, StandardModel
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
 from exchange.core.oracle import RoundView
+from exchange.core.parameters import PORTFOLIO_MARGIN, STANDARD_MARGIN
 from exchange.core.state import State, count_open, is_covered
 from exchange.core.state_types import Account, Combo, Cover, OpenInterest, Order
 from exchange.core.units import RISK_ONE, WAD, Cash, Price, Qty, Risk, div_down, div_up, expiry_of
@@ -60,16 +61,19 @@ def requirement_of(state: State, view: RoundView, positions: dict[int, Qty], kin
 
 def with_fill(account: Account, series: int, qty: Qty) -> dict[int, Qty]:
     """Positions after one more signed quantity."""
-    positions = dict(account.positions)
-    positions[series] = positions.get(series, 0) + qty
-    return positions
+    return _moved(account, Moves(0, {series: qty}))
 
 
-def exact_margin(state: State, account: Account, cash: Cash, series: int, qty: Qty) -> Cash:
-    """Initial margin left after moving ``cash`` and ``qty`` of a series; negative is a shortfall."""
-    positions = with_fill(account, series, qty)
-    needed = requirement_of(state, view_now(state), positions, Kind.INITIAL)
-    return account.cash - account.held + cash - needed
+def needed_by(state: State, view: RoundView, account: Account, enough: Cash, words_max: int = budget.SHOWN_MAX) -> Cash:
+    """Exact initial requirement of what an account holds, by the models that count for it; STANDARD's where that is at
+    most ``enough``.
+    """
+    needed = requirement_of(state, view, account.positions, Kind.INITIAL)
+    if needed <= enough or view.arrays is None or models.models_of(state, account) != (PORTFOLIO_MARGIN,):
+        return needed
+    if not budget.may_show(state, account, (), words_max):
+        return needed
+    return min(needed, portfolio_margin.needed(state, view, account.positions, Kind.INITIAL))
 
 
 def holds_at(state: State, view: RoundView, account: Account) -> bool:
@@ -78,7 +82,7 @@ def holds_at(state: State, view: RoundView, account: Account) -> bool:
     isolated = sum(-qty * view.im_units[series] for series, qty in account.positions.items() if qty < 0)
     if free >= div_up(isolated, RISK_ONE):
         return True
-    return free >= requirement_of(state, view, account.positions, Kind.INITIAL)
+    return free >= needed_by(state, view, account, free, budget.SHOWN_IN_GROUP_MAX)
 
 
 # -- fast -------------------------------------------------------------------------------------------------------------
@@ -207,7 +211,7 @@ def shortfall_with(state: State, account: Account, reserved: Risk) -> Cash:
         return 0
     if covers:
         return div_up(account.isolated + reserved + covers, RISK_ONE) - free
-    needed = requirement_of(state, view_now(state), account.positions, Kind.INITIAL)
+    needed = needed_by(state, view_now(state), account, free - div_up(reserved, RISK_ONE))
     return needed + div_up(reserved, RISK_ONE) - free
 
 
@@ -217,7 +221,7 @@ def reserve_max(state: State, account: Account, reserved: Risk, covers: Risk) ->
     easily = free * RISK_ONE - account.isolated - covers
     if covers or reserved <= easily:
         return easily
-    needed = requirement_of(state, view_now(state), account.positions, Kind.INITIAL)
+    needed = needed_by(state, view_now(state), account, 0)
     return max(easily, (free - needed) * RISK_ONE)
 
 
@@ -227,6 +231,10 @@ class Moved(msgspec.Struct, frozen=True, gc=False):
     cash: Cash
     qty: Qty
 
+    def of(self, series: int) -> "Moves":
+        """The same, of a series by its name."""
+        return Moves(self.cash, {series: self.qty})
+
 
 UNMOVED: Final = Moved(0, 0)
 
@@ -235,8 +243,7 @@ def fill_shortfall(state: State, account: Account, series: int, before: Moved, a
     """Shortfall that forbids a fill taking the account from ``before`` to ``after``; zero if it is acceptable.
 
     Acceptable is: initial margin holds afterwards, or is no worse than just before (the contract's rule too). Of an
-    account that may be under PORTFOLIO when the fill lands only the first is: what it had before, the contracts would
-    measure by risk arrays too. ``keep``
+    account under PORTFOLIO the better of both models counts, see ``_judged``. ``keep``
     is what covers other fills of the account: a fill they are not for leaves that much, without offsets, or takes
     nothing.
     """
@@ -253,14 +260,7 @@ def fill_shortfall(state: State, account: Account, series: int, before: Moved, a
         short = min(position, 0) - min(position + before.qty, 0)
         if left < (account.cash - account.held + before.cash) * RISK_ONE - account.isolated - short * unit:
             return div_up(keep - left, RISK_ONE)
-    margin = exact_margin(state, account, after.cash, series, after.qty)
-    if margin >= 0:
-        return 0
-    if models.may_be_portfolio(state, account) or margin < exact_margin(
-        state, account, before.cash, series, before.qty
-    ):
-        return -margin
-    return 0
+    return _judged(state, account, before.of(series), after.of(series), budget.SHOWN_MAX)
 
 
 class Moves(msgspec.Struct, gc=False):
@@ -277,20 +277,46 @@ class Moves(msgspec.Struct, gc=False):
         return Moves(self.cash + cash, moved)
 
 
-def moves_shortfall(state: State, account: Account, before: Moves, after: Moves, keep: Risk = 0) -> Cash:
-    """As ``fill_shortfall``, for fills of several series that count as one."""
+def moves_shortfall(
+    state: State,
+    account: Account,
+    before: Moves,
+    after: Moves,
+    keep: Risk = 0,
+    words_max: int = budget.SHOWN_IN_GROUP_MAX,
+) -> Cash:
+    """As ``fill_shortfall``, for fills of several series that count as one and settle with those of other accounts."""
     refresh(state, account)
     left = _left_isolated(state, account, after)
     if left >= keep:
         return 0
     if keep and left < _left_isolated(state, account, before):
         return div_up(keep - left, RISK_ONE)
-    margin = _left_exact(state, account, after)
-    if margin >= 0:
+    return _judged(state, account, before, after, words_max)
+
+
+def _judged(state: State, account: Account, before: Moves, after: Moves, words_max: int) -> Cash:
+    """The shortfall that forbids fills where the bound without offsets does not do.
+
+    Each model that may count when they land has to accept them: initial margin holds afterwards, or is no worse than
+    before. Under PORTFOLIO the better of both models is measured, so where a batch could not show its arrays, or the
+    round has none, only margin by STANDARD does.
+    """
+    standard = _left_standard(state, account, after)
+    if standard >= 0:
         return 0
-    if models.may_be_portfolio(state, account) or margin < _left_exact(state, account, before):
-        return -margin
-    return 0
+    allowed = models.models_of(state, account)
+    if STANDARD_MARGIN in allowed and standard < _left_standard(state, account, before):
+        return -standard
+    if PORTFOLIO_MARGIN not in allowed:
+        return 0
+    if view_now(state).arrays is None or not budget.may_show(state, account, (*before.qtys, *after.qtys), words_max):
+        return -standard
+    left = max(standard, _left_portfolio(state, account, after))
+    if left >= 0:
+        return 0
+    had = max(_left_standard(state, account, before), _left_portfolio(state, account, before))
+    return -left if left < had else 0
 
 
 def _left_isolated(state: State, account: Account, moves: Moves) -> Risk:
@@ -301,11 +327,20 @@ def _left_isolated(state: State, account: Account, moves: Moves) -> Risk:
     return (account.cash - account.held + moves.cash) * RISK_ONE - isolated
 
 
-def _left_exact(state: State, account: Account, moves: Moves) -> Cash:
+def _moved(account: Account, moves: Moves) -> dict[int, Qty]:
     positions = dict(account.positions)
     for series, qty in moves.qtys.items():
         positions[series] = positions.get(series, 0) + qty
-    needed = requirement_of(state, view_now(state), positions, Kind.INITIAL)
+    return positions
+
+
+def _left_standard(state: State, account: Account, moves: Moves) -> Cash:
+    needed = requirement_of(state, view_now(state), _moved(account, moves), Kind.INITIAL)
+    return account.cash - account.held + moves.cash - needed
+
+
+def _left_portfolio(state: State, account: Account, moves: Moves) -> Cash:
+    needed = portfolio_margin.needed(state, view_now(state), _moved(account, moves), Kind.INITIAL)
     return account.cash - account.held + moves.cash - needed
 
 

@@ -160,6 +160,7 @@ REFUSALS: Final[dict[Reject, Refusal]] = {
     Reject.ROUND_MUST_COVER_LISTINGS: Refusal(Code.BAD_REQUEST, "A round prices every live listing.", _ADMIN),
     Reject.ROUND_MUST_CONTINUE_ACCUMULATOR: Refusal(Code.BAD_REQUEST, "A round continues the integral.", _ADMIN),
     Reject.ROUND_MARKS_MUST_FOLLOW: Refusal(Code.BAD_REQUEST, "Marks follow from forward and vol.", _ADMIN),
+    Reject.ROUND_ARRAYS_MUST_FOLLOW: Refusal(Code.BAD_REQUEST, "Risk arrays follow from the round.", _ADMIN),
     Reject.BANDS_MUST_FIT: Refusal(Code.BAD_REQUEST, "Bands are fractions of at most one.", _ADMIN),
     Reject.PORTFOLIO_MUST_BE_SOUND: Refusal(
         Code.BAD_REQUEST, "Parameters of the portfolio margin keep its laws.", _ADMIN

@@ -169,6 +169,7 @@ class Deployment(msgspec.Struct, frozen=True, kw_only=True):
             blocks=True,
             combos=True,
             rfqs=True,
+            portfolio=terms.portfolio,
             taker_delay_ns=terms.taker_delay_ns,
         )
 

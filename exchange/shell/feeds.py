@@ -1,35 +1,26 @@
 """Oracle rounds: made by signers, checked at the door.
 
 ``Maker`` turns spots and vols into a round and has its signers sign it; ``check`` is what the venue asks of any round
-before it is journaled. On a real venue the two live in different houses. Imports core, calldata, signing.
+before it is journaled. On a real venue the two live in different houses. Imports core, rounds, calldata, signing.
 """
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from exchange import calldata
+from exchange.core import models
 from exchange.core.commands import PostRound, Sheet, Spot
-from exchange.core.pricing import marks_of
+from exchange.core.pricing import COMMITTED_SHEETS_MAX, marks_of, root_of
 from exchange.core.seats import quorum_of, sitting
 from exchange.core.state import State
 from exchange.core.units import WAD, Price, Seconds, Wad
+from exchange.shell.rounds import chain_round, with_commitment
 from exchange.signing import address_of, domain_separator, recover, round_digest, sign
 
 
 class RoundRefused(Exception):
     """The round does not carry a quorum of known signatures."""
-
-
-def chain_round(state: State, command: PostRound) -> calldata.Round:
-    """A journaled round in the form the contracts hash: sheets with the spot of their underlying."""
-    spots = {spot.underlying: spot for spot in command.spots}
-    sheets = []
-    for sheet in command.sheets:
-        underlying = state.expiries[sheet.expiry_id].underlying
-        sheets.append(
-            calldata.Sheet(sheet.expiry_id, underlying, spots[underlying].spot, sheet.forward, sheet.conf, sheet.marks)
-        )
-    words = tuple(calldata.SpotWord(s.underlying, s.spot, s.conf, s.acc) for s in command.spots)
-    return calldata.Round(command.round_id, command.time_s, command.stable, words, tuple(sheets))
 
 
 def digest_of(state: State, command: PostRound) -> bytes:
@@ -40,7 +31,11 @@ def digest_of(state: State, command: PostRound) -> bytes:
 
 
 def check(state: State, command: PostRound) -> None:
-    """Refuse a round without a quorum of those who sat at its time. Raises RoundRefused or SigningError."""
+    """Refuse a round without a quorum of those who sat at its time, and one whose commitment is not what follows from
+    it: the contracts would not take its arrays. Raises RoundRefused or SigningError.
+    """
+    if command.commitment != with_commitment(state, command).commitment:
+        raise RoundRefused("the commitment does not follow from the round")
     seated = sitting(state, command.time_s)
     if not seated:
         raise RoundRefused("the oracle's contract has not been heard to seat anybody")
@@ -69,7 +64,8 @@ class Maker:
     ) -> PostRound:
         """The next round at ``time_s``; forwards equal spot, stable at par.
 
-        A number is signed once: two rounds of one number, one of them refused, could both be shown to the contracts.
+        It commits to risk arrays once somebody's margin may need them. A number is signed once: two rounds of one
+        number, one of them refused, could both be shown to the contracts.
         """
         last = state.round
         words = []
@@ -88,8 +84,9 @@ class Maker:
             sheets.append(Sheet(expiry.id, spots[expiry.underlying], conf, vols, marks))
         self._last_id = round_id = max(last.round_id if last is not None else 0, self._last_id) + 1
         unsigned = PostRound(round_id, time_s, WAD, tuple(words), tuple(sheets), ())
+        if models.anybody_chose(state) and len(sheets) <= COMMITTED_SHEETS_MAX:
+            unsigned = with_commitment(state, msgspec.structs.replace(unsigned, arrays=root_of(state, unsigned)))
         digest = digest_of(state, unsigned)
         seated = sitting(state, time_s)
         signing = [key for address, key in self._keys.items() if address in seated][: quorum_of(len(seated))]
-        signatures = tuple(sign(key, digest) for key in signing)
-        return PostRound(round_id, time_s, WAD, unsigned.spots, unsigned.sheets, signatures)
+        return msgspec.structs.replace(unsigned, signatures=tuple(sign(key, digest) for key in signing))

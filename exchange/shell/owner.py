@@ -1,7 +1,7 @@
 """What the owner of an account does on the contracts: open, fund, withdraw, trade a block without the operator.
 
 The wallet's half of custody. Every call goes straight to the chain; the venue hears of it as everyone does, from final
-logs. Imports deploy, sender, calldata.
+logs. Imports deploy, sender, showing, calldata.
 """
 
 from typing import Any, Final
@@ -13,6 +13,7 @@ from exchange.shell.chain import Address, DevControls, Receipt
 from exchange.shell.contract import Contract
 from exchange.shell.deploy import Contracts
 from exchange.shell.sender import Sender
+from exchange.shell.showing import Arrays, passed_on
 
 GAS_MONEY_WEI: Final = 10**20
 
@@ -57,6 +58,20 @@ class Owner:
     async def finalise_withdrawal(self) -> None:
         """Second step out, for an account without positions, which needs to show no prices."""
         await self._send(self._contracts.clearing, "finalise_withdrawal", self.account, 0, b"", b"")
+
+    async def choose_model(self, model: int) -> None:
+        """Choose a margin model, which counts one settlement window later: 0 STANDARD, 1 PORTFOLIO."""
+        await self._send(self._contracts.clearing, "choose_model", self.account, model)
+
+    async def finalise_withdrawal_at(self, round_: Round, arrays: Arrays | None) -> None:
+        """Second step out, for an account with positions: at the newest round or one of the last moments, with the risk
+        arrays of what it holds if it is under PORTFOLIO.
+        """
+        sheets = select_sheets(round_, [sheet.expiry_id for sheet in round_.sheets])
+        prices = (round_.round_id, sheet_hashes(round_), sheets)
+        call = self._contracts.clearing.encode("finalise_withdrawal", self.account, *prices)
+        to, data = await passed_on(self._contracts, self._sender, arrays, call)
+        await self._sender.included(await self._sender.submit(to, data))
 
     async def queue_block(self, signed: ExecuteBlock) -> None:
         """Announce a block that both parties signed as queueable; anyone may who holds both signatures."""

@@ -1,7 +1,8 @@
 """The batcher: takes what the machine sealed or fixed to the contracts, in order, until the chain says it is done.
 
 It keeps no state of its own that matters: what is still to do is read from the machine, what has been done from the
-contracts, so a restart or a reorganisation only makes it look again. Imports deploy, sender, sequencer, calldata.
+contracts, so a restart or a reorganisation only makes it look again. Imports deploy, sender, sequencer,
+showing, calldata.
 """
 
 from collections.abc import Collection
@@ -21,10 +22,11 @@ from exchange.shell.chain import Reverted
 from exchange.shell.clock import Clock
 from exchange.shell.contract import Contract
 from exchange.shell.deploy import Contracts
-from exchange.shell.feeds import chain_round
 from exchange.shell.meters import Meters
+from exchange.shell.rounds import chain_round
 from exchange.shell.sender import Sender, Ticket, TransactionFailed
 from exchange.shell.sequencer import Sequencer
+from exchange.shell.showing import Arrays, arrays_for_batch, passed_on
 from exchange.signing import (
     BatchHeader,
     batch_digest,
@@ -86,6 +88,7 @@ class BatchJob(NamedTuple):
     trades: list[calldata.Trade]
     expiries: tuple[int, ...]
     block: ExecuteBlock | None = None
+    arrays: Arrays | None = None
 
 
 # -- planning: reads the machine --------------------------------------------------------------------------------------
@@ -121,7 +124,8 @@ def _batch_job(state: State, batch_id: int, deadline_s: Seconds, pending: dict[i
     block = _block_of(state, batch)
     if block is not None:
         expiries = _block_expiries(state, block, pending)
-        return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, [], [], expiries, block)
+        arrays = arrays_for_batch(state, batch)
+        return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, [], [], expiries, block, arrays)
     places: dict[int, int] = {}
     orders: list[Shown] = []
     trades: list[calldata.Trade] = []
@@ -137,7 +141,8 @@ def _batch_job(state: State, batch_id: int, deadline_s: Seconds, pending: dict[i
         units = settlement.units_of(state, trade)
         sides = places[trade.maker_auth], places[trade.taker_auth]
         trades.append(calldata.Trade(*sides, trade.qty, trade.price, trade.index, units))
-    return BatchJob(batch_id, batch.round_id, batch.sealed_seq, deadline, orders, trades, tuple(sorted(held)))
+    fixed = (batch_id, batch.round_id, batch.sealed_seq, deadline)
+    return BatchJob(*fixed, orders, trades, tuple(sorted(held)), None, arrays_for_batch(state, batch))
 
 
 def _block_of(state: State, batch: Batch) -> ExecuteBlock | None:
@@ -277,9 +282,10 @@ class Settler:
             return await self._post_round(job)
         if job.batch is not None and job.batch.block is not None:
             args = self._block_args(job, job.batch, job.batch.block)
-            return await self._submit(job.key, clearing, "settle_block_batch", *args)
+            return await self._submit(job.key, clearing, "settle_block_batch", *args, arrays=job.batch.arrays)
         if job.batch is not None:
-            return await self._submit(job.key, clearing, "settle_signed", *self._settle_args(job, job.batch))
+            said = self._settle_args(job, job.batch)
+            return await self._submit(job.key, clearing, "settle_signed", *said, arrays=job.batch.arrays)
         return await self._submit(job.key, clearing, "fix_expiry", job.expiry_id)
 
     async def _post_round(self, job: Job) -> bool:
@@ -329,10 +335,15 @@ class Settler:
         )
         return header, sign(self._key, batch_digest(self._domain, header, content))
 
-    async def _submit(self, key: tuple[int, ...], contract: Contract, name: str, *args: object) -> bool:
+    async def _submit(
+        self, key: tuple[int, ...], contract: Contract, name: str, *args: object, arrays: Arrays | None = None
+    ) -> bool:
         """Send and wait for inclusion; False when it is to be tried again later. Raises BatchRefusedByContract."""
         try:
-            ticket = await self._sender.submit(contract.address, contract.encode(name, *args))
+            to, data = contract.address, contract.encode(name, *args)
+            if arrays is not None:
+                to, data = await passed_on(self._contracts, self._sender, arrays, data)
+            ticket = await self._sender.submit(to, data)
             self._sent[key] = ticket
             receipt = await self._sender.included(ticket)
             self._meters.included(name, receipt.gas_used, is_batch=key[1] == BATCH)

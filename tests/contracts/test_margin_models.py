@@ -11,6 +11,7 @@ from contract_venue import BTC, EXIT_TERMS, GAS, USDC, WAD, WINDOW, Player, Venu
 
 from exchange import calldata, risk_words
 from exchange.calldata import Trade
+from exchange.core import budget
 from exchange.core.liquidation import (
     Holder,
     LiquidationTerms,
@@ -91,7 +92,7 @@ class Desk:
             data = risk_words.with_arrays(data, to, self.arrays.shown, shown, computed=computed)
             to = self.venue.portfolio.address
         try:
-            self.venue.chain.transact(key("keeper"), to, data, gas=GAS)
+            self.gas = self.venue.chain.transact(key("keeper"), to, data, gas=GAS).gas_used
         except Reverted as error:
             return str(error.reason)
         return "done"
@@ -312,3 +313,44 @@ def test_an_account_under_portfolio_is_liquidated_by_the_same_arithmetic(desk: D
     assert (desk.venue.cash(account), desk.venue.positions(account)) == (left.account.cash, left.account.positions)
     taken = left.providers[0].holder
     assert (desk.venue.cash(provider.account), desk.venue.positions(provider.account)) == (taken.cash, taken.positions)
+
+
+def bought_back(desk: Desk, series: int, shown: tuple[int, ...] | None) -> tuple[str, int]:
+    """What becomes of a batch in which the seller buys some of a series back, and what it costs."""
+    mark = desk.marks()[series]
+    orders = [
+        desk.venue.sign(desk.venue.order(desk.maker, series, -ONE // 100, mark)),
+        desk.venue.sign(desk.venue.order(desk.seller, series, ONE // 100, mark)),
+    ]
+    batch = desk.venue.batch(orders, [Trade(0, 1, ONE // 100, mark, SPOT)], desk.arrays.round)
+    with desk.venue.aside():
+        return desk.does("settle_signed", *desk.venue.settle_args(batch), shown=shown), desk.gas
+
+
+@pytest.mark.parametrize("legs", [SERIES[::4], SERIES[:16], SERIES], ids=["scattered", "neighbours", "full"])
+def test_the_machine_knows_what_showing_arrays_costs(desk: Desk, legs: tuple[int, ...]):
+    """The seller is short of margin under both models, so both are asked twice: nothing costs more."""
+    desk.venue.deposit(desk.seller, 10**7 * USDC)
+    assert desk.sell(dict.fromkeys(legs, ONE)) == "done"
+    with desk.venue.aside():
+        plain = bought_back(desk, legs[-1], None)
+    keep = desk.standard(dict.fromkeys(legs, -ONE), Kind.INITIAL) // 2
+    desk.venue.send(
+        "seller",
+        desk.venue.clearing,
+        "request_withdrawal",
+        desk.seller.account,
+        desk.venue.cash(desk.seller.account) - keep * 3,
+    )
+    desk.bind()
+    assert desk.does("finalise_withdrawal", desk.seller.account, *desk.priced()) == "done"
+    desk.choose(desk.seller, 1)
+    desk.bind()
+    desk.round(3 * SPOT)
+    assert isinstance(margin := desk.margin(desk.seller, Kind.INITIAL, legs), int)
+    assert margin < 0
+    shown = bought_back(desk, legs[-1], legs)
+    assert plain[0] == shown[0] == "done"
+    groups = len({series >> 2 for series in legs})
+    planned = budget.SHOWING_GAS + budget.PORTFOLIO_GAS + 4 * groups * budget.ARRAY_GAS
+    assert shown[1] - plain[1] <= planned

@@ -7,9 +7,15 @@ contract's reason. Of the machine it uses the margin function only, which a pari
 import copy
 from typing import Any, NamedTuple
 
+from exchange.core.black76 import SCALAR
 from exchange.core.commands import Authorisation, Configure, FeeSchedule, PostRound, QuoteLeaf, QuoteMandate, Sheet
 from exchange.core.margin import ExpiryBook, Kind, Leg, requirement
-from exchange.core.state_types import AuthEntry, Mandate
+from exchange.core.oracle import term_of
+from exchange.core.risk_models import grid, scan
+from exchange.core.risk_models.arrays import RiskRound, Terms
+from exchange.core.risk_models.requirement import Account as LaidOut
+from exchange.core.risk_models.requirement import PortfolioMarket, assess, portfolio_rules
+from exchange.core.state_types import AuthEntry, Expiry, Mandate
 
 U32_MAX = 2**32 - 1
 ONE = 10**4
@@ -237,6 +243,43 @@ class Contract:
         needed = requirement(self.config.standard, tuple(books), round_.stable, Kind.INITIAL)
         return account.cash + claims - needed
 
+    def _by_arrays(self, account: Owned, round_: PostRound, standard: int) -> int:
+        """Margin by PORTFOLIO, claims as STANDARD has them."""
+        model, sheets = self.config.portfolio, {sheet.expiry_id: sheet for sheet in round_.sheets}
+        if not round_.arrays or model is None:
+            raise Refused("arrays_missing")
+        rules, live = portfolio_rules(model), self._at_risk(account, round_)
+        base = standard + requirement(self.config.standard, self._books(live, round_), round_.stable, Kind.INITIAL)
+        expiries = sorted({series >> 16 for series in live})
+        grids, terms = {}, {}
+        for expiry in expiries:
+            left, sheet = max(self.expiries[expiry] - round_.time_s, 0), sheets[expiry]
+            held = Expiry(expiry, 0, self.expiries[expiry])
+            on = term_of(sheet, held, round_.time_s, round_.spots[0].acc, {0: self.acc_at})
+            grids[expiry] = grid.Sheet(on.expected, left, on.years, on.fixed)
+            terms |= {
+                s: Terms(self.options[s].strike, self.options[s].is_call, sheet.vols[s & 0xFFFF])
+                for s in self.options
+                if s >> 16 == expiry and s & 0xFFFF < len(sheet.vols)
+            }
+        arrays = RiskRound(model, round_.round_id, grids, terms, SCALAR)
+        added = [
+            scan.added_up(arrays, e, {s: q for s, q in live.items() if s >> 16 == e}, sheets[e].conf) for e in expiries
+        ]
+        market = PortfolioMarket(rules, scan.Market(round_.spots[0].spot, tuple(added)))
+        found = assess(LaidOut(rules, 0, round_.stable, (), (market,)), Kind.INITIAL)
+        return base - max(found.requirement - found.equity, 0)
+
+    def _at_risk(self, account: Owned, round_: PostRound) -> dict[int, int]:
+        """What is no claim yet."""
+        over = {e for e, time_s in self.expiries.items() if e in self.fixings and time_s <= round_.time_s}
+        return {series: qty for series, qty in account.positions.items() if series >> 16 not in over}
+
+    def _books(self, live: dict[int, int], round_: PostRound) -> tuple[ExpiryBook, ...]:
+        sheets = {sheet.expiry_id: sheet for sheet in round_.sheets}
+        each = {s >> 16: {t: q for t, q in live.items() if t >> 16 == s >> 16} for s in live}
+        return tuple(self._book(held, round_, sheets[expiry]) for expiry, held in sorted(each.items()))
+
     def _book(self, held: dict[int, int], round_: PostRound, sheet: Sheet) -> ExpiryBook:
         legs = tuple(
             Leg(qty, self.options[series].strike, self.options[series].is_call, sheet.marks[series & 0xFFFF])
@@ -318,7 +361,7 @@ class Contract:
         margin = self.margin(account, round_)
         if margin >= enough or not self.is_portfolio(account, now_s):
             return margin
-        raise Refused("arrays_missing")
+        return max(margin, self._by_arrays(account, round_, margin))
 
     def _match(self, orders: list[Authorisation], fills: list[Fill]) -> dict[int, int]:
         moved: dict[int, int] = {}

@@ -25,7 +25,7 @@ def leaving(world: World, draw: Draw) -> None:
 
 
 def choosing(world: World, draw: Draw) -> None:
-    world.choose_model(TRADERS[draw(4)], draw(2))
+    world.choose_model(TRADERS[draw(4)], draw(3) and 1)
 
 
 def depositing(world: World, draw: Draw) -> None:
@@ -92,7 +92,7 @@ OWNERS = {
     "withdrawal": (5, withdrawal),
     "finalising": (3, finalising),
     "leaving": (1, leaving),
-    "choosing": (1, choosing),
+    "choosing": (2, choosing),
     "depositing": (2, depositing),
     "delegating": (3, delegating),
     "thrift": (4, thrift),

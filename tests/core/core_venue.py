@@ -15,6 +15,7 @@ from exchange.core.images import decode, digest, encode
 from exchange.core.legs import Leg
 from exchange.core.machine import apply, fold
 from exchange.core.pricing import marks_of
+from exchange.core.risk_models.venue_set import PORTFOLIO
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, U64_MAX, WAD, series_of
 
@@ -25,6 +26,10 @@ BTC, ETH = 0, 1
 CENT = WAD // 100
 STANDARD = c.StandardModel(*[cents * CENT for cents in (15, 13, 9, 9, 9, 120, 110, 105, 55, 100, 99, 200)])
 FEES = c.FeeSchedule(4 * WAD // 10_000, -WAD // 10_000, 125 * WAD // 1000)
+# Few scenarios of the venue's own: a fall, a rise, a tail, and a smile that turns.
+SMALL_PORTFOLIO = msgspec.structs.replace(
+    PORTFOLIO, scenarios=tuple(PORTFOLIO.scenarios[at] for at in (0, 24, 30, 35, 36))
+)
 STRIKES = (60_000, 61_000, 62_000, 63_000, 64_000)
 
 

@@ -13,6 +13,8 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
+
 from exchange import codec, signing
 from exchange.core import commands as c
 from exchange.core import settlement
@@ -31,6 +33,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from golden_venue import BTC, CENT, ETH, FEES, STANDARD, T0, USDC, Venue, Wallet, key_of, wallet
 
+# Few scenarios: a fall, a rise, a tail, and a smile that turns.
+FEW = msgspec.structs.replace(PORTFOLIO, scenarios=tuple(PORTFOLIO.scenarios[at] for at in (0, 24, 30, 35, 36)))
 GOLDEN = Path(__file__).with_name("venue.journal")
 
 
@@ -73,7 +77,7 @@ class Story:
     def open(self) -> None:
         do = self.venue.must
         contracts = (31337, b"C" * 20, b"O" * 20, signing.address_of(key_of("operator")))
-        settled = {"mandates": True, "blocks": True, "combos": True, "rfqs": True}
+        settled = {"mandates": True, "blocks": True, "combos": True, "rfqs": True, "portfolio": FEW}
         do(c.Configure("golden", *contracts, 1800, 24, 600, FEES, STANDARD, **settled))
         do(c.ListUnderlying(BTC, "BTC_USDC", 100, USDC, 5 * USDC, 1000 * USDC))
         do(c.ListUnderlying(ETH, "ETH_USDC", 1000, USDC // 10, USDC // 2, 100 * USDC))

@@ -11,12 +11,14 @@ import msgspec
 
 from exchange import codec, signing
 from exchange.core import commands as c
+from exchange.core import models
 from exchange.core.events import Rejected
 from exchange.core.machine import apply
-from exchange.core.pricing import marks_of
+from exchange.core.pricing import marks_of, root_of
 from exchange.core.state import State
 from exchange.core.units import NO_EXPIRY, WAD
 from exchange.shell.feeds import digest_of
+from exchange.shell.rounds import with_commitment
 from journal import Record
 
 T0 = 1_786_910_400  # 2026-08-16T20:00Z, a half hour
@@ -157,6 +159,9 @@ class Venue:
         words = tuple(c.Spot(key, spots[key], WAD, self.acc[key]) for key in self.acc)
         number = last.round_id + 1 if last is not None else 1
         bare_round = c.PostRound(number, time_s, WAD, words, tuple(sheets), ())
+        if models.anybody_chose(state):
+            bare_round = msgspec.structs.replace(bare_round, arrays=root_of(state, bare_round))
+            bare_round = with_commitment(state, bare_round)
         return self.must(self._witnessed(bare_round))
 
     def _witnessed(self, command: c.PostRound) -> c.PostRound:

@@ -10,8 +10,8 @@ from exchange.core.events import Reject, Rejected
 from exchange.core.units import NANOS_PER_SECOND, QTY_ONE, USDC_ONE
 from exchange.shell.clock import ManualClock
 from exchange.shell.deploy import Terms
-from exchange.shell.feeds import chain_round
 from exchange.shell.owner import Owner
+from exchange.shell.rounds import chain_round
 from exchange.shell.venue import Settings
 from exchange.signing import address_of, order_digest, order_of, sign
 from replay.contracts import ChainView

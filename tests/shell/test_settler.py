@@ -14,8 +14,8 @@ from exchange.session.limits import UNLIMITED
 from exchange.shell.client import Client, Refused
 from exchange.shell.clock import ManualClock
 from exchange.shell.deploy import Terms
-from exchange.shell.feeds import chain_round
 from exchange.shell.keys import dev_key
+from exchange.shell.rounds import chain_round
 from exchange.shell.sender import Sender
 from exchange.shell.settler import BatchRefusedByContract, Settler, plan
 from exchange.shell.venue import DevKeys, Settings
