@@ -60,7 +60,7 @@ class Market:
 
     def __init__(self, seed: int, model: p.PortfolioModel) -> None:
         self.random = random.Random(seed)
-        self.venue = Venue()
+        self.venue = Venue(model=model)
         first = self.venue.now // 1800 * 1800 + 4 * 1800
         self.underlyings: dict[int, int] = {}
         for underlying, after in ((BTC, 0), (ETH, 2 * DAY), (BTC, 35 * DAY), (ETH, 400 * DAY)):
@@ -70,7 +70,7 @@ class Market:
             listed = self.venue.list(first + after // 1800 * 1800, terms, underlying)
             self.underlyings[listed] = underlying
         self.first = first
-        self.risk = Risk(self.venue, model)
+        self.risk = Risk(self.venue)
 
     def move(self, to: int) -> Arrays:
         """A round at a time, drawn: prices, vols from nothing to far beyond all that was seen, confidences, a peg."""

@@ -164,7 +164,7 @@ async def asked(client: Any, name: str) -> None:
     trades = await client.trading.get_user_trades_by_instrument(name)
     assert len(trades["trades"]) == 1
     log = await client.account.get_transaction_log(currency="USDC", **of_late)
-    assert {entry["type"] for entry in log["logs"]} == {"trade"}
+    assert {entry["type"] for entry in log["logs"]} == {"deposit", "trade"}
     (position,) = await client.account.get_positions(currency="USDC")
     assert position["size"] == 0.1
     summaries = await client.account.get_account_summaries()
