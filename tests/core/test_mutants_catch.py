@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 from core_contract import Refused
+from core_pools import set_pool
 from core_quotes import ask, bid, protect, quoted
 from core_venue import HALF_HOUR, USDC, Venue, series_named, standard_venue
 from core_world import World
@@ -29,7 +30,7 @@ from exchange.core.book import Level
 from exchange.core.breakers import Breaker, Held, Stage, Status
 from exchange.core.images import decode, encode
 from exchange.core.state import TREASURY, State
-from exchange.core.state_types import Deal, Due, Kill, QueuedBlock, Rfq
+from exchange.core.state_types import Deal, Due, Kill, Pool, QueuedBlock, Rfq
 from exchange.core.units import QTY_ONE
 
 CALL, HIGHER = series_named("62000C"), series_named("63000C")
@@ -272,6 +273,11 @@ def close_step_by_step(state: State) -> None:
     state.breakers[0] = Breaker(order=Held(Status.REDUCE_ONLY, 0), stages=(stage,))
 
 
+def make_a_pool_of_who_quotes(state: State) -> None:
+    account = next(account for account in state.accounts.values() if any(account.quotes.values()))
+    state.pools[account.id] = Pool(account.id, set_pool(account.id))
+
+
 BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (lose_cash, "cash_sums_to_vault"),
     (lose_fee, "cash_sums_to_vault"),
@@ -318,6 +324,7 @@ BREAKS: tuple[tuple[Callable[[State], None], str], ...] = (
     (pass_a_combo_over, "no_combo_reached"),
     (degrade_by_hand, "breakers_are_on_their_steps"),
     (close_step_by_step, "breakers_are_on_their_steps"),
+    (make_a_pool_of_who_quotes, "pools_quote_for_their_round"),
 )
 
 
