@@ -23,6 +23,7 @@ class Catalogue:
     def __init__(self, ask: Ask, now_s: Callable[[], float]) -> None:
         self.by_name: dict[str, Listed] = {}
         self._rates: dict[str, float] = {}
+        self._caps: dict[str, float] = {}
         self._ask = ask
         self._now_s = now_s
         self._indices: dict[str, tuple[float, Decimal]] = {}
@@ -49,6 +50,11 @@ class Catalogue:
         shown = await self._ask("public/get_instruments", {"currency": "any", "kind": "any"})
         self.by_name = {item["instrument_name"]: _listed(item) for item in shown}
         self._rates = {item["instrument_name"]: item["taker_commission"] for item in shown}
+        self._caps = {item["instrument_name"]: item["x_fee_cap"] for item in shown}
+
+    def fee_cap(self, name: str) -> Decimal:
+        """The share of its price beyond which no fee goes, of an instrument that is known."""
+        return Decimal(repr(self._caps[name]))
 
     async def max_fee(self, listed: Listed) -> Price:
         """Twice the taker's rate on the index, per contract or unit: enough until the index has doubled."""

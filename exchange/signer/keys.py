@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from eth_account import Account
 
-from exchange.shell.wallet import sign_login, sign_order, sign_quotes
+from exchange.shell.wallet import sign_block, sign_login, sign_order, sign_quotes
 from exchange.signer.config import ConfigError, require_private
 from exchange.signing import address_of, to_hex
 
@@ -44,6 +44,10 @@ class Key:
     def quotes(self, domain: bytes, mandate: Any, leaves: Any) -> dict[str, Any]:
         """The ``authorization`` of a message of quotes. Raises SigningError."""
         return sign_quotes(self._secret, domain, mandate, leaves)
+
+    def block(self, domain: bytes, block: Any) -> str:
+        """The signature over a block trade. Raises SigningError."""
+        return sign_block(self._secret, domain, block)
 
 
 def open_keystore(path: Path, password: str) -> Key:

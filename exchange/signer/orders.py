@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from exchange.core.commands import FOK, GTC, IOC, NO_TERMS, Authorisation, QuoteMandate, Terms
 from exchange.core.state_types import Order as OpenOrder
-from exchange.core.units import NO_EXPIRY, U32_MAX, U63_MAX, USDC_ONE, Nanos, Price
+from exchange.core.units import NO_EXPIRY, QTY_ONE, U32_MAX, U63_MAX, USDC_ONE, Nanos, Price
 from exchange.dialect.errors import Code, DialectError
 from exchange.dialect.listed import Listed
-from exchange.dialect.numbers import price_units, qty_units
+from exchange.dialect.numbers import DELTA_ONE, price_units, qty_units
 from exchange.dialect.orders import TIFS, Tracked, session_end
 from exchange.dialect.rfqs import ANY_PART, WHOLE
 from exchange.session.asking import Asked, asked_of, edited, linked, price_of, protection_of, qty_of
@@ -22,6 +22,7 @@ from exchange.session.methods import SIGNED
 from exchange.session.quoting import sides_of
 from exchange.session.requests import Params, Shape, decode, wrong
 from exchange.shell.wallet import Nonces
+from exchange.signer import blocks
 from exchange.signer.catalogue import Ask, Catalogue
 from exchange.signer.keys import Key
 from exchange.signing import order_of
@@ -36,8 +37,18 @@ _NUMBERS: Final = (
     "x_vega",
     "valid_until",
 )
-_FLAGS: Final = ("post_only", "reject_post_only", "reduce_only", "mmp", "detailed", "disclosed", "x_whole", "x_once")
-_LISTS: Final = ("otoco_config", "quotes", "legs", "authorization")
+_FLAGS: Final = (
+    "post_only",
+    "reject_post_only",
+    "reduce_only",
+    "mmp",
+    "detailed",
+    "disclosed",
+    "x_whole",
+    "x_once",
+    "x_queueable",
+)
+_LISTS: Final = ("otoco_config", "quotes", "legs", "authorization", "trades", "x_budget")
 _LISTS_SHAPE: Final = Shape(bytes_max=65_536, containers_max=512, depth_max=8)
 _MARKETS: Final = ("market", "stop_market", "take_market")
 _RFQ_TIFS: Final = {"fill_or_kill": FOK, "immediate_or_cancel": IOC}
@@ -87,9 +98,12 @@ class Desk:
 
     async def prepared(self, method: str, given: Params, now_ns: Nanos) -> tuple[str, dict[str, Any]]:
         """What to send instead: method and parameters, signed where the venue wants that. Raises DialectError."""
-        if method not in SIGNED or given.given("authorization"):
+        if method not in (*SIGNED, *blocks.METHODS) or given.given("authorization"):
             return method, self._addressed(given.values)
         params = typed(given)
+        if method in blocks.METHODS:
+            parts = (self.account, self._catalogue, self._key, self._domain, now_ns)
+            return method, self._addressed(await blocks.with_authorization(params, *parts))
         match method:
             case "private/buy" | "private/sell":
                 return method, await self._placed_once(method, params, now_ns)
@@ -238,7 +252,9 @@ class Desk:
     # -- quotes -------------------------------------------------------------------------------------------------------
 
     async def _quoted(self, params: Params) -> dict[str, Any]:
-        """One signature over all quotes of a message, without a budget: what bounds them is the group's protection."""
+        """One signature over all quotes of a message, with the budget of ``x_budget`` if there is one; without, what
+        bounds them is the group's protection.
+        """
         names = [item.text("instrument_name") for item in params.objects("quotes", count_max=U32_MAX)]
         await self._catalogue.require(names)
         leaves = [side.leaf for side in sides_of(params, self._catalogue.by_name)]
@@ -246,9 +262,11 @@ class Desk:
             raise wrong("quotes", "required")
         max_fee = max([await self._fee(self._catalogue.by_name[name]) for name in names])
         nonce = self._nonces.take(self.account)
-        mandate = QuoteMandate(self.account, nonce, NO_EXPIRY, max_fee, 0, 0, 0, 0, b"", b"")
+        budget = _budget_of(params.object("x_budget")) if params.given("x_budget") else (0, 0, 0, 0)
+        mandate = QuoteMandate(self.account, nonce, NO_EXPIRY, max_fee, *budget, b"", b"")
         authorization = self._key.quotes(self._domain, mandate, leaves)
-        return self._addressed(params.values | {"authorization": authorization})
+        kept = {name: value for name, value in params.values.items() if name != "x_budget"}
+        return self._addressed(kept | {"authorization": authorization})
 
     # -- requests for quotes ------------------------------------------------------------------------------------------
 
@@ -295,6 +313,13 @@ class Desk:
             raise DialectError(Code.ORDER_NOT_FOUND, reason="quote_must_be_named", value=len(found))
         quote: dict[str, Any] = found[0]
         return quote
+
+
+def _budget_of(given: Params) -> tuple[int, int, int, int]:
+    """Contracts, underlying, USDC per vol point and fills, in the units that are signed; 0 for no bound."""
+    scales = (("quantity", QTY_ONE), ("delta", DELTA_ONE), ("vega", USDC_ONE))
+    quantity, delta, vega = (given.exact(name, one) if given.given(name) else 0 for name, one in scales)
+    return quantity, delta, vega, given.whole("count", 0, high=U32_MAX)
 
 
 def worst_price(listed: Listed, near: Decimal, slippage: Decimal, *, is_buy: bool) -> Decimal:

@@ -113,6 +113,59 @@ async def test_quotes_and_their_protection(connect, signer):
     assert (await maker.refused("private/mass_quote", quote_id="q", mmp_group="btc_usdc", quotes=[]))[0] == -32602
 
 
+async def test_quotes_within_a_signed_budget(connect, signer):
+    """The budget is in the signature: once a fill has reached it nothing more does."""
+    maker, taker, call = await connect("maker"), await connect("taker"), signer.venue.call
+    await maker.ask("private/set_mmp_config", index_name="btc_usdc", interval=1, frozen_time=0)
+    quotes = [{"instrument_name": call, "ask": {"price": 510, "amount": 1}}]
+    where = {"quote_id": "q", "mmp_group": "btc_usdc", "quotes": quotes}
+    code, data = await maker.refused("private/mass_quote", **where, x_budget={"quantity": 0.00001})
+    assert (code, data["param"], data["reason"]) == (-32602, "quantity", "finer_than_can_be_signed")
+    await maker.ask("private/mass_quote", **where, x_budget={"quantity": 0.4, "count": 5})
+    bought = await taker.ask("private/buy", instrument_name=call, amount=0.4, price=510)
+    assert bought["order"]["filled_amount"] == 0.4
+    more = await taker.ask("private/buy", instrument_name=call, amount=0.1, price=510)
+    assert more["order"]["filled_amount"] == 0
+    assert await maker.ask("private/get_open_orders") == []
+
+
+async def test_block_trades_are_signed_on_both_sides(connect, signer):
+    """Each side hands over a signature and no key; the words of the dialect are enough to come to the same struct."""
+    maker, taker, call = await connect("maker"), await connect("taker"), signer.venue.call
+    put = call.removesuffix("C") + "P"
+    now = await maker.ask("public/get_time")
+    trades = [
+        {"instrument_name": put, "amount": 2, "price": 400, "direction": "buy"},
+        {"instrument_name": call, "amount": 2, "price": 500, "direction": "sell"},
+    ]
+    said = {"timestamp": now, "nonce": 987_654, "trades": trades}
+    mine, theirs = said | {"role": "maker", "x_counterparty": 2}, said | {"role": "taker", "x_counterparty": 1}
+    assert await maker.ask("private/simulate_block_trade", **mine) is True
+    signature = (await maker.ask("private/verify_block_trade", **mine))["signature"]
+    other = theirs | {"trades": [trades[0] | {"price": 390}, trades[1]]}
+    code, data = await taker.refused("private/execute_block_trade", **other, counterparty_signature=signature)
+    assert (code, data["reason"]) == (10000, "signer_must_be_authorised")
+    done = await taker.ask("private/execute_block_trade", **theirs, counterparty_signature=signature)
+    assert [trade["direction"] for trade in done["trades"]] == ["buy", "sell"]
+    assert (await maker.ask("private/get_position", instrument_name=put))["size"] == 2
+    assert (await taker.ask("private/get_position", instrument_name=put))["size"] == -2
+    code, data = await taker.refused("private/execute_block_trade", **theirs, counterparty_signature=signature)
+    assert data["reason"] == "nonce_must_be_fresh"
+    late = mine | {"timestamp": now - 301_000}
+    assert (await maker.refused("private/verify_block_trade", **late))[1]["reason"] == "timestamp_must_be_near_now"
+
+
+async def test_the_same_request_again_is_the_same_signature(connect, signer):
+    taker, call = await connect("taker"), signer.venue.call
+    order = {"instrument_name": call, "amount": 0.1, "price": 5, "label": "once", "x_once": True}
+    first = await taker.ask("private/buy", **order)
+    again = await taker.ask("private/buy", **order)
+    assert again.pop("x_repeated") is True
+    assert again == first
+    assert (await taker.refused("private/buy", **order | {"price": 6}))[1]["reason"] == "label_must_be_new"
+    assert len(await taker.ask("private/get_open_orders")) == 1
+
+
 async def test_requests_for_quotes_and_combos(connect, signer):
     maker, taker, call = await connect("maker"), await connect("taker"), signer.venue.call
     put = call.removesuffix("C") + "P"
