@@ -11,9 +11,7 @@ import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
-from exchange.shell.client import Client, Refused
-from exchange.shell.receipts import Equivocated, Receipts
-from exchange.shell.wallet import SignedReceipt, parse_receipt, verify_receipt
+from exchange.client import Client, Equivocated, Receipts, Refused, SignedReceipt, parse_receipt, verify_receipt
 
 
 class Finding(NamedTuple):

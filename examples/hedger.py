@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 from typing import Any
 
-from exchange.shell.client import Client, Refused
+from exchange.client import Client, Refused
 
 
 class Hedger:

@@ -10,8 +10,7 @@ import contextlib
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
-from exchange.shell.client import Client, Refused
-from exchange.shell.wallet import Budget, Quote
+from exchange.client import Budget, Client, Quote, Refused
 
 GROUP: Final = "maker"
 

@@ -8,8 +8,7 @@ import argparse
 import asyncio
 from typing import Any
 
-from exchange.shell.client import Client, Refused
-from exchange.shell.client_rfqs import Rfqs
+from exchange.client import Client, Refused, Rfqs
 
 
 class Taker:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from exchange import client
 from exchange.core import (
     admission,
     backlog,
@@ -275,6 +276,13 @@ def test_every_alarm_is_in_operations():
     logged = sorted({name for text in sources for name in LOGGED.findall(text)})
     assert logged
     assert missing(logged, page("OPERATIONS.md")) == []
+
+
+def test_whatever_the_client_names_is_told_and_the_examples_need_no_more():
+    assert missing(client.__all__, page("CLIENT.md")) == []
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        imported = re.findall(r"^from (exchange[.\w]*) import", path.read_text(), re.MULTILINE)
+        assert set(imported) <= {"exchange.client", "exchange.signing"}, path
 
 
 def test_every_invariant_is_in_operations():

@@ -108,6 +108,11 @@ class Linked(NamedTuple):
     time_in_force: str = "good_til_cancelled"
 
 
+def _said(**params: Any) -> dict[str, Any]:
+    """Those that say something: what is left out is false or empty at the venue too."""
+    return {name: value for name, value in params.items() if value}
+
+
 class _Signed(NamedTuple):
     instrument: str
     is_buy: bool
@@ -227,8 +232,10 @@ class Client:
         expiry_s: int = NO_EXPIRY,
         terms: Terms = NO_TERMS,
         linked: Sequence[Linked] = (),
+        once: bool = False,
     ) -> Placed:
         """Sign and send an order: amount in contracts, price in USDC. Raises Refused; Untrusted for a bad receipt.
+        With ``once`` the label names the request: whoever sends it again within a day gets the first answer again.
 
         ``terms`` are what only the venue keeps to, ``linked`` what comes along: one order that cancels this one as it
         fills, or with ``terms.link`` BRACKET what closes what this one opens.
@@ -251,8 +258,7 @@ class Client:
         )
         params = self.signed_params(order) | {"instrument_name": instrument, "time_in_force": time_in_force}
         params |= params_of_terms(terms, is_buy=is_buy)
-        params |= {"reject_post_only": reject_post_only} if post_only else {}
-        params |= {"label": label} if label else {}
+        params |= _said(reject_post_only=post_only and reject_post_only, label=label, x_once=once)
         if linked:
             params |= self._linked(order, link, linked)
         return await self._send("private/buy" if is_buy else "private/sell", params, instrument, order, terms)

@@ -43,7 +43,14 @@ async def with_authorization(
         expiry_s=stamp_ms // 1_000 + LIFE_S,
         queueable=params.flag("x_queueable"),
     )
-    authorization = {
+    authorization = _terms_of(block, account, other) | {"signature": key.block(domain, block)}
+    kept = {name: value for name, value in params.values.items() if name not in _OURS}
+    return kept | {"authorization": authorization}
+
+
+def _terms_of(block: Block, account: int, other: int) -> dict[str, Any]:
+    """What both sign besides the trades."""
+    return {
         "account": account,
         "counterparty": other,
         "nonce": block.nonce,
@@ -51,10 +58,7 @@ async def with_authorization(
         "maker_max_fee": block.maker_max_fee,
         "taker_max_fee": block.taker_max_fee,
         "queueable": block.queueable,
-        "signature": key.block(domain, block),
     }
-    kept = {name: value for name, value in params.values.items() if name not in _OURS}
-    return kept | {"authorization": authorization}
 
 
 def _leg(trade: Params, catalogue: Catalogue) -> BlockLeg:
