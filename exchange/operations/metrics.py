@@ -86,8 +86,8 @@ FAMILIES: Final = {
 HEAD: Final = """# Measurements
 
 What `/metrics` tells Prometheus, on the port of `metrics.port` ([Settings](SETTINGS.md#serve-metrics)); this page is
-written by `verbatim settings --metrics`. Counters begin at the start of the process. Asking costs the venue about five
-milliseconds of its thread, at most once a second, waits for nothing, and is written nowhere. Beside them stand
+written by `verbatim settings --metrics`. Counters begin at the start of the process. Asking takes a moment of
+the venue's thread, at most once a second, waits for nothing, and is written nowhere. Beside them stand
 `process_*` and `python_gc_*` of the client library. The dashboard is `deploy/grafana/venue.json`, the alerts are
 `deploy/prometheus/alerts.yml`, and what to do about each is in the [runbook](RUNBOOK.md).
 
