@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# One more than there are cores: many tests wait for a process, a chain or a browser.
+WORKERS = $(shell expr $$($(BIN)/python -c 'import os; print(os.cpu_count() or 1)') + 1)
 STAMP := $(VENV)/.installed
 
 .PHONY: test check soak hooks clean
@@ -17,7 +19,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	-$(BIN)/python -m exchange.shell.anvil
-	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
+	$(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -9,7 +9,11 @@ import os
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from hypothesis import HealthCheck, settings
+
+from exchange.operations import logs
+from exchange.operations.settings import LogSection
 
 SOAK = os.environ.get("VERBATIM_SOAK") == "1"
 
@@ -33,6 +37,22 @@ def nothing_is_left_unread() -> Iterator[None]:
     gc.collect()
     logging.getLogger("asyncio").removeHandler(handler)
     assert reports == []
+
+
+@pytest.fixture(autouse=True)
+def logging_is_taken_back() -> Iterator[None]:
+    """Logging belongs to the process: a command that a test runs in it configures it for all tests after it."""
+    root, held = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    if root.handlers != handlers or structlog.get_config() != held:
+        for handler in root.handlers:
+            if handler not in handlers:
+                handler.close()
+        root.handlers[:] = handlers
+        logs.set_levels(LogSection())
+        root.setLevel(level)
+        structlog.configure(**held)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -43,7 +43,8 @@ def begin(section: LogSection, *, verbose: bool = False) -> None:
         ],
         wrapper_class=structlog.stdlib.BoundLogger,
         logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
+        # Not kept by modules that have logged already: what is configured later counts for them too.
+        cache_logger_on_first_use=False,
     )
 
 

@@ -73,7 +73,7 @@ def follows(clinic: Clinic, case: Trouble) -> Exit:
     return left
 
 
-@pytest.mark.counts(short=120, soak=5_000)
+@pytest.mark.counts(short=80, soak=5_000)
 def test_random_liquidations_agree_to_the_unit(clinics, count: int) -> None:
     seen = dict.fromkeys(("partial", "whole", "several", "borne in part", "passed over", "owing", "fenced"), 0)
     for _, case in troubles(count):

@@ -90,10 +90,14 @@ def portfolios(world: World, draw: Draw) -> None:
 @happening(2)
 def registers(world: World, draw: Draw) -> None:
     """Entries of the register, corrected and not, of what there is and of what there is not."""
-    about = ((c.VENUE, 0, "mic"), (c.UNDERLYING, 0, "dti"), (c.SERIES, draw(3), "isin"))[draw(3)]
+    about, values = (
+        ((c.VENUE, 0, "mic"), ("XGLD", "XSLV")),
+        ((c.UNDERLYING, 0, "dti"), ("value 1", "value 2")),
+        ((c.SERIES, draw(3), "isin"), ("US0378331005", "GB0002634946")),
+    )[draw(3)]
     entries = world.state.references.get(about, [])
     corrects = (entries[-1].seq if entries else 0, 0, 10**9)[draw(3)]
-    world.do(c.SetReference(*about, f"value {draw(9)}", corrects, "history", "operator"))
+    world.do(c.SetReference(*about, values[draw(2)], corrects, "history", "operator"))
     world.do(c.CommitIdentity(draw(4), draw(6), bytes([draw(256)]) * (32 if draw(4) else 31), "operator"))
     offset = draw(9) - 4
     world.do(c.RecordClock(("", "A1B2C3D4")[draw(2)], draw(18), offset, abs(offset), 0, 0, "Normal"))

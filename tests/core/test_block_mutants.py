@@ -129,9 +129,10 @@ def only_one_nonce(state: State, command: c.ExecuteBlock, event: e.BlockTraded, 
     kept.update(held)
 
 
-def first_leg_only(state: State, account: Any, before: risk.Moves, after: risk.Moves, keep: int) -> int:
+def first_leg_only(state: State, account: Any, before: risk.Moves, after: risk.Moves, keep: int, *rest: Any) -> int:
     first = min(after.qtys) if after.qtys else 0
-    return true_shortfall(state, account, before, risk.Moves(after.cash, {first: after.qtys.get(first, 0)}), keep)
+    moves = risk.Moves(after.cash, {first: after.qtys.get(first, 0)})
+    return true_shortfall(state, account, before, moves, keep, *rest)
 
 
 def premium_once(state: State, trade: Any) -> None:

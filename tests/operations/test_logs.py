@@ -2,28 +2,12 @@
 
 import json
 import logging
-from collections.abc import Iterator
 
 import pytest
 import structlog
 
 from exchange.operations import logs
 from exchange.operations.settings import LogSection
-
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    """Logging belongs to the process: what a test sets is taken back."""
-    root, held = logging.getLogger(), structlog.get_config()
-    handlers, level = list(root.handlers), root.level
-    yield
-    for handler in root.handlers:
-        if handler not in handlers:
-            handler.close()
-    root.handlers[:] = handlers
-    logs.set_levels(LogSection())
-    root.setLevel(level)
-    structlog.configure(**held)
 
 
 def lines(path) -> list[dict]:
