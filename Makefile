@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# One more than there are cores: many tests wait for a process, a chain or a browser.
-WORKERS = $(shell expr $$($(BIN)/python -c 'import os; print(os.cpu_count() or 1)') + 1)
 STAMP := $(VENV)/.installed
 
 .PHONY: test check soak hooks clean
@@ -19,7 +17,7 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	-$(BIN)/python -m exchange.shell.anvil
-	$(BIN)/python -m pytest -q --numprocesses $(WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -q --numprocesses auto --dist worksteal
 
 check: $(STAMP)
 	$(BIN)/ruff format --check .

@@ -19,7 +19,7 @@ from exchange.shell.chain import Reverted
 from exchange.shell.contract import artifact, deploy_local
 
 pytestmark = PATIENCE
-PORTFOLIOS = 40_000 if SOAK else 2_000
+PORTFOLIOS = 40_000 if SOAK else 1_000
 MODELS = {
     "mainnet": tuple(value * 10**16 for value in MAINNET),
     "unit tests": tuple(value * 10**15 for value in (150, 100, 75, 75, 75, 1200, 1100, 1050, 400, 400, 980, 1200)),

@@ -44,7 +44,7 @@ from exchange.core.units import NO_EXPIRY, QTY_MAX, U63_MAX, U64_MAX
 
 LOT, TICK = 100, 5 * 10**6
 SEEN: Counter[str] = Counter()
-HISTORIES, ROUNDS = 160, 4
+HISTORIES, ROUNDS = 100, 6
 ODD_TERMS: tuple[tuple[str, Any], ...] = (
     ("account", TREASURY),
     ("account", 99),

@@ -233,7 +233,7 @@ class Asking:
         self.seen["closed" if message is None else "result" if "result" in message else "error"] += 1
 
 
-@pytest.mark.counts(short=80, soak=8_000)
+@pytest.mark.counts(short=40, soak=8_000)
 def test_the_specification_and_what_is_a_little_off_it(venue, count):
     """``count`` examples of 25 requests each: 2,000 by default, 200,000 soaked; one of each over HTTP as well."""
     names, asking = venue.inside.names, Asking(venue)

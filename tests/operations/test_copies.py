@@ -38,7 +38,9 @@ async def copied_under_load(journal: Path, folder: Path) -> tuple[dict, dict, di
     return serving.ready, second, await backed_up(journal, folder)
 
 
-async def test_copies_of_a_venue_under_load_are_put_back_and_go_on(tmp_path: Path):
+@pytest.mark.counts(soak=1)
+async def test_copies_of_a_venue_under_load_are_put_back_and_go_on(count: int, tmp_path: Path):
+    assert count == 1
     """The folder of the venue is lost; the copy is the venue from then on, with the same contracts and every record."""
     journal, folder, elsewhere = (
         tmp_path / "a" / "venue.journal",

@@ -55,7 +55,7 @@ def other_python() -> tuple[str, Path]:
     return version, module.bare_environment(version)
 
 
-@pytest.mark.parametrize("seed", ["0", "77"])
+@pytest.mark.parametrize("seed", ["77"])
 def test_another_python_with_another_hash_seed_writes_the_same_bytes(tmp_path, seed):
     """On an interpreter that has nothing but what an audit needs: so without Parquet, whose writer is one library."""
     _, python = other_python()

@@ -81,7 +81,7 @@ def chosen(extra: dict[str, str]) -> list[str]:
     return [name for name in __cpu_dispatch__ if found[name]]
 
 
-@pytest.mark.counts(short=30, soak=3_600)
+@pytest.mark.counts(short=15, soak=3_600)
 def test_digests_are_the_same_without_the_processors_features(count, tmp_path):
     assert chosen(WITHOUT) == []
     if not chosen({}):
