@@ -54,15 +54,7 @@ def see(ledger: Ledger, command: c.ObserveBlock, events: Sequence[Event]) -> Non
     """A final block up to which every fact is in the journal; only ever a later one."""
     known = ledger.block
     advances = known is None or (command.number > known.number and command.time_s >= known.time_s)
-    first = events[0] if len(events) == 1 else None
-    if type(first) is Rejected:
-        if advances or first.reason is not Reject.CHAIN_BLOCKS_MUST_ADVANCE:
-            ledger.note(Rule.REFUSAL_MUST_HOLD, "a block of the chain is refused though it is a later one")
-    elif type(first) is not Applied:
-        ledger.note(Rule.EVENTS_MUST_FIT, "a block of the chain is neither refused nor applied")
-    else:
-        if not advances:
-            ledger.note(Rule.ADMISSION_MUST_HOLD, "a block of the chain is taken that is not a later one")
+    if _is_taken(ledger, "a block of the chain", events, fits=advances, otherwise=Reject.CHAIN_BLOCKS_MUST_ADVANCE):
         ledger.block = command
         blocks.lapse(ledger, command)
 
@@ -76,16 +68,23 @@ def seated(ledger: Ledger, command: c.ObserveSeat, events: Sequence[Event]) -> N
         fits = not taken and command.former not in followed and since_s <= command.since_s
     else:
         fits = not taken and len(ledger.seats) < SEATS_MAX
+    if _is_taken(ledger, "a seat of a signer", events, fits=fits, otherwise=Reject.SEATS_MUST_FOLLOW):
+        ledger.seats[command.signer] = command.since_s, command.former
+
+
+def _is_taken(ledger: Ledger, what: str, events: Sequence[Event], *, fits: bool, otherwise: Reject) -> bool:
+    """Whether a fact without an action number was applied, which it must be if it fits, and only then."""
     first = events[0] if len(events) == 1 else None
     if type(first) is Rejected:
-        if fits or first.reason is not Reject.SEATS_MUST_FOLLOW:
-            ledger.note(Rule.REFUSAL_MUST_HOLD, "a seat of a signer is refused though it was free")
-    elif type(first) is not Applied:
-        ledger.note(Rule.EVENTS_MUST_FIT, "a seat of a signer is neither refused nor applied")
-    else:
-        if not fits:
-            ledger.note(Rule.ADMISSION_MUST_HOLD, "a signer takes a seat that is not free")
-        ledger.seats[command.signer] = command.since_s, command.former
+        if fits or first.reason is not otherwise:
+            ledger.note(Rule.REFUSAL_MUST_HOLD, f"{what} is refused though it fits")
+        return False
+    if type(first) is not Applied:
+        ledger.note(Rule.EVENTS_MUST_FIT, f"{what} is neither refused nor applied")
+        return False
+    if not fits:
+        ledger.note(Rule.ADMISSION_MUST_HOLD, f"{what} is taken that does not fit")
+    return True
 
 
 def _orders(ledger: Ledger, command: c.Observation, events: Sequence[Event]) -> None:
